@@ -1,0 +1,74 @@
+"""Arrangements: what a scenario needs before its own sentence begins.
+
+A step that fails blocks the scenario and names the requirement to blame; it never fails the
+scenario's own requirement.
+"""
+
+from typing import Any
+
+from conformance.client import Answer, Api, Fields
+from conformance.expect import told
+from conformance.failures import Blocked
+from conformance.naming import Names
+from conformance.target import World
+
+
+class Given:
+    """Brings the server into a state, through the API alone."""
+
+    def __init__(self, api: Api, names: Names, world: World) -> None:
+        self.api = api
+        self.names = names
+        self.world = world
+
+    def player(self) -> str:
+        """A new player that the server knows, with nothing. Imported: that needs no catalogue."""
+        player = self.names.player()
+        row = {"externalPlayerId": player, "idempotencyKey": self.names.key()}
+        answer = needed(self.api.migrate_players({"rows": [row]}), "MIG-6", "a new player")
+        if answer.data.get("applied") != 1:
+            raise Blocked("MIG-6", "a new player to be imported", repr(dict(answer.data)))
+        return player
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Entries of a grant from what the target declares: a currency, else an item."""
+        if self.world.currencies:
+            currency = self.world.currencies[0]
+            return [{"type": "currency", "currencyKey": currency, "amount": 5}]
+        return [{"type": "item", "itemKey": self.world.some("items")[0], "quantity": 2}]
+
+    def grant_body(self, **fields: Any) -> dict[str, Any]:
+        """A valid body with a key of its own; `fields` are added or replaced."""
+        return {"idempotencyKey": self.names.key(), "entries": self.entries(), **fields}
+
+    def grant(self, player: str, body: dict[str, Any] | None = None) -> Fields:
+        """A new grant of the player, as the 201 shows it."""
+        answer = self.api.create_grant(player, body or self.grant_body())
+        return needed(answer, "GRANT-1", "a new grant", status=201).data
+
+    def acked(self, player: str, grant: str) -> Fields:
+        """An acknowledged grant, as the ack shows it."""
+        return needed(self.api.ack_grant(player, grant), "ACK-1", "an acknowledged grant").data
+
+    def erased(self, player: str) -> Fields:
+        """The outcome of erasing a player."""
+        answer = self.api.delete_player(player, {"reason": "test"})
+        data = needed(answer, "DEL-1", "an erased player").data
+        if data["status"] != "erased":
+            raise Blocked("DEL-1", "an erased player", f"status {data['status']!r}")
+        return data
+
+    def merged(self, source: str, target: str) -> Fields:
+        """The outcome of a merge."""
+        return needed(self.api.merge_player(source, target), "MERGE-1", "a merge").data
+
+    def export(self, player: str) -> Fields:
+        """The player's export: the state as the contract shows it."""
+        return needed(self.api.export_player(player), "EXP-1", "an export of the player").data
+
+
+def needed(answer: Answer, requirement: str, what: str, status: int = 200) -> Answer:
+    """The answer, if it has the status; else the scenario is blocked by `requirement`."""
+    if answer.status != status:
+        raise Blocked(requirement, f"{what} (status {status})", told(answer))
+    return answer

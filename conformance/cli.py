@@ -1,0 +1,122 @@
+"""`kraty-conformance`: the command line."""
+
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from conformance import __version__, resources
+from conformance.bundled import declared
+from conformance.plugin.options import OPTIONS
+from conformance.reference.app import BASE_PATH, Settings, create_app
+from conformance.reference.serving import listen, origin, serve
+from conformance.reference.world import load_world
+from conformance.target import DEFAULT_VARIABLES, write_target
+from conformance.verdict import EXIT_USAGE
+
+EXITS = """
+\b
+Exit codes:
+  0  conformant
+  1  not conformant
+  2  wrong usage or target file
+  3  inconclusive: unreachable, no valid key, interrupted, undecided
+"""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kraty-conformance")
+def main() -> None:
+    """Does a server really speak the Kraty Server API?"""
+
+
+def _forwarded() -> str:
+    rows = [f"  {f'{option.flag} {option.metavar}':<20}{option.help}" for option in OPTIONS]
+    return "\n".join(["\b", "Options of the suite:", *rows])
+
+
+@main.command(
+    name="run",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    help=f"""Run the suite; without a URL or target, against the bundled server.
+
+{_forwarded()}
+
+Everything else goes to pytest: -k NAME, -x, -n WORKERS, a scenario's path.
+{EXITS}""",
+)
+@click.pass_context
+def run_suite(context: click.Context) -> None:
+    """Hand over to pytest with this package's plugin and scenarios."""
+    sys.exit(exit_code(pytest.main(pytest_arguments(context.args))))
+
+
+def pytest_arguments(arguments: list[str]) -> list[str]:
+    """The arguments for pytest: configuration, plugin and, unless paths are given, scenarios."""
+    checkout = resources.CHECKOUT / "pyproject.toml"
+    in_checkout = resources.scenarios().parent == resources.CHECKOUT and checkout.exists()
+    configuration = checkout if in_checkout else resources.BUNDLED / "pytest.ini"
+    paths = [] if any("::" in a or a.endswith(".py") for a in arguments) else [resources.scenarios()]
+    return [
+        *("-c", str(configuration)),
+        *("--rootdir", str(resources.scenarios().parent)),
+        *("-p", "conformance.plugin"),
+        *arguments,
+        *map(str, paths),
+    ]
+
+
+def exit_code(code: int | pytest.ExitCode) -> int:
+    """The exit code of `run`: pytest's own word for wrong usage is another."""
+    return EXIT_USAGE if code == pytest.ExitCode.USAGE_ERROR else int(code)
+
+
+@main.command(name="serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="Port to listen on; 0: a free one.")
+@click.option(
+    "--window", default=60, show_default=True, help="Length of a rate window in seconds."
+)
+@click.option(
+    "--write-target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a target file for this server.",
+)
+def serve_reference(host: str, port: int, window: int, write_target: Path | None) -> None:
+    """Serve the bundled reference server, for use by hand."""
+    world = load_world(resources.world_file())
+    try:
+        bound = listen(host, port)
+    except OSError as error:
+        _stop(f"cannot listen on {host}:{port}: {error.strerror}")
+    url = origin(bound)
+    tokens = {role: world.key(role).token for role in DEFAULT_VARIABLES}
+    print(f"Kraty Server API reference server: {url}{BASE_PATH}")
+    print("Keys (public, they open nothing else):")
+    for role, token in tokens.items():
+        print(f"  {role:<11}{token}")
+    print(f'Try:\n  curl -H "Authorization: Bearer {tokens["server"]}" {url}{BASE_PATH}/ping')
+    if write_target is not None:
+        _write_target(write_target, url, tokens)
+    print("Stop with Ctrl-C.", flush=True)
+    serve(create_app(world, Settings(window=window)), bound)
+
+
+def _write_target(path: Path, url: str, tokens: dict[str, str]) -> None:
+    known = declared(load_world(resources.world_file()))
+    try:
+        write_target(path, "reference server", url, known)
+    except OSError as error:
+        _stop(f"cannot write the target file {path}: {error.strerror}")
+    exports = " ".join(f"{DEFAULT_VARIABLES[role]}={token}" for role, token in tokens.items())
+    print(f"Target file: {path}. Test this server with:")
+    print(f"  export {exports}\n  kraty-conformance run --target {path}")
+
+
+def _stop(message: str) -> None:
+    """End with one line and the exit code for wrong usage."""
+    print(f"kraty-conformance: {message}", file=sys.stderr)
+    sys.exit(EXIT_USAGE)
+
+

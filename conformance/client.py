@@ -1,0 +1,206 @@
+"""The typed client of the scenarios: a method for each operation, over one `Line`."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from conformance.exchange import Exchange, Headers, Request, header
+from conformance.failures import Blocked, Inconclusive
+from conformance.spec import JSON
+from conformance.wire import Line
+
+Body = Mapping[str, Any]
+PATIENCE = 5
+"""How often a request is repeated after a 429 that the scenario did not ask for."""
+
+
+class Fields(dict[str, Any]):
+    """A JSON object of a response. A member that is missing blocks the scenario (HTTP-2)."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Blocked("HTTP-2", f"a member `{name}` in the response", f"only {sorted(self)}")
+
+
+class Answer:
+    """A response as a scenario reads it."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        if exchange.response is None:
+            raise Inconclusive(f"{exchange.describe()} (tried once)")
+        self.exchange = exchange
+        self.response = exchange.response
+        self.status = exchange.response.status
+
+    def header(self, name: str) -> str | None:
+        """The header of this name, or None."""
+        return header(self.response.headers, name)
+
+    @property
+    def body(self) -> Any:
+        """The JSON body, its objects as `Fields`; None where it is no JSON."""
+        try:
+            return _fields(self.response.json)
+        except ValueError:
+            return None
+
+    @property
+    def data(self) -> Fields:
+        """What the success envelope holds; blocks the scenario where there is none."""
+        body = self.body
+        data = body.get("data") if isinstance(body, Fields) else None
+        if not isinstance(data, Fields):
+            raise Blocked("HTTP-2", "an object `data` in the response", self.exchange.describe())
+        return data
+
+    @property
+    def code(self) -> str | None:
+        """The error code, or None."""
+        error = self.body.get("error") if isinstance(self.body, Fields) else None
+        return error.get("code") if isinstance(error, Fields) else None
+
+
+def _fields(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Fields({key: _fields(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return [_fields(item) for item in value]
+    return value
+
+
+class Api:
+    """All 18 operations with one key. A 429 is waited out unless `patient` is False."""
+
+    def __init__(self, line: Line, token: str | None, game_id: str, patient: bool = True) -> None:
+        self.line = line
+        self.game_id = game_id
+        self.patient = patient
+        self.authorization = None if token is None else f"Bearer {token}"
+
+    def call(
+        self,
+        operation: str,
+        body: Body | bytes | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+        **path: str,
+    ) -> Answer:
+        """Call an operation by its id. Bytes are sent as they are; `headers` replace the usual."""
+        return Answer(self.send(self.request(operation, body, query=query, headers=headers, **path)))
+
+    def request(
+        self,
+        operation: str,
+        body: Body | bytes | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+        **path: str,
+    ) -> Request:
+        """The request that `call` would send."""
+        known = self.line.spec.operations[operation]
+        raw = body if isinstance(body, bytes) else encode(body)
+        usual: list[tuple[str, str]] = [("Accept", JSON)]
+        if self.authorization:
+            usual.append(("Authorization", self.authorization))
+        if raw:
+            usual.append(("Content-Type", JSON))
+        target = known.target(path, urlencode(query or {}))
+        return Request(operation, known.method, target, headers or tuple(usual), raw)
+
+    def send(self, request: Request) -> Exchange:
+        """Send a request, again after the pause that a 429 asks for."""
+        exchange = self.line.send(request)
+        for _ in range(PATIENCE if self.patient else 0):
+            if exchange.response is None or exchange.response.status != 429:
+                break
+            time.sleep(pause(exchange))
+            exchange = self.line.send(request)
+        return exchange
+
+    def ping(self) -> Answer:
+        """GET /ping."""
+        return self.call("ping")
+
+    def create_grant(self, player: str, body: Body) -> Answer:
+        """POST /players/{externalId}/grants."""
+        return self.call("createGrant", body, externalId=player)
+
+    def ack_grant(self, player: str, grant: str) -> Answer:
+        """POST /players/{externalId}/grants/{grantId}/ack."""
+        return self.call("ackGrant", externalId=player, grantId=grant)
+
+    def create_lobby(self, event: str, body: Body, game: str | None = None) -> Answer:
+        """POST /games/{gameId}/events/{eventKey}/lobbies."""
+        return self.call("createLobby", body, gameId=game or self.game_id, eventKey=event)
+
+    def get_lobby(self, lobby: str, game: str | None = None) -> Answer:
+        """GET /games/{gameId}/lobbies/{lobbyId}."""
+        return self.call("getLobby", gameId=game or self.game_id, lobbyId=lobby)
+
+    def get_player(self, player: str, limit: object = None) -> Answer:
+        """GET /players/{externalId}."""
+        query = None if limit is None else {"limit": limit}
+        return self.call("getPlayer", query=query, externalId=player)
+
+    def ban_player(self, player: str, body: Body) -> Answer:
+        """POST /players/{externalId}/ban."""
+        return self.call("banPlayer", body, externalId=player)
+
+    def unban_player(self, player: str) -> Answer:
+        """POST /players/{externalId}/unban."""
+        return self.call("unbanPlayer", externalId=player)
+
+    def merge_player(self, source: str, target: str) -> Answer:
+        """POST /players/{fromExternalId}/merge-into/{toExternalId}."""
+        return self.call("mergePlayer", fromExternalId=source, toExternalId=target)
+
+    def grant_item(self, player: str, item: str, body: Body) -> Answer:
+        """POST /players/{externalId}/inventory/{itemKey}/grant."""
+        return self.call("grantItem", body, externalId=player, itemKey=item)
+
+    def revoke_item(self, player: str, item: str, body: Body) -> Answer:
+        """POST /players/{externalId}/inventory/{itemKey}/revoke."""
+        return self.call("revokeItem", body, externalId=player, itemKey=item)
+
+    def credit_wallet(self, player: str, currency: str, body: Body) -> Answer:
+        """POST /players/{externalId}/wallet/{economyKey}/credit."""
+        return self.call("creditWallet", body, externalId=player, economyKey=currency)
+
+    def debit_wallet(self, player: str, currency: str, body: Body) -> Answer:
+        """POST /players/{externalId}/wallet/{economyKey}/debit."""
+        return self.call("debitWallet", body, externalId=player, economyKey=currency)
+
+    def migrate_players(self, body: Body) -> Answer:
+        """POST /migrate/players."""
+        return self.call("migratePlayers", body)
+
+    def migrate_wallet(self, body: Body) -> Answer:
+        """POST /migrate/wallet."""
+        return self.call("migrateWallet", body)
+
+    def migrate_inventory(self, body: Body) -> Answer:
+        """POST /migrate/inventory."""
+        return self.call("migrateInventory", body)
+
+    def delete_player(self, player: str, body: Body | None = None) -> Answer:
+        """POST /players/{externalId}/delete; without a body, `{}` is sent."""
+        return self.call("deletePlayer", {} if body is None else body, externalId=player)
+
+    def export_player(self, player: str) -> Answer:
+        """GET /players/{externalId}/export."""
+        return self.call("exportPlayer", externalId=player)
+
+
+def encode(body: Body | None) -> bytes:
+    """JSON text of a body; nothing for None."""
+    return b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+
+
+def pause(exchange: Exchange) -> float:
+    """Seconds to wait after a 429, as `Retry-After` says, within 1 to 60."""
+    response = exchange.response
+    asked = header(response.headers, "retry-after") if response else None
+    return min(max(int(asked), 1), 60) if asked and asked.isascii() and asked.isdigit() else 1

@@ -1,0 +1,134 @@
+"""Collects what tests report and makes the results of the run of it."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from conformance import __version__
+from conformance.catalogue import Requirement, catalogue
+from conformance.results import FORMAT, FORMAT_VERSION, Check, Outcome, outcome_of
+from conformance.run import Run
+from conformance.spec import Spec
+from conformance.verdict import Judgement, judge_run
+
+NOT_SELECTED = "no scenario of this run decides it"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The document `results.json` and the judgement that it holds."""
+
+    document: dict[str, Any]
+    judgement: Judgement
+
+
+@dataclass
+class Collected:
+    """Checks and traffic of all tests so far. `trouble` is why the run cannot be complete."""
+
+    checks: list[Check] = field(default_factory=list)
+    traffic: Counter[tuple[str, str]] = field(default_factory=Counter)
+    trouble: str | None = None
+
+    def add(self, report: dict[str, Any]) -> None:
+        """Take what one test reports: `checks` as plain values, `traffic` as counted rows."""
+        for values in report["checks"]:
+            self.checks.append(Check(**{**values, "outcome": Outcome(values["outcome"])}))
+        for operation, ending, count in report["traffic"]:
+            self.traffic[operation, ending] += count
+
+    def results(
+        self, *, run: Run, spec: Spec, started: float, seconds: float, trouble: str | None
+    ) -> Results:
+        """Everything that is known, requirement by requirement, and the verdict."""
+        rows = [self._row(requirement) for requirement in catalogue().values()]
+        judgement = judge_run(
+            [
+                (requirement.level, row["outcome"])
+                for requirement, row in zip(catalogue().values(), rows, strict=True)
+            ],
+            trouble,
+        )
+        document = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "suite": {"name": "kraty-conformance", "version": __version__},
+            "verdict": {
+                "verdict": judgement.verdict,
+                "reason": judgement.reason,
+                "trouble": trouble,
+                "mustsExercised": judgement.exercised,
+                "musts": judgement.total,
+                "outcomes": self._counts(rows),
+            },
+            "target": {
+                "name": run.target.name,
+                "baseUrl": run.target.base_url,
+                "bundled": run.bundled,
+                "keys": sorted(run.target.keys),
+                "world": {
+                    name: value
+                    for name in run.target.world.__struct_fields__
+                    if (value := getattr(run.target.world, name))
+                },
+                "studioId": run.identity.studio_id,
+                "gameId": run.identity.game_id,
+                "environment": run.identity.environment,
+            },
+            "spec": {
+                "title": spec.document["info"]["title"],
+                "version": spec.version,
+                "sha256": spec.sha256,
+                "operations": len(spec.operations),
+            },
+            "run": {
+                "id": run.id,
+                "seed": run.seed,
+                "examples": run.examples,
+                "startedAt": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+                "seconds": round(seconds, 3),
+                "requests": self.traffic.total(),
+            },
+            "requirements": rows,
+            "traffic": [
+                {
+                    "operation": id,
+                    "documented": sorted(str(status) for status in operation.statuses),
+                    "endings": {
+                        ending: count
+                        for (called, ending), count in sorted(self.traffic.items())
+                        if called == id
+                    },
+                }
+                for id, operation in spec.operations.items()
+            ],
+        }
+        return Results(document, judgement)
+
+    def _row(self, requirement: Requirement) -> dict[str, Any]:
+        checks = [check for check in self.checks if check.requirement == requirement.id]
+        outcome = outcome_of(checks)
+        return {
+            **asdict(requirement),
+            "outcome": outcome,
+            "reason": self._reason(outcome, checks),
+            "checks": [asdict(check) for check in checks],
+        }
+
+    @staticmethod
+    def _reason(outcome: Outcome, checks: list[Check]) -> str | None:
+        """Why nothing is said about the requirement."""
+        if outcome not in (Outcome.NOT_EXERCISED, Outcome.BLOCKED, Outcome.INCONCLUSIVE):
+            return None
+        messages = [check.message for check in checks if check.outcome is outcome]
+        return messages[0] if messages else NOT_SELECTED
+
+    @staticmethod
+    def _counts(rows: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+        """How many requirements of each level have each outcome."""
+        counts: dict[str, dict[str, int]] = {}
+        for row in rows:
+            of_level = counts.setdefault(row["level"], {outcome: 0 for outcome in Outcome})
+            of_level[row["outcome"]] += 1
+        return counts

@@ -1,0 +1,133 @@
+"""What went over the wire: requests, responses, and how they are shown."""
+
+import json
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+MASK = "[redacted]"
+Headers = tuple[tuple[str, str], ...]
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """The first header of this name, in any case of letters."""
+    return next((value for key, value in headers if key.lower() == name.lower()), None)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it is sent. `target` is the encoded path with its query."""
+
+    operation: str
+    method: str
+    target: str
+    headers: Headers
+    body: bytes
+
+    def curl(self, base_url: str) -> str:
+        """A shell command that sends the same; the key comes from the environment."""
+        parts = ["curl", "-i", "-X", self.method, shlex.quote(base_url + self.target)]
+        for name, value in self.headers:
+            if name.lower() == "authorization" and MASK in value:
+                parts += ["-H", '"Authorization: Bearer $KRATY_SERVER_KEY"']
+            else:
+                parts += ["-H", shlex.quote(f"{name}: {value}")]
+        if self.body:
+            text = self.body.decode("utf-8", "backslashreplace")
+            parts += ["--data-binary", shlex.quote(text)]
+        return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A response as it came; the body is decoded from its transfer and content codings."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON; ValueError for whatever is none (NaN and Infinity are none)."""
+        try:
+            return json.loads(self.body.decode("utf-8"), parse_constant=_no_constant)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters, in lower case."""
+        return (header(self.headers, "content-type") or "").partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request and what became of it. `started` is seconds since the epoch."""
+
+    request: Request
+    response: Response | None
+    error: str | None
+    started: float
+    seconds: float
+
+    def describe(self) -> str:
+        """One line: method, target and status."""
+        ending = str(self.response.status) if self.response else self.error
+        return f"{self.request.method} {self.request.target} -> {ending}"
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+class Redactor:
+    """Takes the secrets of a run out of everything that is kept or shown."""
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        secrets = {part for token in tokens for part in (token, _secret(token)) if part}
+        self._secrets = sorted(secrets, key=len, reverse=True)
+
+    def text(self, value: str) -> str:
+        """The text without any secret."""
+        for secret in self._secrets:
+            value = value.replace(secret, MASK)
+        return value
+
+    def bytes(self, value: bytes) -> bytes:
+        """The bytes without any secret."""
+        for secret in self._secrets:
+            value = value.replace(secret.encode(), MASK.encode())
+        return value
+
+    def leaks(self, response: Response) -> bool:
+        """Whether the response shows a secret (AUTH-6)."""
+        shown = b"\n".join([response.body, *(value.encode() for _, value in response.headers)])
+        return self.bytes(shown) != shown
+
+    def exchange(self, exchange: Exchange) -> Exchange:
+        """The exchange without any secret."""
+        request, response = exchange.request, exchange.response
+        return replace(
+            exchange,
+            request=replace(
+                request,
+                target=self.text(request.target),
+                headers=self._headers(request.headers),
+                body=self.bytes(request.body),
+            ),
+            response=response
+            and replace(
+                response, headers=self._headers(response.headers), body=self.bytes(response.body)
+            ),
+            error=exchange.error and self.text(exchange.error),
+        )
+
+    def _headers(self, headers: Headers) -> Headers:
+        return tuple((self.text(name), self.text(value)) for name, value in headers)
+
+
+def _secret(token: str) -> str:
+    """The part of a key that nobody may see: what stands behind the first dot."""
+    return token.partition(".")[2] or token

@@ -1,0 +1,64 @@
+"""Sends the cases of one operation and judges each."""
+
+import zlib
+from dataclasses import replace
+from typing import Any
+
+from schemathesis.generation.case import Case
+
+from conformance.arrange import Given
+from conformance.client import Answer, Api
+from conformance.exchange import Exchange, Request
+from conformance.failures import Inconclusive, Mismatch
+from conformance.fuzzing.binding import Binder
+from conformance.recorder import Recorder
+from conformance.rules import Breach
+from conformance.spec import Operation
+
+REQUIREMENTS = ("HTTP-1", "HTTP-2", "ERR-1", "ERR-3", "ERR-4", "AUTH-1")
+WITHOUT_KEY_ONE_IN = 16
+
+
+class Fuzzer:
+    """Checks cases of `operation`; every breach is kept, the smallest case of each."""
+
+    def __init__(self, operation: Operation, api: Api, given: Given, recorder: Recorder) -> None:
+        self.operation = operation
+        self.api = api
+        self.recorder = recorder
+        self.binder = Binder(api, given)
+
+    def check(self, case: Case[Any]) -> None:
+        """Send the case; Mismatch where it shows a breach, so that Hypothesis shrinks it."""
+        self.recorder.restart()
+        request = self.binder.request(self.operation, case)
+        if is_sample(case):
+            self._send_without_key(request)
+        exchange = self.api.send(request)
+        if exchange.response is None:
+            self._confirm(request, exchange)
+            received = f"none, twice ({exchange.error}), though ping is answered"
+            self.recorder.find(Breach("ERR-3", "an answer", received))
+        for breach in self.recorder.breaches:
+            raise Mismatch(breach.expected, breach.received, breach.requirement)
+
+    def _confirm(self, request: Request, exchange: Exchange) -> None:
+        """A path that failed once proves nothing: the server must fail again and be there."""
+        answered = self.api.send(request).response is not None
+        pinged = self.api.send(self.api.request("ping")).response is not None
+        if answered or not pinged:
+            raise Inconclusive(f"{exchange.describe()} (repeated, then pinged)")
+
+    def _send_without_key(self, request: Request) -> None:
+        headers = tuple(pair for pair in request.headers if pair[0] != "Authorization")
+        answer = Answer(self.api.send(replace(request, headers=headers)))
+        if answer.status != 401:
+            expected = "401 for a request without a key"
+            self.recorder.find(Breach("AUTH-1", expected, f"status {answer.status}"))
+
+
+def is_sample(case: Case[Any]) -> bool:
+    """Whether the case is sent without a key first. Its content decides, so that repeating it
+    repeats that too."""
+    content = repr((case.path_parameters, case.query, case.body))
+    return zlib.crc32(content.encode("utf-8", "backslashreplace")) % WITHOUT_KEY_ONE_IN == 0

@@ -1,0 +1,119 @@
+"""The pytest plugin: `pytest --base-url URL` is the whole suite.
+
+It is inert unless scenarios are about to be collected, so `pytest tests` knows nothing of it.
+Modules: `options` (command line), `session` (one run from set-up to report), `fixtures` (what
+scenarios ask for), `outcomes` (what a test's ending says about requirements).
+"""
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from conformance.catalogue import catalogue
+from conformance.failures import Unreachable, UsageError
+from conformance.plugin.options import add_options
+from conformance.plugin.outcomes import RECORDER, checks_of, is_should, remember_warning, restyle
+from conformance.plugin.session import CONFORMANCE, Conformance, selects_scenarios
+from conformance.recorder import Recorder
+from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
+
+pytest_plugins = ["conformance.plugin.fixtures"]
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options of the suite."""
+    add_options(parser.getgroup("conformance", "Kraty Server API conformance"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the run up: target, server, key, seed. Every mistake ends here, in one line."""
+    config.addinivalue_line(
+        "markers", "requirement(id, ...): the requirements that the scenario decides"
+    )
+    if not selects_scenarios(config):
+        return
+    try:
+        conformance = Conformance(config)
+        config.stash[CONFORMANCE] = conformance
+        conformance.set_up()
+    except UsageError as error:
+        pytest.exit(str(error), returncode=EXIT_USAGE)
+    except Unreachable as error:
+        conformance.give_up(str(error))
+        pytest.exit(str(error), returncode=EXIT_CODES[Verdict.INCONCLUSIVE])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker process of pytest-xdist which run it belongs to."""
+    conformance = node.config.stash.get(CONFORMANCE, None)
+    if conformance is not None:
+        node.workerinput["conformance"] = conformance.run.packed()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Print every setting, so that a typo shows."""
+    conformance = config.stash.get(CONFORMANCE, None)
+    return conformance.header() if conformance else []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a scenario that takes an `operation` once for each operation of the spec."""
+    if "operation" in metafunc.fixturenames and CONFORMANCE in metafunc.config.stash:
+        operations = metafunc.config.stash[CONFORMANCE].spec.operations
+        metafunc.parametrize("operation", list(operations))
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse a requirement id that the catalogue does not have."""
+    for marker in item.iter_markers("requirement"):
+        for id in marker.args:
+            if id not in catalogue():
+                raise pytest.UsageError(f"{item.nodeid}: {id!r} is no requirement")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """A SHOULD that is not met is a Python warning, and only a failure where warnings are."""
+    try:
+        return (yield)
+    except AssertionError as error:
+        if CONFORMANCE not in item.config.stash or not is_should(item, error):
+            raise
+        remember_warning(item, error)
+        return None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach to each report what the test's ending says about its requirements."""
+    report = yield
+    conformance = item.config.stash.get(CONFORMANCE, None)
+    if conformance is not None and next(item.iter_markers("requirement"), None):
+        checks = checks_of(item, call, conformance)
+        recorder = item.stash.get(RECORDER, None) or Recorder()
+        restyle(report, checks, conformance, recorder)
+    return report
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Show blocked, warned and not exercised tests as what they are."""
+    return getattr(report, "conformance_status", None) and tuple(report.conformance_status)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the results; the exit code is the verdict's."""
+    conformance = session.config.stash.get(CONFORMANCE, None)
+    if conformance is not None and conformance.is_controller:
+        session.exitstatus = conformance.finish(int(exitstatus))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the bundled server, and end with the verdict and the path of the report."""
+    conformance = config.stash.get(CONFORMANCE, None)
+    if conformance is not None:
+        conformance.close()

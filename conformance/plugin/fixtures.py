@@ -1,0 +1,120 @@
+"""What scenarios ask for. A fixture that the target cannot provide says so: not exercised."""
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Api
+from conformance.failures import NotExercised
+from conformance.ledgers import Ledger
+from conformance.naming import Names
+from conformance.plugin.outcomes import RECORDER
+from conformance.plugin.session import CONFORMANCE, Conformance
+from conformance.recorder import Recorder
+from conformance.run import Run
+from conformance.target import World
+from conformance.wire import Line
+
+
+@pytest.fixture(scope="session")
+def conformance(pytestconfig: pytest.Config) -> Conformance:
+    """The run that this process takes part in."""
+    return pytestconfig.stash[CONFORMANCE]
+
+
+@pytest.fixture(scope="session")
+def run(conformance: Conformance) -> Run:
+    """Target, seed and identity of the run."""
+    return conformance.run
+
+
+@pytest.fixture(scope="session")
+def world(run: Run) -> World:
+    """What the target declares to exist."""
+    return run.target.world
+
+
+@pytest.fixture
+def recorder(request: pytest.FixtureRequest) -> Recorder:
+    """The exchanges and findings of this test."""
+    return request.node.stash.setdefault(RECORDER, Recorder())
+
+
+@pytest.fixture
+def line(conformance: Conformance, recorder: Recorder) -> Line:
+    """The way to the server, with judge and recorder on it."""
+    return Line(conformance.wire, conformance.spec, conformance.redactor, recorder)
+
+
+@pytest.fixture
+def names(request: pytest.FixtureRequest, run: Run) -> Names:
+    """Names of this test's own: the same in every process, different from all other tests'."""
+    return run.names(hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:8])
+
+
+@pytest.fixture
+def api_with(run: Run, line: Line) -> Callable[..., Api]:
+    """A client for any token, or for none."""
+
+    def make(token: str | None, patient: bool = True) -> Api:
+        return Api(line, token, run.identity.game_id or "", patient)
+
+    return make
+
+
+@pytest.fixture
+def api(run: Run, api_with: Callable[..., Api]) -> Api:
+    """The client with the server key."""
+    return api_with(run.target.token("server"))
+
+
+@pytest.fixture
+def throttled_api(run: Run, api_with: Callable[..., Api]) -> Api:
+    """A client with a small rate budget, which sees every 429."""
+    return api_with(run.target.token("throttled"), patient=False)
+
+
+@pytest.fixture
+def client_api(run: Run, api_with: Callable[..., Api]) -> Api:
+    """A client with a key of the permission set `client_sdk`."""
+    return api_with(run.target.token("client"))
+
+
+@pytest.fixture
+def revoked_api(run: Run, api_with: Callable[..., Api]) -> Api:
+    """A client with a revoked key."""
+    return api_with(run.target.token("revoked"))
+
+
+@pytest.fixture
+def other_game_api(run: Run, api_with: Callable[..., Api]) -> Api:
+    """A client with a server key of another studio and game."""
+    return api_with(run.target.token("other_game"))
+
+
+@pytest.fixture
+def game_id(run: Run) -> str:
+    """The game of the server key."""
+    if run.identity.game_id is None:
+        raise NotExercised("the server key has no game: /ping names none")
+    return run.identity.game_id
+
+
+@pytest.fixture
+def given(api: Api, names: Names, world: World) -> Given:
+    """Arrangements, whose failure blocks the scenario."""
+    return Given(api, names, world)
+
+
+@pytest.fixture(params=["wallet", "inventory"])
+def ledger(request: pytest.FixtureRequest, given: Given) -> Ledger:
+    """Both ledgers in turn, in one set of words."""
+    return Ledger(request.param, given)
+
+
+@pytest.fixture
+def player(names: Names) -> str:
+    """An external id that the server has never seen."""
+    return names.player()

@@ -1,0 +1,198 @@
+"""What the ending of a test says about requirements."""
+
+import warnings
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+
+import pytest
+
+from conformance.catalogue import Level, catalogue
+from conformance.evidence import evidence
+from conformance.explain import explain
+from conformance.failures import Blocked, Inconclusive, Mismatch, NotExercised, ShouldWarning
+from conformance.plugin.session import Conformance
+from conformance.recorder import Recorder
+from conformance.results import Check, Outcome, outcome_of
+
+RECORDER = pytest.StashKey[Recorder]()
+WARNED = pytest.StashKey[AssertionError]()
+
+STATUS = {
+    Outcome.FAILED: ("failed", "F", "FAILED"),
+    Outcome.WARNED: ("warned", "w", "WARNED"),
+    Outcome.INCONCLUSIVE: ("inconclusive", "?", "INCONCLUSIVE"),
+    Outcome.BLOCKED: ("blocked", "b", "BLOCKED"),
+    Outcome.PASSED: ("passed", ".", "PASSED"),
+    Outcome.NOT_EXERCISED: ("not exercised", "-", "NOT EXERCISED"),
+}
+REPORTED = {
+    Outcome.FAILED: "failed",
+    Outcome.INCONCLUSIVE: "failed",
+    Outcome.BLOCKED: "skipped",
+    Outcome.NOT_EXERCISED: "skipped",
+    Outcome.WARNED: "passed",
+    Outcome.PASSED: "passed",
+}
+"""What pytest's own summary, `-x` and third-party plugins see."""
+
+
+def requirements_of(item: pytest.Item) -> list[str]:
+    """The ids that the scenario's markers name."""
+    return [id for marker in item.iter_markers("requirement") for id in marker.args]
+
+
+def is_should(item: pytest.Item, error: AssertionError) -> bool:
+    """Whether the broken requirement is a SHOULD."""
+    return severity(broken_by(error, requirements_of(item))) is Outcome.WARNED
+
+
+def remember_warning(item: pytest.Item, error: AssertionError) -> None:
+    """Turn a SHOULD that is not met into a warning; it raises where warnings are errors."""
+    item.stash[WARNED] = error
+    broken = broken_by(error, requirements_of(item))
+    warnings.warn(ShouldWarning(f"{broken}: {error}"), stacklevel=2)
+
+
+def severity(requirement: str) -> Outcome:
+    """What a breach of the requirement is: a failure, or a warning for a SHOULD."""
+    must = catalogue()[requirement].level is Level.MUST
+    return Outcome.FAILED if must else Outcome.WARNED
+
+
+def broken_by(error: AssertionError, own: list[str]) -> str:
+    """The requirement that an accusation names; else the first one of the test."""
+    named = error.requirement if isinstance(error, Mismatch) else None
+    return named or own[0]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a test ended, for one requirement, or for all of its own where that is None."""
+
+    outcome: Outcome
+    message: str = ""
+    requirement: str | None = None
+    expected: str | None = None
+    received: str | None = None
+    blamed: str | None = None
+
+
+def ending_of(
+    error: BaseException | None,
+    warned: AssertionError | None,
+    own: list[str],
+    found: Collection[str],
+) -> Ending:
+    """Classify the exception that ended a test; only a Mismatch accuses the server.
+
+    `warned` is a breach that was turned into a warning, `own` are the test's requirements,
+    `found` those of which its exchanges showed a breach on the way.
+    """
+    accusation = _accusation(error) or warned
+    if accusation is not None:
+        broken = broken_by(accusation, own)
+        strict = isinstance(error, ShouldWarning)
+        return Ending(
+            Outcome.FAILED if strict else severity(broken),
+            str(accusation),
+            broken,
+            getattr(accusation, "expected", None),
+            getattr(accusation, "received", None),
+        )
+    if error is None:
+        return Ending(Outcome.PASSED)
+    if isinstance(error, Blocked):
+        # Where the step that went wrong is the very sentence of the test, the test has failed.
+        if error.requirement in own:
+            return Ending(severity(error.requirement), str(error), error.requirement)
+        return Ending(Outcome.BLOCKED, str(error), blamed=error.requirement)
+    if isinstance(error, (NotExercised, pytest.skip.Exception)):
+        return Ending(Outcome.NOT_EXERCISED, str(error))
+    if isinstance(error, Inconclusive):
+        return Ending(Outcome.INCONCLUSIVE, str(error))
+    if found:
+        blamed = next(iter(found))
+        message = f"blocked by {blamed}: the scenario could not read the response"
+        return Ending(Outcome.BLOCKED, message, blamed=blamed)
+    return Ending(Outcome.INCONCLUSIVE, f"error of the suite: {type(error).__name__}: {error}")
+
+
+def _accusation(error: BaseException | None) -> AssertionError | None:
+    """The accusation that an exception is or, as Hypothesis raises several, holds."""
+    if isinstance(error, AssertionError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        accusations = (_accusation(part) for part in error.exceptions)
+        return next((found for found in accusations if found is not None), None)
+    return None
+
+
+def checks_of(
+    item: pytest.Item, call: pytest.CallInfo[None], conformance: Conformance
+) -> list[Check]:
+    """The checks that this phase of a test decides; set-up and tear-down decide only by failing."""
+    error = call.excinfo.value if call.excinfo else None
+    if error is None and call.when != "call":
+        return []
+    own = requirements_of(item)
+    recorder = item.stash.get(RECORDER, None) or Recorder()
+    ending = ending_of(error, item.stash.get(WARNED, None), own, recorder.findings)
+    base_url = conformance.run.target.base_url
+
+    def check(requirement: str, ended: Ending) -> Check:
+        shown = ended.outcome not in (Outcome.PASSED, Outcome.NOT_EXERCISED)
+        return Check(
+            requirement=requirement,
+            test=item.nodeid,
+            outcome=ended.outcome,
+            message=ended.message,
+            expected=ended.expected,
+            received=ended.received,
+            blamed=ended.blamed,
+            exchanges=evidence(tuple(recorder.exchanges), base_url) if shown else [],
+            seconds=call.duration,
+        )
+
+    checks = {id: check(id, ending) for id in own}
+    if ending.requirement is not None:
+        stopped = Ending(
+            Outcome.BLOCKED,
+            f"blocked by {ending.requirement}: the test stopped there",
+            blamed=ending.requirement,
+        )
+        checks = {id: check(id, stopped) for id in own}
+        checks[ending.requirement] = check(ending.requirement, ending)
+    for id, finding in recorder.findings.items():
+        told = Mismatch(finding.breach.expected, finding.breach.received)
+        breach = Ending(severity(id), str(told), id, told.expected, told.received)
+        checks[id] = replace(
+            check(id, breach), exchanges=evidence(finding.exchanges, base_url)
+        )
+    return [conformance.redacted(found) for found in checks.values()]
+
+
+def restyle(
+    report: pytest.TestReport, checks: list[Check], conformance: Conformance, recorder: Recorder
+) -> None:
+    """Make the report say what the checks say, and carry them to whoever collects it."""
+    report.conformance = {
+        "checks": [asdict(check) for check in checks],
+        "traffic": recorder.take_traffic(),
+    }
+    report.sections = [
+        (title, conformance.redactor.text(content)) for title, content in report.sections
+    ]
+    if not checks:
+        return
+    outcome = outcome_of(checks)
+    report.outcome = REPORTED[outcome]  # type: ignore[assignment]
+    report.conformance_status = list(STATUS[outcome])
+    told = "\n\n".join(explain(check) for check in checks if check.outcome is not Outcome.PASSED)
+    if report.outcome == "failed":
+        raised = conformance.redactor.text(str(report.longrepr or ""))
+        report.longrepr = told if outcome is not Outcome.INCONCLUSIVE else f"{told}\n\n{raised}"
+    elif report.outcome == "skipped":
+        path, line, _ = report.location
+        report.longrepr = (path, line or 0, checks[0].message)
+    else:
+        report.longrepr = None

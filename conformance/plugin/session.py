@@ -1,0 +1,169 @@
+"""One run from set-up to report, in the controller and in each worker of pytest-xdist."""
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance import __version__, resources
+from conformance.bundled import bundled_target, running_server
+from conformance.exchange import Redactor
+from conformance.failures import UsageError
+from conformance.plugin.options import option_value
+from conformance.preflight import identify
+from conformance.report import RunDirectory
+from conformance.collecting import Collected
+from conformance.results import Check, redact_check
+from conformance.run import Identity, Run, new_id, new_seed
+from conformance.spec import load_spec
+from conformance.target import Target, load_target, target_of_url
+from conformance.verdict import EXIT_CODES, EXIT_USAGE
+from conformance.wire import Wire
+
+TROUBLE = {
+    pytest.ExitCode.INTERRUPTED: "the run was interrupted",
+    pytest.ExitCode.INTERNAL_ERROR: "pytest stopped with an internal error",
+}
+
+
+def selects_scenarios(config: pytest.Config) -> bool:
+    """Whether this pytest is about to collect scenarios, rather than the suite's own tests."""
+    if config.option.help or getattr(config.option, "markers", False):
+        return False
+    folder = resources.scenarios().resolve()
+    for argument in config.args:
+        path = Path(config.invocation_params.dir, argument.partition("::")[0]).resolve()
+        if path == folder or folder in path.parents or path in folder.parents:
+            return True
+    return False
+
+
+class Conformance:
+    """The run that a pytest process takes part in.
+
+    The controller settles the run, starts the bundled server, collects what all tests report
+    and writes the results. A worker is told the run and only executes scenarios.
+    """
+
+    run: Run
+    redactor: Redactor
+    wire: Wire
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.is_controller = not hasattr(config, "workerinput")
+        self.spec = load_spec(resources.spec_file())
+        self.collected = Collected()
+        self.started = time.time()
+        self._directory: RunDirectory | None = None
+        self._closing = ExitStack()
+        self._last_words: list[str] = []
+
+    def set_up(self) -> None:
+        """Settle target, identity and seed. UsageError or Unreachable where that fails."""
+        if self.is_controller:
+            self._settle()
+        else:
+            packed = self.config.workerinput["conformance"]  # type: ignore[attr-defined]
+            self._adopt(Run.unpacked(packed))
+        self.wire = Wire(self.run.target.base_url)
+        self._closing.callback(self.wire.close)
+        self.config.pluginmanager.register(self, "conformance-run")
+
+    def _settle(self) -> None:
+        reports = Path(self.config.invocation_params.dir, option_value(self.config, "--reports"))
+        seed = option_value(self.config, "--seed")
+        run = Run(
+            id=new_id(),
+            seed=new_seed() if seed is None else seed,
+            examples=option_value(self.config, "--examples"),
+            bundled=self._is_bundled(),
+            target=self._target(),
+            identity=Identity(),
+        )
+        self._adopt(run)
+        self._directory = RunDirectory.create(reports, run.id, self.started)
+        self.config.option.allure_report_dir = str(self._directory.allure)
+        self._adopt(replace(run, identity=identify(run.target, self.spec)))
+
+    def _is_bundled(self) -> bool:
+        return not any(option_value(self.config, flag) for flag in ("--base-url", "--target"))
+
+    def _target(self) -> Target:
+        base_url, file = (option_value(self.config, flag) for flag in ("--base-url", "--target"))
+        if file:
+            path = Path(self.config.invocation_params.dir, file)
+            return load_target(path, os.environ, base_url)
+        if base_url:
+            return target_of_url(base_url, os.environ)
+        return bundled_target(self._closing.enter_context(running_server()))
+
+    def _adopt(self, run: Run) -> None:
+        self.run = run
+        self.redactor = Redactor(run.target.keys.values())
+
+    def header(self) -> list[str]:
+        """The settings of the run, one a line."""
+        run = self.run
+        where = run.identity
+        return [
+            f"conformance: suite {__version__}, Kraty Server API {self.spec.version}",
+            f"target: {run.target.name} ({run.target.base_url}), game {where.game_id}, "
+            f"environment {where.environment}",
+            f"keys: {', '.join(run.target.keys)}",
+            f"run: {run.id}, seed {run.seed}, {run.examples} examples an operation",
+        ]
+
+    def redacted(self, check: Check) -> Check:
+        """The check without secrets; its exchanges were redacted when they were recorded."""
+        return redact_check(check, self.redactor)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect what a test reports, in this process or another."""
+        found = getattr(report, "conformance", None)
+        if found is not None:
+            self.collected.add(found)
+        elif report.failed:
+            self.collected.trouble = f"{report.nodeid} died"
+
+    def finish(self, exit_status: int) -> int:
+        """Write the results and return the exit code of the verdict."""
+        if exit_status == pytest.ExitCode.USAGE_ERROR:
+            return EXIT_USAGE
+        trouble = TROUBLE.get(pytest.ExitCode(exit_status)) or self.collected.trouble
+        return self._conclude(trouble)
+
+    def give_up(self, reason: str) -> None:
+        """Leave an inconclusive result for a server with which there is no run to be had."""
+        if self._directory is not None:
+            self._conclude(reason)
+
+    def _conclude(self, trouble: str | None) -> int:
+        assert self._directory is not None
+        results = self.collected.results(
+            run=self.run,
+            spec=self.spec,
+            started=self.started,
+            seconds=time.time() - self.started,
+            trouble=trouble,
+        )
+        self._directory.write(results.document)
+        judgement = results.judgement
+        self._last_words = [
+            f"verdict: {judgement}",
+            f"report: {self._directory.path / 'report.html'}",
+        ]
+        return EXIT_CODES[judgement.verdict]
+
+    def close(self) -> None:
+        """Stop what was started, and have the last word on the terminal."""
+        self._closing.close()
+        if self._last_words:
+            print(*self._last_words, sep="\n", flush=True)
+
+
+CONFORMANCE = pytest.StashKey[Conformance]()

@@ -1,0 +1,60 @@
+"""Keeps what one test sent, received and found."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from conformance.exchange import Exchange
+from conformance.rules import Breach
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A breach with the exchanges that led to it, in order."""
+
+    breach: Breach
+    exchanges: tuple[Exchange, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes to read for whoever has to understand it."""
+        return sum(
+            len(exchange.request.target) + len(exchange.request.body) for exchange in self.exchanges
+        )
+
+
+class Recorder:
+    """The exchanges and findings of one test, already redacted.
+
+    `breaches` are those of the exchanges at hand, `findings` the shortest of each requirement.
+    """
+
+    def __init__(self) -> None:
+        self.exchanges: list[Exchange] = []
+        self.breaches: list[Breach] = []
+        self.findings: dict[str, Finding] = {}
+        self.traffic: Counter[tuple[str, str]] = Counter()
+
+    def restart(self) -> None:
+        """Forget exchanges and breaches, for the next generated case; findings stay."""
+        self.exchanges = []
+        self.breaches = []
+
+    def add(self, exchange: Exchange) -> None:
+        """Keep an exchange, and count it by operation and status."""
+        self.exchanges.append(exchange)
+        ending = str(exchange.response.status) if exchange.response else "no response"
+        self.traffic[exchange.request.operation, ending] += 1
+
+    def find(self, breach: Breach) -> None:
+        """Keep a breach; of several of one requirement the one that is shortest to read."""
+        self.breaches.append(breach)
+        finding = Finding(breach, tuple(self.exchanges))
+        known = self.findings.get(breach.requirement)
+        if known is None or finding.size < known.size:
+            self.findings[breach.requirement] = finding
+
+    def take_traffic(self) -> list[list[str | int]]:
+        """Rows of operation, ending and count since the last call."""
+        rows: list[list[str | int]] = [[*key, count] for key, count in self.traffic.items()]
+        self.traffic.clear()
+        return rows

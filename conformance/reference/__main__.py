@@ -1,0 +1,32 @@
+"""`python -m conformance.reference`: a server for another process, which reads its URL.
+
+It prints one line, the URL, once the socket listens, and ends when its standard input closes.
+"""
+
+import argparse
+from pathlib import Path
+
+from .app import Settings, create_app
+from .serving import listen, origin, serve, stop_with_parent
+from .world import load_world
+
+
+def main() -> None:
+    """Parse the arguments, listen, announce, serve."""
+    parser = argparse.ArgumentParser(prog="python -m conformance.reference")
+    parser.add_argument("--world", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--window", type=int, default=60)
+    parser.add_argument("--threads", action="store_true")
+    arguments = parser.parse_args()
+    settings = Settings(window=arguments.window, threads=arguments.threads)
+    application = create_app(load_world(arguments.world), settings)
+    bound = listen(arguments.host, arguments.port)
+    print(origin(bound), flush=True)
+    stop_with_parent()
+    serve(application, bound)
+
+
+if __name__ == "__main__":
+    main()

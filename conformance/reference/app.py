@@ -1,0 +1,151 @@
+"""The HTTP side: routes on the raw path, credentials, budget, body, envelope."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .errors import ApiError, invalid
+from .operations import OPERATIONS, Call, Operation
+from .replies import Reply
+from .services import Parts, Services
+from .state import GameState
+from .world import World
+
+BASE_PATH = "/server/v1"
+MAX_BODY = 4 * 1024 * 1024
+"""Bytes; a full import batch has room, an endless body has not."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the server runs.
+
+    `window` is the length of a rate window in seconds. With `threads`, operations run on a
+    thread pool, as a server with real parallelism would run them; the answers are the same.
+    """
+
+    window: int = 60
+    threads: bool = False
+    parts: Parts = field(default_factory=Parts)
+
+
+class RawPath:
+    """Routes on the path as it was sent: an encoded slash stays inside its segment (HTTP-4)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Put the raw path where the router looks."""
+        if scope["type"] == "http":
+            scope = {**scope, "path": scope["raw_path"].decode("latin-1")}
+        await self.app(scope, receive, send)
+
+
+class Server:
+    """Takes a request through credentials, budget and body to its operation."""
+
+    def __init__(self, world: World, settings: Settings) -> None:
+        self.settings = settings
+        self.auth = settings.parts.auth(world)
+        self.budget = settings.parts.budget(settings.window)
+        ids = frozenset(game.id for game in world.games)
+        self.services = {
+            game.id: Services(settings.parts, GameState(game, other_games=ids - {game.id}))
+            for game in world.games
+        }
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        """One request, one response; every refusal carries the envelope (ERR-1)."""
+        headers: dict[str, str] = {}
+        try:
+            game, key = self.auth.authenticate(request.headers)
+            headers = self.budget.spend(key)
+            path = {name: decoded(value) for name, value in request.path_params.items()}
+            call = Call(game, key, path, request.query_params, await body_of(request))
+            reply = await self.run(operation, self.services[game.id], call)
+        except ApiError as error:
+            return self.refuse(error, headers)
+        return as_json(reply.status, reply.body(), headers)
+
+    async def run(self, operation: Operation, services: Services, call: Call) -> Reply:
+        """Run the operation, alone in its game."""
+        if self.settings.threads:
+            return await run_in_threadpool(self.alone, operation, services, call)
+        return self.alone(operation, services, call)
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        """Hold the game's lock: an operation sees and leaves whole states only."""
+        with services.state.lock:
+            return operation.handler(services, call)
+
+    def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
+        """The error envelope."""
+        return as_json(error.status, error.envelope(), {**headers, **error.headers})
+
+
+def decoded(segment: str) -> str:
+    """A path segment percent-decoded once; ApiError 400 where that is no UTF-8."""
+    try:
+        return unquote_to_bytes(segment.encode("latin-1")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise invalid("path", "not UTF-8") from None
+
+
+async def body_of(request: Request) -> bytes:
+    """The whole body; ApiError 413 for one that is too large."""
+    chunks = bytearray()
+    async for chunk in request.stream():
+        chunks += chunk
+        if len(chunks) > MAX_BODY:
+            raise ApiError(413, "validation_failed", f"The body exceeds {MAX_BODY} bytes")
+    return bytes(chunks)
+
+
+def as_json(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response."""
+    return Response(
+        msgspec.json.encode(body), status, dict(headers or {}), media_type="application/json"
+    )
+
+
+async def protocol_error(_: Request, error: Exception) -> Response:
+    """404 for unknown paths and 405 for unknown methods, in the envelope (HTTP-3)."""
+    assert isinstance(error, HTTPException)
+    code = "not_found" if error.status_code == 404 else "method_not_allowed"
+    envelope = ApiError(error.status_code, code, error.detail).envelope()
+    return as_json(error.status_code, envelope, error.headers)
+
+
+async def client_left(_: Request, __: Exception) -> Response:
+    """Nobody is there to read the answer."""
+    return as_json(400, invalid("$", "the body was cut off").envelope())
+
+
+def create_app(world: World, settings: Settings | None = None) -> Starlette:
+    """The ASGI application of a reference server over `world`."""
+    server = Server(world, settings or Settings())
+
+    def route(operation: Operation) -> Route:
+        async def endpoint(request: Request) -> Response:
+            return await server.answer(operation, request)
+
+        return Route(operation.path, endpoint, methods=[operation.method])
+
+    application = Starlette(
+        routes=[Mount(BASE_PATH, routes=[route(operation) for operation in OPERATIONS])],
+        middleware=[Middleware(RawPath)],
+        exception_handlers={HTTPException: protocol_error, ClientDisconnect: client_left},
+    )
+    application.router.redirect_slashes = False
+    return application

@@ -1,0 +1,166 @@
+"""Request bodies: their shapes, how they are read, and when two of them are the same."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from .errors import invalid
+
+MAX_AMOUNT = 2**53 - 1
+"""Above it a JSON number is no longer exact everywhere (LEDGER-12)."""
+
+Amount = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT)]
+DateTime = Annotated[datetime, msgspec.Meta(tz=True)]
+T = TypeVar("T")
+
+
+class Body(msgspec.Struct, omit_defaults=True):
+    """Unknown fields are ignored (HTTP-5); an explicit null counts as left out."""
+
+
+class CurrencyEntry(Body, tag_field="type", tag="currency"):
+    """A promise of currency."""
+
+    currencyKey: str
+    amount: Amount
+
+
+class ItemEntry(Body, tag_field="type", tag="item"):
+    """A promise of an item."""
+
+    itemKey: str
+    quantity: Amount
+    parameters: dict[str, Any] | None = None
+
+
+class CrateEntry(Body, tag_field="type", tag="crate"):
+    """A promise of a crate."""
+
+    crateItemKey: str
+    quantity: Amount
+
+
+Entry = CurrencyEntry | ItemEntry | CrateEntry
+
+
+class GrantBody(Body):
+    """Create a grant."""
+
+    idempotencyKey: str
+    entries: Annotated[list[Entry], msgspec.Meta(min_length=1)]
+    kind: Literal["reward", "crate"] | None = None
+    expiresAt: DateTime | None = None
+    sourceKind: Literal["api", "admin"] | None = None
+    sourceRefId: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class LobbyBody(Body):
+    """Push a lobby."""
+
+    key: str
+    externalPlayerIds: list[str]
+    capacity: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    fillBots: bool | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class BanBody(Body):
+    """Ban a player."""
+
+    reason: str
+
+
+class DeleteBody(Body):
+    """Erase a player."""
+
+    reason: Literal["gdpr_erasure", "studio_request", "test"] | None = None
+
+
+class Adjustment(Body, kw_only=True):
+    """What every change of a holding may carry besides its amount."""
+
+    reason: str | None = None
+    sourceRefId: str | None = None
+    idempotencyKey: str | None = None
+
+
+class ItemBody(Adjustment):
+    """Change an item holding."""
+
+    quantity: Amount
+
+
+class WalletBody(Adjustment):
+    """Change a balance."""
+
+    amount: Amount
+
+
+class ImportBody(Body):
+    """A batch; the rows are read one by one, since a bad row fails alone (MIG-3)."""
+
+    rows: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=1000)]
+
+
+class ImportRow(Body):
+    """What every imported row carries."""
+
+    externalPlayerId: str
+    idempotencyKey: str
+
+
+class PlayerRow(ImportRow):
+    """A player to import."""
+
+    contextSnapshot: dict[str, Any] | None = None
+
+
+class WalletRow(ImportRow):
+    """A balance to add."""
+
+    economyKey: str
+    amount: Amount
+    reason: str | None = None
+
+
+class InventoryRow(ImportRow):
+    """An item holding to add."""
+
+    itemKey: str
+    quantity: Amount
+    parameters: dict[str, Any] | None = None
+    reason: str | None = None
+
+
+def read(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
+    """Decode JSON of this shape; ApiError 400 for whatever is none."""
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.ValidationError as error:
+        problem, _, where = str(error).rpartition(" - at `")
+        raise invalid(where.rstrip("`") or "$", problem or str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise invalid("$", "not JSON") from None
+    except RecursionError:
+        raise invalid("$", "nested too deep") from None
+
+
+def fingerprint(*parts: Any) -> str:
+    """One text for all spellings of one value: key order does not count, 1 and 1.0 are equal.
+
+    JSON text keeps 1 and true apart, which Python's own equality does not (GRANT-3).
+    """
+    return json.dumps([_canonical(msgspec.to_builtins(part)) for part in parts], sort_keys=True)
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

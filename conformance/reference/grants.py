@@ -1,0 +1,94 @@
+"""GRANT and ACK: promises of entries and their acknowledgement."""
+
+from typing import Any
+
+from .bodies import CurrencyEntry, Entry, GrantBody, ItemEntry, fingerprint
+from .errors import not_found, reused_key, unknown_key
+from .replies import Reply
+from .state import GameState, Grant, Player, Remembered, now
+
+
+class Grants:
+    """The grants of one game."""
+
+    def __init__(self, state: GameState) -> None:
+        self.state = state
+
+    def create(self, external_id: str, body: GrantBody) -> Reply:
+        """201 for a new key, 200 with the first answer for a replay, 409 for another body."""
+        self.check_catalogue(body.entries)
+        used = self.state.remembered("grants")
+        first = used.get(body.idempotencyKey)
+        if first is not None:
+            if first.fingerprint != self.fingerprint(external_id, body):
+                raise reused_key()
+            return self.replay(first)
+        grant = self.issue(self.state.ensure(external_id), body)
+        answer = grant.view()
+        used[body.idempotencyKey] = Remembered(self.fingerprint(external_id, body), answer)
+        return Reply(201, answer)
+
+    def replay(self, first: Remembered) -> Reply:
+        """What the repetition of a create gets (GRANT-2)."""
+        return Reply(200, first.answer)
+
+    def fingerprint(self, external_id: str, body: GrantBody) -> str:
+        """Names the request by value, and the player by row: a freed id is another player."""
+        player = self.state.players.get(external_id)
+        return fingerprint(player.id if player else None, body)
+
+    def issue(self, player: Player, body: GrantBody) -> Grant:
+        """Make the grant and hang it on the player."""
+        grant = Grant(
+            player=player,
+            kind=body.kind or "reward",
+            entries=[entry_view(entry) for entry in body.entries],
+            source_kind=body.sourceKind or "api",
+            source_ref_id=body.sourceRefId,
+            expires_at=body.expiresAt,
+        )
+        player.grants.append(grant)
+        self.state.grants[grant.id] = grant
+        return grant
+
+    def check_catalogue(self, entries: list[Entry]) -> None:
+        """Refuse entries that the game's catalogue does not have (GRANT-7)."""
+        game = self.state.game
+        for entry in entries:
+            if isinstance(entry, CurrencyEntry):
+                kind, key, keys = "currency", entry.currencyKey, game.currencies
+            elif isinstance(entry, ItemEntry):
+                kind, key, keys = "item", entry.itemKey, game.items
+            else:
+                kind, key, keys = "crate", entry.crateItemKey, game.crates
+            if key not in keys:
+                raise unknown_key(kind, key)
+
+    def ack(self, external_id: str, grant_id: str) -> Reply:
+        """Mark the grant claimed by the studio's backend; again is the same (ACK-1, ACK-2)."""
+        grant = self.find(self.state.known(external_id), grant_id)
+        self.claim(grant)
+        return Reply(200, grant.view())
+
+    def claim(self, grant: Grant) -> None:
+        """Set the claim once; wallet and inventory are the studio's own affair (ACK-6)."""
+        if grant.claimed_at is None:
+            grant.claimed_at = now()
+            grant.acked_by = "server_api"
+
+    def find(self, player: Player, grant_id: str) -> Grant:
+        """The player's grant with this id; ApiError 404 where it is not his (ACK-3)."""
+        grant = self.state.grants.get(grant_id)
+        if grant is None or grant.player is not player:
+            raise not_found("grant")
+        return grant
+
+
+def entry_view(entry: Entry) -> dict[str, Any]:
+    """An entry as the grant's contents show it."""
+    if isinstance(entry, CurrencyEntry):
+        return {"type": "currency", "currencyKey": entry.currencyKey, "amount": entry.amount}
+    if isinstance(entry, ItemEntry):
+        shown = {"type": "item", "itemKey": entry.itemKey, "quantity": entry.quantity}
+        return shown if entry.parameters is None else {**shown, "parameters": entry.parameters}
+    return {"type": "crate", "crateItemKey": entry.crateItemKey, "quantity": entry.quantity}

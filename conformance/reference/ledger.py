@@ -1,0 +1,145 @@
+"""INV and WALLET: one set of rules on two ledgers (LEDGER-1 to LEDGER-12)."""
+
+from typing import Any
+
+from .bodies import MAX_AMOUNT, Adjustment, ItemBody, WalletBody, fingerprint
+from .errors import conflict, reused_key, unknown_key
+from .replies import Reply
+from .state import GameState, Holdings, Player, Remembered
+
+
+class Ledger:
+    """The rules that wallet and inventory share; a subclass names its words and its column."""
+
+    name: str
+    kind: str
+    key_field: str
+    holding_field: str
+
+    def __init__(self, state: GameState) -> None:
+        self.state = state
+
+    def holdings(self, player: Player) -> Holdings:
+        """The player's column of this ledger."""
+        raise NotImplementedError
+
+    def catalogue(self) -> list[str]:
+        """The keys that the game has."""
+        raise NotImplementedError
+
+    def increment(self, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
+        """Add to a holding (LEDGER-1); the player is created on first contact."""
+        return self.once("increment", external_id, key, amount, body)
+
+    def decrement(self, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
+        """Take from a holding, never below zero (LEDGER-2)."""
+        return self.once("decrement", external_id, key, amount, body)
+
+    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
+        """Apply the change unless its idempotency key says that it was (LEDGER-3 to LEDGER-5)."""
+        self.check_key(key)
+        if body.idempotencyKey is None:
+            return Reply(200, self.apply(change, external_id, key, amount))
+        used = self.state.remembered(self.name)
+        first = used.get(body.idempotencyKey)
+        if first is not None:
+            if first.fingerprint != self.fingerprint(change, external_id, key, body):
+                raise reused_key()
+            return self.replay(first)
+        answer = self.apply(change, external_id, key, amount)
+        used[body.idempotencyKey] = Remembered(
+            self.fingerprint(change, external_id, key, body), answer
+        )
+        return Reply(200, answer)
+
+    def replay(self, first: Remembered) -> Reply:
+        """The holding as the first call left it, marked as not applied again (LEDGER-3)."""
+        return Reply(200, {**first.answer, "applied": False})
+
+    def fingerprint(self, change: str, external_id: str, key: str, body: Adjustment) -> str:
+        """Names the request by value, and the player by row: a freed id is another player."""
+        player = self.state.players.get(external_id)
+        return fingerprint(change, player.id if player else None, key, body)
+
+    def apply(self, change: str, external_id: str, key: str, amount: int) -> dict[str, Any]:
+        """Change the holding and answer it."""
+        if change == "decrement":
+            holding = self.take(external_id, key, amount)
+        else:
+            holding = self.add(external_id, key, amount)
+        return {self.key_field: key, self.holding_field: holding, "applied": True}
+
+    def add(self, external_id: str, key: str, amount: int) -> int:
+        """Add and return the new holding; refuse what could not be told exactly (LEDGER-12)."""
+        player = self.state.players.get(external_id)
+        held = self.holdings(player).amounts.get(key, 0) if player else 0
+        if held + amount > MAX_AMOUNT:
+            raise conflict("the holding would exceed the largest exact number")
+        return self.holdings(self.state.ensure(external_id)).add(key, amount)
+
+    def take(self, external_id: str, key: str, amount: int) -> int:
+        """Take and return the new holding; refuse more than is held, also of a stranger."""
+        player = self.state.players.get(external_id)
+        if player is None or self.holdings(player).amounts.get(key, 0) < amount:
+            raise conflict("more than is held")
+        return self.holdings(player).add(key, -amount)
+
+    def check_key(self, key: str) -> None:
+        """Refuse a key that the catalogue does not have (LEDGER-11)."""
+        if key not in self.catalogue():
+            raise unknown_key(self.kind, key)
+
+    def listing(self, player: Player) -> list[dict[str, Any]]:
+        """The player's holdings as the export lists them; zero is left out."""
+        amounts = self.holdings(player).amounts
+        return [{self.key_field: k, self.holding_field: held} for k, held in amounts.items() if held]
+
+
+class Inventory(Ledger):
+    """Item holdings."""
+
+    name = "inventory"
+    kind = "item"
+    key_field = "itemKey"
+    holding_field = "quantity"
+
+    def holdings(self, player: Player) -> Holdings:
+        """The player's items."""
+        return player.inventory
+
+    def catalogue(self) -> list[str]:
+        """The game's items."""
+        return self.state.game.items
+
+    def grant(self, external_id: str, key: str, body: ItemBody) -> Reply:
+        """The operation `inventory/{itemKey}/grant`."""
+        return self.increment(external_id, key, body.quantity, body)
+
+    def revoke(self, external_id: str, key: str, body: ItemBody) -> Reply:
+        """The operation `inventory/{itemKey}/revoke`."""
+        return self.decrement(external_id, key, body.quantity, body)
+
+
+class Wallet(Ledger):
+    """Balances."""
+
+    name = "wallet"
+    kind = "currency"
+    key_field = "economyKey"
+    holding_field = "balance"
+
+    def holdings(self, player: Player) -> Holdings:
+        """The player's balances."""
+        return player.wallet
+
+    def catalogue(self) -> list[str]:
+        """The game's currencies."""
+        return self.state.game.currencies
+
+    def credit(self, external_id: str, key: str, body: WalletBody) -> Reply:
+        """The operation `wallet/{economyKey}/credit`."""
+        return self.increment(external_id, key, body.amount, body)
+
+    def debit(self, external_id: str, key: str, body: WalletBody) -> Reply:
+        """The operation `wallet/{economyKey}/debit`."""
+        return self.decrement(external_id, key, body.amount, body)

@@ -1,0 +1,198 @@
+"""What the reference server remembers of one game. Plain data; the families hold the rules."""
+
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from .errors import not_found
+from .world import Event, Game
+
+EXPORT_LIMIT = 1000
+"""The most rows of an exported list (EXP-3)."""
+
+
+def now() -> datetime:
+    """The server's clock, UTC."""
+    return datetime.now(UTC)
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """A moment as an RFC 3339 date-time, or None."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
+
+
+def new_id(kind: str) -> str:
+    """A fresh opaque id."""
+    return f"{kind}_{uuid.uuid4().hex}"
+
+
+@dataclass(eq=False)
+class Holdings:
+    """Amounts by key of one ledger of one player, and how many ledger rows led there."""
+
+    amounts: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+
+    def add(self, key: str, amount: int) -> int:
+        """Change a holding by `amount` (negative to take) and return it."""
+        self.amounts[key] = self.amounts.get(key, 0) + amount
+        self.rows += 1
+        return self.amounts[key]
+
+
+@dataclass(eq=False)
+class Player:
+    """A player row; `external_id` becomes a placeholder after a merge or an erasure."""
+
+    external_id: str
+    id: str = field(default_factory=lambda: new_id("player"))
+    first_seen: datetime = field(default_factory=now)
+    last_seen: datetime = field(default_factory=now)
+    context_snapshot: dict[str, Any] | None = None
+    registered_at: datetime | None = None
+    deleted_at: datetime | None = None
+    banned_at: datetime | None = None
+    ban_reason: str | None = None
+    inventory: Holdings = field(default_factory=Holdings)
+    wallet: Holdings = field(default_factory=Holdings)
+    grants: list["Grant"] = field(default_factory=list)
+    lobbies: list["Lobby"] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Grant:
+    """A promise of entries to a player."""
+
+    player: Player
+    kind: str
+    entries: list[Any]
+    source_kind: str
+    source_ref_id: str | None
+    expires_at: datetime | None
+    id: str = field(default_factory=lambda: new_id("grant"))
+    created_at: datetime = field(default_factory=now)
+    claimed_at: datetime | None = None
+    acked_by: str | None = None
+
+    def status(self) -> str:
+        """`claimed`, `expired` or `pending`."""
+        if self.claimed_at:
+            return "claimed"
+        if self.expires_at and self.expires_at <= now():
+            return "expired"
+        return "pending"
+
+    def view(self) -> dict[str, Any]:
+        """The grant as responses show it."""
+        shown: dict[str, Any] = {
+            "id": self.id,
+            "kind": self.kind,
+            "contents": {"entries": self.entries},
+            "sourceKind": self.source_kind,
+            "sourceRefId": self.source_ref_id,
+            "parentGrantId": None,
+            "status": self.status(),
+            "rolledAt": None,
+            "claimedAt": stamp(self.claimed_at),
+            "expiresAt": stamp(self.expires_at),
+            "createdAt": stamp(self.created_at),
+        }
+        if self.acked_by:
+            shown["ackedBy"] = self.acked_by
+        return shown
+
+
+@dataclass(eq=False)
+class Lobby:
+    """A lobby pushed by the studio's matchmaker; `members` are its humans."""
+
+    event: Event
+    capacity: int
+    bots: int
+    members: list[Player]
+    id: str = field(default_factory=lambda: new_id("lobby"))
+    leaderboard_id: str = field(default_factory=lambda: new_id("leaderboard"))
+    created_at: datetime = field(default_factory=now)
+
+    def status(self) -> str:
+        """`active` once every seat is taken."""
+        return "active" if len(self.members) + self.bots >= self.capacity else "forming"
+
+    def view(self) -> dict[str, Any]:
+        """The lobby as its own responses show it."""
+        return {
+            "id": self.id,
+            "eventId": self.event.id,
+            "eventWindowId": f"window_{self.event.key}",
+            "leaderboardId": self.leaderboard_id,
+            "mode": self.event.mode,
+            "status": self.status(),
+            "capacity": self.capacity,
+            "fillBy": None,
+            "participantCount": len(self.members),
+            "botSlots": self.bots,
+            "startedAt": stamp(self.created_at),
+            "endsAt": None,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The lobby as profiles and exports list it."""
+        return {
+            "id": self.id,
+            "eventId": self.event.id,
+            "status": self.status(),
+            "createdAt": stamp(self.created_at),
+        }
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The first use of an idempotency key: what was asked and what was answered."""
+
+    fingerprint: str
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """A merge that happened, for its replays."""
+
+    target: Player
+    answer: dict[str, Any]
+
+
+@dataclass
+class GameState:
+    """Everything of one game. `lock` is held for the whole of each operation."""
+
+    game: Game
+    other_games: frozenset[str] = frozenset()
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    players: dict[str, Player] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    lobbies: dict[str, Lobby] = field(default_factory=dict)
+    merges: dict[str, Merge] = field(default_factory=dict)
+    erasures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    keys: dict[str, dict[str, Remembered]] = field(default_factory=dict)
+    lobby_keys: dict[str, Lobby] = field(default_factory=dict)
+
+    def known(self, external_id: str) -> Player:
+        """The player with this id; ApiError 404 where there is none."""
+        player = self.players.get(external_id)
+        if player is None:
+            raise not_found("player")
+        return player
+
+    def ensure(self, external_id: str) -> Player:
+        """The player with this id, created on first contact."""
+        player = self.players.get(external_id)
+        if player is None:
+            player = self.players[external_id] = Player(external_id)
+        player.last_seen = now()
+        return player
+
+    def remembered(self, ledger: str) -> dict[str, Remembered]:
+        """The used idempotency keys of one scope: keys of different ledgers never meet."""
+        return self.keys.setdefault(ledger, {})

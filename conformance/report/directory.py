@@ -1,0 +1,55 @@
+"""The directory of one run: `results.json` and everything that is made from it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from conformance.failures import UsageError
+from conformance.report.html import render_html
+from conformance.report.junit import render_junit
+
+LATEST = "latest"
+
+
+class RunDirectory:
+    """`path` is new and the run's own; `latest` beside it points at the newest."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, reports: Path, run_id: str, started: float) -> "RunDirectory":
+        """Make the directory. UsageError where that cannot be done."""
+        moment = datetime.fromtimestamp(started, UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = reports.resolve() / f"{moment}-{run_id}"
+        try:
+            path.mkdir(parents=True)
+            _point(reports.resolve() / LATEST, path)
+        except OSError as error:
+            raise UsageError(f"cannot write reports to {reports}: {error.strerror}") from None
+        return cls(path)
+
+    @property
+    def allure(self) -> Path:
+        """Where allure-pytest writes."""
+        return self.path / "allure-results"
+
+    def write(self, document: dict[str, Any]) -> None:
+        """Write the results first, then what is made from them. OSError where the disk is full."""
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        (self.path / "results.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        (self.path / "junit.xml").write_bytes(render_junit(document))
+        (self.path / "report.html").write_text(
+            render_html(document), encoding="utf-8", errors="backslashreplace"
+        )
+
+
+def _point(link: Path, path: Path) -> None:
+    """Let `link` name `path`; where links cannot be made, a file holds the name instead."""
+    if link.is_symlink() or link.is_file():
+        link.unlink()
+    try:
+        link.symlink_to(path.name, target_is_directory=True)
+    except (OSError, NotImplementedError):
+        link.write_text(path.name + "\n", encoding="utf-8")

@@ -1,0 +1,72 @@
+"""What a run found out: plain data, written as `results.json`, from which all else is made."""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from conformance.exchange import Redactor
+
+FORMAT = "kraty-conformance-results"
+FORMAT_VERSION = 1
+
+
+class Outcome(StrEnum):
+    """How a check or a requirement ended. Only `FAILED` accuses the server."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    WARNED = "warned"
+    NOT_EXERCISED = "not_exercised"
+    BLOCKED = "blocked"
+    INCONCLUSIVE = "inconclusive"
+
+
+WORST_FIRST = (
+    Outcome.FAILED,
+    Outcome.WARNED,
+    Outcome.INCONCLUSIVE,
+    Outcome.BLOCKED,
+    Outcome.PASSED,
+    Outcome.NOT_EXERCISED,
+)
+"""A requirement is what the first of these is that one of its checks has."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One test's word on one requirement.
+
+    `message` is for people; `expected` and `received` are set for failures and warnings;
+    `blamed` names the requirement that a blocked check was blocked by. `exchanges` are the
+    redacted requests and responses that led there, in order, as `report.evidence` shows them.
+    """
+
+    requirement: str
+    test: str
+    outcome: Outcome
+    message: str = ""
+    expected: str | None = None
+    received: str | None = None
+    blamed: str | None = None
+    exchanges: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def outcome_of(checks: list[Check]) -> Outcome:
+    """The outcome of a requirement from those of its checks; without any, not exercised."""
+    outcomes = {check.outcome for check in checks}
+    return next((outcome for outcome in WORST_FIRST if outcome in outcomes), Outcome.NOT_EXERCISED)
+
+
+def redact_check(check: Check, redactor: Redactor) -> Check:
+    """The check with every text free of secrets."""
+
+    def clean(text: str | None) -> str | None:
+        return None if text is None else redactor.text(text)
+
+    return replace(
+        check,
+        message=redactor.text(check.message),
+        expected=clean(check.expected),
+        received=clean(check.received),
+    )

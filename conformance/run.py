@@ -1,0 +1,77 @@
+"""The settings of one run, shared by every process that takes part in it."""
+
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from conformance.naming import Names
+from conformance.target import Target, World
+
+DEFAULT_EXAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What `/ping` tells about the server key. `game_id` is None for a key without a game."""
+
+    prefix: str | None = None
+    environment: str | None = None
+    studio_id: str | None = None
+    game_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run against one target.
+
+    `id` is eight hexadecimal digits; everything that the run creates begins with `prefix`.
+    `examples` is the number of generated cases an operation. `bundled` tells whether the target
+    is the reference server that the suite started itself.
+    """
+
+    id: str
+    seed: int
+    examples: int
+    bundled: bool
+    target: Target
+    identity: Identity
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of every name of this run."""
+        return f"kc-{self.id}"
+
+    def names(self, place: str) -> Names:
+        """Names for one test: `place` tells it from all others of the run."""
+        return Names(f"{self.prefix}-{place}")
+
+    def packed(self) -> dict[str, Any]:
+        """Plain values, for a worker process; they hold the keys, so they are not for disk."""
+        return {
+            **asdict(self),
+            "target": {
+                "name": self.target.name,
+                "base_url": self.target.base_url,
+                "keys": dict(self.target.keys),
+                "world": msgspec.to_builtins(self.target.world),
+            },
+        }
+
+    @classmethod
+    def unpacked(cls, values: dict[str, Any]) -> "Run":
+        """The reverse of `packed`."""
+        target = {**values["target"], "world": msgspec.convert(values["target"]["world"], World)}
+        identity = Identity(**values["identity"])
+        return cls(**{**values, "target": Target(**target), "identity": identity})
+
+
+def new_id() -> str:
+    """An id that no other run has."""
+    return secrets.token_hex(4)
+
+
+def new_seed() -> int:
+    """A seed for a run that was given none."""
+    return secrets.randbelow(2**32)

@@ -1,0 +1,186 @@
+"""Is a request valid? Decided from what was really sent, after serialisation.
+
+A generated request is a claim. Before a server is accused of accepting something invalid, or of
+refusing something valid, the bytes are read again here; where the contract leaves the matter
+free, neither accusation is made (contract section 3, "FREE everywhere").
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import jsonschema
+
+from conformance.exchange import Request, header
+from conformance.spec import BASE_PATH, JSON, Operation, Schemas
+
+MAX_EXACT = 2**53 - 1
+LONG_ID = 200
+LARGE_BODY = 100_000
+DEEP = 50
+_LONGEST_NUMBER = 400
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Validity(Enum):
+    """What may be expected of the server."""
+
+    VALID = "valid"
+    FREE = "free"
+    MALFORMED = "malformed"
+
+
+def classify(operation: Operation, request: Request) -> Validity:
+    """Judge a request to `operation` as the contract does."""
+    body = _classify_body(operation, request)
+    if body is Validity.VALID and not _plain_target(operation, request.target):
+        return Validity.FREE
+    return body
+
+
+def _classify_body(operation: Operation, request: Request) -> Validity:
+    if not operation.takes_body:
+        return Validity.FREE if request.body else Validity.VALID
+    if not request.body:
+        schema = operation.body_schema or {}
+        return Validity.MALFORMED if schema.get("required") else Validity.FREE
+    try:
+        body = read_json(request.body)
+    except ValueError:
+        return Validity.MALFORMED
+    values = list(_values(body))
+    if any(isinstance(value, _Ambiguous) for value in values):
+        return Validity.FREE
+    if operation.body_validator.is_valid(body):
+        usual = all(_plain(value) for value in values) and body.get("rows") != []
+        sane = len(request.body) <= LARGE_BODY and _depth(body) <= DEEP
+        return Validity.VALID if usual and sane and _is_json(request) else Validity.FREE
+    return Validity.FREE if _relaxed_validator(operation).is_valid(body) else Validity.MALFORMED
+
+
+def read_json(raw: bytes) -> Any:
+    """Parse strictly: UTF-8, no NaN. ValueError for whatever is no JSON text.
+
+    An object in which a key stands twice comes back as `_Ambiguous`; a number of hundreds of
+    digits comes back shortened, still far beyond every exact one.
+    """
+    try:
+        return json.loads(
+            raw.decode("utf-8"),
+            parse_constant=_refuse,
+            parse_int=lambda digits: int(digits[:_LONGEST_NUMBER]),
+            object_pairs_hook=_object,
+        )
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
+class _Ambiguous(dict[str, Any]):
+    """An object in which a key stood twice: nobody defined what it means."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else _Ambiguous(members)
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _is_json(request: Request) -> bool:
+    content_type = header(request.headers, "content-type") or ""
+    return content_type.partition(";")[0].strip().lower() == JSON
+
+
+@cache
+def _relaxed_validator(operation: Operation) -> jsonschema.Draft202012Validator:
+    """Takes what the schema takes and what the contract leaves free besides.
+
+    That is: null for an optional field, any row (a bad one fails alone or refuses the batch,
+    MIG-3), and a date-time in a spelling that ISO 8601 has and RFC 3339 has not.
+    """
+    formats = jsonschema.FormatChecker(formats=())
+    formats.checks("date-time", raises=(TypeError, ValueError))(_iso)
+    schema = _relaxed(operation.body_schema, operation.schemas)
+    return jsonschema.Draft202012Validator(schema, format_checker=formats)
+
+
+def _relaxed(schema: Any, schemas: Schemas) -> Any:
+    if isinstance(schema, list):
+        return [_relaxed(item, schemas) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    schema = schemas.resolve(schema)
+    relaxed = {keyword: _relaxed(value, schemas) for keyword, value in schema.items()}
+    for name, declared in relaxed.get("properties", {}).items():
+        if name == "rows":
+            del declared["items"]
+        if name not in schema.get("required", ()):
+            relaxed["properties"][name] = {"anyOf": [declared, {"type": "null"}]}
+    return relaxed
+
+
+def _iso(text: object) -> bool:
+    return not isinstance(text, str) or bool(datetime.fromisoformat(text))
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """The value and everything in it, keys included."""
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        yield node
+        if isinstance(node, Mapping):
+            pending += [*node.keys(), *node.values()]
+        elif isinstance(node, list):
+            pending += node
+
+
+def _plain(value: Any) -> bool:
+    """Whether the contract says what this value means."""
+    if isinstance(value, str):
+        return 0 < len(value) <= LONG_ID and not _CONTROL.search(value)
+    if isinstance(value, float):
+        return False
+    return not isinstance(value, int) or abs(value) <= MAX_EXACT
+
+
+def _depth(value: Any) -> int:
+    """How deep the value is nested, counted up to a little over `DEEP`."""
+    depth, level = 0, [value]
+    while level and depth <= DEEP:
+        depth += 1
+        parents = [node for node in level if isinstance(node, (Mapping, list))]
+        level = [
+            child
+            for node in parents
+            for child in (node.values() if isinstance(node, Mapping) else node)
+        ]
+    return depth
+
+
+def _plain_target(operation: Operation, target: str) -> bool:
+    """Whether each path parameter is an id that the contract defines, and `limit` is a number."""
+    path, _, query = target.partition("?")
+    segments = path.removeprefix(BASE_PATH).split("/")
+    template = operation.path.split("/")
+    if len(segments) != len(template):
+        return False
+    for sent, declared in zip(segments, template, strict=True):
+        if declared.startswith("{") and not _plain_segment(sent):
+            return False
+    return not query or re.fullmatch(r"limit=[1-9][0-9]{0,2}", query) is not None
+
+
+def _plain_segment(segment: str) -> bool:
+    try:
+        text = unquote_to_bytes(segment).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return _plain(text) and text not in (".", "..")

@@ -1,0 +1,71 @@
+"""The verdict: one pure function of the outcomes."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from conformance.catalogue import Level
+from conformance.results import Outcome
+
+
+class Verdict(StrEnum):
+    """What a run says about a server."""
+
+    CONFORMANT = "conformant"
+    NOT_CONFORMANT = "not conformant"
+    INCONCLUSIVE = "inconclusive"
+
+
+EXIT_CODES = {Verdict.CONFORMANT: 0, Verdict.NOT_CONFORMANT: 1, Verdict.INCONCLUSIVE: 3}
+EXIT_USAGE = 2
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and its reason, with how many MUSTs were exercised of how many there are."""
+
+    verdict: Verdict
+    reason: str
+    exercised: int
+    total: int
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.reason}"
+
+
+DECIDED = (Outcome.PASSED, Outcome.FAILED)
+
+
+def judge_run(outcomes: Iterable[tuple[Level, Outcome]], trouble: str | None = None) -> Judgement:
+    """The verdict on all requirements of the catalogue.
+
+    `trouble` says why the run did not come to its end. A failed requirement makes the server
+    not conformant even then; a SHOULD is `failed` only where the user asked for strictness.
+    """
+    rows = list(outcomes)
+    musts = Counter(outcome for level, outcome in rows if level is Level.MUST)
+    total = musts.total()
+    exercised = sum(musts[outcome] for outcome in DECIDED)
+    failed = sum(outcome is Outcome.FAILED for _, outcome in rows)
+    undecided = musts[Outcome.BLOCKED] + musts[Outcome.INCONCLUSIVE]
+    warned = sum(outcome is Outcome.WARNED for _, outcome in rows)
+    progress = f"{exercised} of {total} MUSTs exercised"
+    if failed:
+        verdict, reason = Verdict.NOT_CONFORMANT, f"{counted(failed, 'requirement')} failed"
+    elif trouble:
+        verdict, reason = Verdict.INCONCLUSIVE, trouble
+    elif undecided:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{counted(undecided, 'MUST')} undecided"
+    elif not exercised:
+        verdict, reason = Verdict.INCONCLUSIVE, "no MUST was exercised"
+    else:
+        verdict, reason = Verdict.CONFORMANT, "every exercised MUST passed"
+    if warned:
+        reason += f", {counted(warned, 'SHOULD')} not met"
+    return Judgement(verdict, f"{reason}, {progress}", exercised, total)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where needed."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
