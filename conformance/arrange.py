@@ -4,6 +4,7 @@ A step that fails blocks the scenario and names the requirement to blame; it nev
 scenario's own requirement.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from conformance.client import Answer, Api, Fields
@@ -11,6 +12,9 @@ from conformance.expect import told
 from conformance.failures import Blocked
 from conformance.naming import Names
 from conformance.target import World
+
+
+State = dict[str, Any] | None
 
 
 class Given:
@@ -65,6 +69,59 @@ class Given:
     def export(self, player: str) -> Fields:
         """The player's export: the state as the contract shows it."""
         return needed(self.api.export_player(player), "EXP-1", "an export of the player").data
+
+    def lobby(self, players: Sequence[str], **fields: Any) -> Fields:
+        """A new lobby with these players, as the 201 shows it."""
+        event = self.world.event("lobby_event")
+        body = {"key": self.names.key(), "externalPlayerIds": list(players), **fields}
+        answer = self.api.create_lobby(event, body)
+        return needed(answer, "LOBBY-1", "a new lobby", status=201).data
+
+    def banned(self, player: str) -> Fields:
+        """The ban of a player."""
+        answer = self.api.ban_player(player, {"reason": "conformance"})
+        return needed(answer, "BAN-1", "a banned player").data
+
+    def state(self, player: str) -> State:
+        """What the player has, without what changes by being looked at; None for a stranger."""
+        answer = self.api.export_player(player)
+        if answer.status == 404:
+            return None
+        return state_of(needed(answer, "EXP-1", "an export of the player").data)
+
+    def profile(self, player: str, limit: object = None) -> Fields:
+        """The player's profile."""
+        answer = self.api.get_player(player, limit)
+        return needed(answer, "PLAYER-2", "a profile of the player").data
+
+
+def state_of(export: Fields) -> dict[str, Any]:
+    """The comparable part of an export: a holding of zero counts as none (LEDGER-11)."""
+    wallet = {row["economyKey"]: row["balance"] for row in export["wallet"]}
+    inventory = {row["itemKey"]: row["quantity"] for row in export["inventory"]}
+    return {
+        "player": export["player"]["id"],
+        "snapshot": export["player"].get("lastContextSnapshot"),
+        "grants": sorted(export["grants"], key=lambda grant: str(grant["id"])),
+        "lobbies": sorted(str(lobby["id"]) for lobby in export["lobbies"]),
+        "wallet": {key: held for key, held in wallet.items() if held},
+        "inventory": {key: held for key, held in inventory.items() if held},
+    }
+
+
+def mention(document: Any, id: str) -> dict[str, Any] | None:
+    """The object with this id somewhere in a document, or None.
+
+    Profiles have no fixed names for their lists, so what is in them is found by its id.
+    """
+    if isinstance(document, dict):
+        if document.get("id") == id:
+            return document
+        document = list(document.values())
+    if isinstance(document, list):
+        found = (mention(item, id) for item in document)
+        return next((item for item in found if item is not None), None)
+    return None
 
 
 def needed(answer: Answer, requirement: str, what: str, status: int = 200) -> Answer:

@@ -2,12 +2,12 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from conformance.exchange import Exchange, Headers, Request, header
-from conformance.failures import Blocked, Inconclusive
+from conformance.failures import Blocked, Inconclusive, Mismatch
 from conformance.spec import JSON
 from conformance.wire import Line
 
@@ -119,6 +119,30 @@ class Api:
             time.sleep(pause(exchange))
             exchange = self.line.send(request)
         return exchange
+
+    def insist(self, request: Request) -> Exchange:
+        """Send a request that must be answered (ERR-3).
+
+        A path that failed once proves nothing, so the request is repeated, and `/ping` is asked
+        whether the server is there. Mismatch where it is and has no answer for the request;
+        Inconclusive where the path recovers or the server is gone.
+        """
+        exchange = self.send(request)
+        if exchange.response is not None:
+            return exchange
+        repeated = self.send(request)
+        pinged = self.send(self.request("ping"))
+        if repeated.response is not None or pinged.response is None:
+            raise Inconclusive(f"{exchange.describe()} (repeated, then pinged)")
+        received = f"none, twice ({exchange.error}), though ping is answered"
+        raise Mismatch("an answer", received, "ERR-3")
+
+    def together(self, requests: Sequence[Request]) -> list[Answer]:
+        """Send requests at the same moment; the answers in the order of the requests."""
+        answers = [Answer(exchange) for exchange in self.line.volley(requests)]
+        if any(answer.status == 429 for answer in answers):
+            raise Inconclusive("the rate budget does not allow the simultaneous requests")
+        return answers
 
     def ping(self) -> Answer:
         """GET /ping."""

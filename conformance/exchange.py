@@ -1,13 +1,14 @@
 """What went over the wire: requests, responses, and how they are shown."""
 
 import json
+import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-MASK = "[redacted]"
+_MASK = re.compile(r"\[(\w+) key\]")
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -27,11 +28,13 @@ class Request:
     body: bytes
 
     def curl(self, base_url: str) -> str:
-        """A shell command that sends the same; the key comes from the environment."""
+        """A shell command that sends the same; keys come from the environment."""
         parts = ["curl", "-i", "-X", self.method, shlex.quote(base_url + self.target)]
         for name, value in self.headers:
-            if name.lower() == "authorization" and MASK in value:
-                parts += ["-H", '"Authorization: Bearer $KRATY_SERVER_KEY"']
+            masked = _MASK.search(value)
+            if masked:
+                scheme = value[: masked.start()].strip()
+                parts += ["-H", f'"{name}: {scheme} $KRATY_{masked[1].upper()}_KEY"']
             else:
                 parts += ["-H", shlex.quote(f"{name}: {value}")]
         if self.body:
@@ -83,22 +86,30 @@ def _no_constant(name: str) -> Any:
 
 
 class Redactor:
-    """Takes the secrets of a run out of everything that is kept or shown."""
+    """Takes the secrets of a run out of everything that is kept or shown.
 
-    def __init__(self, tokens: Iterable[str]) -> None:
-        secrets = {part for token in tokens for part in (token, _secret(token)) if part}
-        self._secrets = sorted(secrets, key=len, reverse=True)
+    A key is shown as its role in brackets, a secret alone likewise. An `Authorization` that holds
+    no key of the run is shown by its scheme only: it may be a key with one letter changed.
+    """
+
+    def __init__(self, tokens: Mapping[str, str]) -> None:
+        masks = {
+            secret: f"[{role} key]"
+            for role, token in tokens.items()
+            for secret in (token, _secret(token))
+        }
+        self._masks = dict(sorted(masks.items(), key=lambda pair: len(pair[0]), reverse=True))
 
     def text(self, value: str) -> str:
         """The text without any secret."""
-        for secret in self._secrets:
-            value = value.replace(secret, MASK)
+        for secret, mask in self._masks.items():
+            value = value.replace(secret, mask)
         return value
 
     def bytes(self, value: bytes) -> bytes:
         """The bytes without any secret."""
-        for secret in self._secrets:
-            value = value.replace(secret.encode(), MASK.encode())
+        for secret, mask in self._masks.items():
+            value = value.replace(secret.encode(), mask.encode())
         return value
 
     def leaks(self, response: Response) -> bool:
@@ -125,7 +136,13 @@ class Redactor:
         )
 
     def _headers(self, headers: Headers) -> Headers:
-        return tuple((self.text(name), self.text(value)) for name, value in headers)
+        return tuple((self.text(name), self._header(name, value)) for name, value in headers)
+
+    def _header(self, name: str, value: str) -> str:
+        clean = self.text(value)
+        if name.lower() == "authorization" and clean == value and value:
+            return f"{value.partition(' ')[0][:20]} [not a key of the run]"
+        return clean
 
 
 def _secret(token: str) -> str:

@@ -70,9 +70,8 @@ class Ledger:
 
     def change(self, direction: str, player: str, amount: Any, **body: Any) -> Answer:
         """`increment` or `decrement`, by name."""
-        return self.increment(player, amount, **body) if direction == "increment" else (
-            self.decrement(player, amount, **body)
-        )
+        change = self.increment if direction == "increment" else self.decrement
+        return change(player, amount, **body)
 
     def _change(
         self, operation: str, player: str, amount: Any, key: str | None, body: dict[str, Any]

@@ -19,7 +19,7 @@ def identify(target: Target, spec: Spec) -> Identity:
     """
     wire = Wire(target.base_url)
     try:
-        api = Api(Line(wire, spec, Redactor(target.keys.values()), Recorder()), target.keys["server"], "")
+        api = Api(Line(wire, spec, Redactor(target.keys), Recorder()), target.keys["server"], "")
         answer = api.ping()
         if answer.status in (401, 403):
             raise Unreachable(

@@ -1,6 +1,7 @@
 """Sends requests as they are, and sees to it that each is judged, redacted and recorded."""
 
 import time
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import httpx
@@ -9,6 +10,7 @@ from conformance.exchange import Exchange, Redactor, Request, Response
 from conformance.recorder import Recorder
 from conformance.rules import judge
 from conformance.spec import Spec
+from conformance.volley import fire
 
 TIMEOUT_SECONDS = 10.0
 CONNECTIONS = 64
@@ -66,11 +68,17 @@ class Line:
 
     def send(self, request: Request) -> Exchange:
         """Send, judge what came (HTTP-1, HTTP-2, ERR-1 …), record it redacted and return that."""
-        exchange = self.wire.send(request)
+        return self._take(self.wire.send(request))
+
+    def volley(self, requests: Sequence[Request]) -> list[Exchange]:
+        """Send requests at the same moment; judge and record each as `send` does."""
+        return [self._take(exchange) for exchange in fire(self.wire.base_url, requests)]
+
+    def _take(self, exchange: Exchange) -> Exchange:
         redacted = self.redactor.exchange(exchange)
         self.recorder.add(redacted)
-        operation = self.spec.operations.get(request.operation)
+        operation = self.spec.operations.get(exchange.request.operation)
         if operation is not None and exchange.response is not None:
-            for breach in judge(operation, request, exchange.response, self.redactor):
+            for breach in judge(operation, exchange.request, exchange.response, self.redactor):
                 self.recorder.find(breach)
         return redacted

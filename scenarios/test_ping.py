@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.client import Api
-from conformance.expect import expect_equal, expect_fields, expect_status
+from conformance.expect import expect_equal, expect_fields, expect_status, expect_that
 from conformance.run import Run
 
 requirement = pytest.mark.requirement
@@ -17,3 +17,11 @@ def test_ping_describes_the_key_that_asks(api: Api, run: Run) -> None:
     expect_equal(answer.body["ok"], True, "ok")
     prefix = run.target.token("server").partition(".")[0]
     expect_fields(answer.body["apiKey"], permissionSet="server_integration", prefix=prefix)
+
+
+@requirement("PING-2")
+def test_ping_shows_no_secret(api: Api) -> None:
+    api.ping()
+
+    # Secrets are masked before a scenario sees a response; the judge of exchanges saw it before.
+    expect_that("AUTH-6" not in api.line.recorder.findings, "no secret in the answer", "one")

@@ -42,7 +42,8 @@ KINDS: dict[str, tuple[str, ...]] = {
 NAMED = frozenset(["player", "source", "target", "doomed", "key"])
 """Kinds that the caller names: a generated text is a name too, once it has the run's prefix."""
 
-LITERAL_ONE_IN = 10
+LITERAL_ONE_IN = {True: 10, False: 40}
+"""How often a value is any text: more often where that still names something (see `NAMED`)."""
 
 
 def format_name(kind: str) -> str:
@@ -54,5 +55,5 @@ def strategy(kind: str) -> st.SearchStrategy[str]:
     """Mostly a stand-in, sometimes any text; shrinks towards the first stand-in."""
     real = st.sampled_from(KINDS[kind])
     text = st.text(min_size=1, max_size=40)
-    last = LITERAL_ONE_IN - 1
+    last = LITERAL_ONE_IN[kind in NAMED] - 1
     return st.integers(0, last).flatmap(lambda number: text if number == last else real)

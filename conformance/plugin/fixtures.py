@@ -8,12 +8,14 @@ import pytest
 from conformance.arrange import Given
 from conformance.client import Api
 from conformance.failures import NotExercised
+from conformance.imports import Import
 from conformance.ledgers import Ledger
 from conformance.naming import Names
 from conformance.plugin.outcomes import RECORDER
 from conformance.plugin.session import CONFORMANCE, Conformance
 from conformance.recorder import Recorder
 from conformance.run import Run
+from conformance.samples import Samples
 from conformance.target import World
 from conformance.wire import Line
 
@@ -108,6 +110,12 @@ def given(api: Api, names: Names, world: World) -> Given:
     return Given(api, names, world)
 
 
+@pytest.fixture
+def samples(given: Given) -> Samples:
+    """A valid call of each operation."""
+    return Samples(given)
+
+
 @pytest.fixture(params=["wallet", "inventory"])
 def ledger(request: pytest.FixtureRequest, given: Given) -> Ledger:
     """Both ledgers in turn, in one set of words."""
@@ -118,3 +126,21 @@ def ledger(request: pytest.FixtureRequest, given: Given) -> Ledger:
 def player(names: Names) -> str:
     """An external id that the server has never seen."""
     return names.player()
+
+
+@pytest.fixture(params=["players", "wallet", "inventory"])
+def batch(request: pytest.FixtureRequest, given: Given) -> Import:
+    """The three imports in turn, in one set of words."""
+    return Import(request.param, given)
+
+
+@pytest.fixture(params=["wallet", "inventory"])
+def ledger_batch(request: pytest.FixtureRequest, given: Given) -> Import:
+    """The imports that add to a ledger, in turn."""
+    return Import(request.param, given)
+
+
+@pytest.fixture(params=["migratePlayers", "migrateWallet", "migrateInventory"])
+def importing(request: pytest.FixtureRequest) -> str:
+    """The operations of the three imports in turn."""
+    return str(request.param)

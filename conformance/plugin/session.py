@@ -104,7 +104,7 @@ class Conformance:
 
     def _adopt(self, run: Run) -> None:
         self.run = run
-        self.redactor = Redactor(run.target.keys.values())
+        self.redactor = Redactor(run.target.keys)
 
     def header(self) -> list[str]:
         """The settings of the run, one a line."""

@@ -70,7 +70,7 @@ class Server:
         headers: dict[str, str] = {}
         try:
             game, key = self.auth.authenticate(request.headers)
-            headers = self.budget.spend(key)
+            headers = self.budget.spend(key, refuse=operation.limited)
             path = {name: decoded(value) for name, value in request.path_params.items()}
             call = Call(game, key, path, request.query_params, await body_of(request))
             reply = await self.run(operation, self.services[game.id], call)

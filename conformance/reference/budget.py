@@ -20,15 +20,18 @@ class Budget:
         self.limiter = FixedWindowRateLimiter(MemoryStorage())
         self.lock = threading.Lock()
 
-    def spend(self, key: Key) -> dict[str, str]:
-        """Count one request and return its RateLimit headers; ApiError 429 past the budget."""
+    def spend(self, key: Key, *, refuse: bool = True) -> dict[str, str]:
+        """Count one request and return its RateLimit headers; ApiError 429 past the budget.
+
+        With `refuse` False the request passes all the same: ping documents no 429.
+        """
         item = RateLimitItemPerSecond(key.budget, self.window)
         with self.lock:
             allowed = self.limiter.hit(item, key.prefix)
             stats = self.limiter.get_window_stats(item, key.prefix)
         seconds = max(1, math.ceil(stats.reset_time - time.time()))
         headers = self.headers(key.budget, stats.remaining if allowed else 0, seconds)
-        if not allowed:
+        if not allowed and refuse:
             raise ApiError(
                 429,
                 "rate_limited",

@@ -41,11 +41,12 @@ Handler = Callable[[Services, Call], Reply]
 
 @dataclass(frozen=True)
 class Operation:
-    """A row of the API's surface."""
+    """A row of the API's surface. `limited` tells whether the rate budget can refuse it."""
 
     method: str
     path: str
     handler: Handler
+    limited: bool = True
 
 
 def ping(_: Services, call: Call) -> Reply:
@@ -153,7 +154,7 @@ def export_player(services: Services, call: Call) -> Reply:
 
 
 OPERATIONS = (
-    Operation("GET", "/ping", ping),
+    Operation("GET", "/ping", ping, limited=False),
     Operation("POST", "/players/{externalId}/grants", create_grant),
     Operation("POST", "/players/{externalId}/grants/{grantId}/ack", ack_grant),
     Operation("POST", "/games/{gameId}/events/{eventKey}/lobbies", create_lobby),

@@ -1,0 +1,117 @@
+"""ACK: the studio's backend says that it has delivered a grant."""
+
+import pytest
+
+from conformance.arrange import Given, mention
+from conformance.client import Api
+from conformance.expect import (
+    expect_equal,
+    expect_fields,
+    expect_refused,
+    expect_status,
+    expect_that,
+    expect_unchanged,
+)
+
+requirement = pytest.mark.requirement
+
+
+@requirement("ACK-1")
+def test_an_ack_claims_the_grant(given: Given, api: Api, player: str) -> None:
+    grant = given.grant(player)
+
+    answer = api.ack_grant(player, grant["id"])
+
+    expect_status(answer, 200, because="the grant is the player's")
+    expect_fields(answer.data, id=grant["id"], status="claimed")
+    expect_that(isinstance(answer.data["claimedAt"], str), "claimedAt to be set", "null")
+    by = answer.data.get("ackedBy", "server_api")
+    expect_equal(by, "server_api", "ackedBy, where it is told")
+
+
+@requirement("ACK-2")
+def test_a_second_ack_answers_the_same(given: Given, api: Api, player: str) -> None:
+    grant = given.grant(player)
+    first = given.acked(player, grant["id"])
+
+    again = api.ack_grant(player, grant["id"])
+
+    expect_status(again, 200, because="an ack is idempotent")
+    expect_equal(again.data, first, "the data of the second ack")
+
+
+@requirement("ACK-3")
+def test_the_ack_of_an_unknown_grant_gets_404(given: Given, api: Api) -> None:
+    answer = api.ack_grant(given.player(), "grant-of-nobody")
+
+    expect_refused(answer, 404, because="there is no such grant")
+
+
+@requirement("ACK-3")
+def test_the_ack_for_an_unknown_player_gets_404(given: Given, api: Api, player: str) -> None:
+    owner = given.names.player()
+    grant = given.grant(owner)
+
+    answer = api.ack_grant(player, grant["id"])
+
+    expect_refused(answer, 404, because="there is no such player")
+    expect_equal(given.state(player), None, "the player whom the ack named")
+
+
+@requirement("ACK-3")
+def test_the_ack_of_another_players_grant_gets_404(given: Given, api: Api, player: str) -> None:
+    grant = given.grant(player)
+    before = given.state(player)
+
+    answer = api.ack_grant(given.player(), grant["id"])
+
+    expect_refused(answer, 404, because="the grant is another player's")
+    expect_unchanged(before, given.state(player), "the owner")
+
+
+@requirement("ACK-4")
+def test_an_ack_shows_in_profile_and_export(given: Given, player: str) -> None:
+    grant = given.grant(player)
+    given.acked(player, grant["id"])
+
+    for view in (given.export(player), given.profile(player)):
+        shown = mention(view, grant["id"]) or {}
+        expect_equal(shown.get("status"), "claimed", "the status of the grant as it is shown")
+
+
+@requirement("ACK-4")
+def test_an_ack_leaves_the_other_grants_pending(given: Given, player: str) -> None:
+    first, second = given.grant(player), given.grant(player)
+    given.acked(player, first["id"])
+
+    shown = mention(given.export(player), second["id"]) or {}
+    expect_equal(shown.get("status"), "pending", "the status of the grant that was not acked")
+
+
+@requirement("ACK-5")
+def test_a_create_replayed_after_the_ack_answers_the_same_grant(
+    given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    grant = given.grant(player, body)
+    given.acked(player, grant["id"])
+
+    replay = api.create_grant(player, body)
+
+    expect_status(replay, 200, because="the key was used")
+    expect_equal(replay.data["id"], grant["id"], "the grant that the key names")
+    expect_equal(len(given.export(player)["grants"]), 1, "the number of grants")
+
+
+@requirement("ACK-6")
+def test_an_ack_puts_nothing_into_wallet_or_inventory(given: Given, player: str) -> None:
+    item = given.world.some("items")[0]
+    entries = [*given.entries(), {"type": "item", "itemKey": item, "quantity": 1}]
+    grant = given.grant(player, given.grant_body(entries=entries))
+
+    given.acked(player, grant["id"])
+    given.acked(player, grant["id"])
+
+    state = given.state(player) or {}
+    expect_equal(state["wallet"], {}, "the wallet after the ack")
+    expect_equal(state["inventory"], {}, "the inventory after the ack")

@@ -1,0 +1,310 @@
+"""AUTH: who may call, and what a refused call leaves behind."""
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Answer, Api
+from conformance.expect import (
+    expect_code,
+    expect_equal,
+    expect_fields,
+    expect_refused,
+    expect_status,
+    expect_that,
+    expect_unchanged,
+)
+from conformance.failures import NotExercised
+from conformance.run import Run
+from conformance.samples import Samples
+from conformance.spec import JSON
+
+requirement = pytest.mark.requirement
+
+WRITES = [
+    "createGrant",
+    "ackGrant",
+    "createLobby",
+    "mergePlayer",
+    "grantItem",
+    "revokeItem",
+    "creditWallet",
+    "debitWallet",
+    "migratePlayers",
+    "migrateWallet",
+    "migrateInventory",
+    "deletePlayer",
+]
+"""Operations whose effect an export shows. Bans, which it does not show, have their own."""
+
+
+def flipped(text: str) -> str:
+    """The text with its last character changed."""
+    return text[:-1] + ("a" if text[-1] != "a" else "b")
+
+
+def swapped(text: str) -> str:
+    """The text with the case of its letters swapped."""
+    return text.swapcase()
+
+
+WRONG = {
+    "unknown": lambda _: "Bearer kc_nobody.0000000000000000",
+    "wrong secret": lambda token: f"Bearer {flipped(token)}",
+    "secret cut short": lambda token: f"Bearer {token[:-1]}",
+    "secret made longer": lambda token: f"Bearer {token}0",
+    "prefix only": lambda token: f"Bearer {token.partition('.')[0]}",
+    "secret only": lambda token: f"Bearer {token.partition('.')[2]}",
+    "empty secret": lambda token: f"Bearer {token.partition('.')[0]}.",
+    "other case": lambda token: f"Bearer {swapped(token)}",
+    "no dot": lambda _: "Bearer nonsense",
+    "no token": lambda _: "Bearer",
+    "empty": lambda _: "",
+    "no scheme": lambda token: token,
+    "basic scheme": lambda token: f"Basic {token}",
+}
+
+
+@requirement("AUTH-1")
+def test_a_request_without_a_key_gets_401(
+    operation: str, samples: Samples, api_with: Callable[..., Api]
+) -> None:
+    answer = samples.blind(operation).call(api_with(None))
+
+    expect_refused(answer, 401, because="there is no Authorization header")
+
+
+@requirement("AUTH-1.code")
+def test_a_missing_key_has_the_code_unauthenticated(
+    operation: str, samples: Samples, api_with: Callable[..., Api]
+) -> None:
+    expect_code(samples.blind(operation).call(api_with(None)), "unauthenticated")
+
+
+@requirement("AUTH-1.challenge")
+def test_a_missing_key_is_answered_with_a_challenge(
+    operation: str, samples: Samples, api_with: Callable[..., Api]
+) -> None:
+    answer = samples.blind(operation).call(api_with(None))
+
+    expect_that(
+        bool(answer.header("WWW-Authenticate")), "a WWW-Authenticate header", "none on the 401"
+    )
+
+
+@requirement("AUTH-2")
+@pytest.mark.parametrize("kind", list(WRONG))
+def test_a_wrong_credential_gets_401(kind: str, api: Api, run: Run) -> None:
+    credential = WRONG[kind](run.target.token("server"))
+
+    answer = api.call("ping", headers=(("Accept", JSON), ("Authorization", credential)))
+
+    expect_refused(answer, 401, because=f"the credential is wrong ({kind})")
+
+
+@requirement("AUTH-2")
+def test_an_unknown_token_gets_401(
+    operation: str, samples: Samples, api_with: Callable[..., Api]
+) -> None:
+    answer = samples.blind(operation).call(api_with("kc_nobody.0000000000000000"))
+
+    expect_refused(answer, 401, because="nobody has this token")
+
+
+@requirement("AUTH-2")
+def test_a_revoked_key_gets_401(operation: str, samples: Samples, revoked_api: Api) -> None:
+    answer = samples.blind(operation).call(revoked_api)
+
+    expect_refused(answer, 401, because="the key is revoked")
+
+
+@requirement("AUTH-2.code")
+def test_an_unknown_token_has_the_code_session_invalid(
+    operation: str, samples: Samples, api_with: Callable[..., Api]
+) -> None:
+    answer = samples.blind(operation).call(api_with("kc_nobody.0000000000000000"))
+
+    expect_code(answer, "session_invalid")
+
+
+@requirement("AUTH-3")
+def test_a_client_key_gets_403(operation: str, samples: Samples, client_api: Api) -> None:
+    answer = samples.blind(operation).call(client_api)
+
+    expect_refused(answer, 403, because="the key's permission set is client_sdk")
+
+
+@requirement("AUTH-3.code")
+def test_a_client_key_has_the_code_forbidden(
+    operation: str, samples: Samples, client_api: Api
+) -> None:
+    expect_code(samples.blind(operation).call(client_api), "forbidden")
+
+
+@requirement("AUTH-4")
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_without_a_key_changes_nothing(
+    write: str, samples: Samples, given: Given, api_with: Callable[..., Api]
+) -> None:
+    sample = samples.of(write)
+    before = [given.state(player) for player in sample.players]
+
+    sample.call(api_with(None))
+
+    after = [given.state(player) for player in sample.players]
+    for was, became in zip(before, after, strict=True):
+        expect_unchanged(was, became, "a player after a refused write")
+
+
+@requirement("AUTH-4")
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_with_a_client_key_changes_nothing(
+    write: str, samples: Samples, given: Given, client_api: Api
+) -> None:
+    sample = samples.of(write)
+    before = [given.state(player) for player in sample.players]
+
+    sample.call(client_api)
+
+    after = [given.state(player) for player in sample.players]
+    for was, became in zip(before, after, strict=True):
+        expect_unchanged(was, became, "a player after a refused write")
+
+
+@requirement("AUTH-4")
+def test_a_refused_ban_bans_nobody(given: Given, api: Api, api_with: Callable[..., Api]) -> None:
+    player = given.player()
+
+    api_with(None).ban_player(player, {"reason": "without a key"})
+
+    expect_fields(api.ban_player(player, {"reason": "with a key"}).data, applied=True)
+
+
+@requirement("AUTH-4")
+def test_a_refused_unban_lifts_no_ban(given: Given, api: Api, api_with: Callable[..., Api]) -> None:
+    player = given.player()
+    given.banned(player)
+
+    api_with(None).unban_player(player)
+
+    expect_fields(api.unban_player(player).data, applied=True)
+
+
+@requirement("AUTH-4")
+def test_a_refused_grant_leaves_its_key_free(
+    given: Given, api: Api, api_with: Callable[..., Api], player: str
+) -> None:
+    body = given.grant_body()
+
+    api_with(None).create_grant(player, body)
+
+    expect_status(api.create_grant(player, body), 201, because="the refused try used no key")
+
+
+@requirement("AUTH-5")
+def test_credentials_are_judged_before_the_body(
+    operation: str, samples: Samples, api_with: Callable[..., Api]
+) -> None:
+    answer = samples.blind(operation).call(api_with(None), b'{"broken": ')
+
+    expect_status(answer, 401, because="credentials are judged before the body")
+
+
+@requirement("AUTH-6")
+def test_no_refusal_shows_a_secret(
+    operation: str, samples: Samples, api: Api, run: Run, api_with: Callable[..., Api]
+) -> None:
+    token = run.target.token("server")
+    sample = samples.blind(operation)
+
+    sample.call(api, b'{"broken": ')
+    sample.call(api)
+    sample.call(api_with(token + "0"))
+
+    # The judge of every exchange looks for the keys of the run; it reports AUTH-6 itself.
+    expect_that("AUTH-6" not in api.line.recorder.findings, "no secret in a response", "one")
+
+
+def reach(answer: Answer, what: str) -> None:
+    """A key of another game does not reach what it asked for."""
+    expect_refused(answer, 403, 404, because=f"{what} belongs to another game")
+
+
+@requirement("AUTH-7")
+@pytest.mark.parametrize("read", ["getPlayer", "exportPlayer", "getLobby"])
+def test_a_key_of_another_game_reads_nothing_of_this_one(
+    read: str, samples: Samples, other_game_api: Api
+) -> None:
+    reach(samples.of(read).call(other_game_api), "what is read")
+
+
+@requirement("AUTH-7")
+def test_a_key_of_another_game_acks_no_grant_of_this_one(
+    samples: Samples, given: Given, other_game_api: Api
+) -> None:
+    sample = samples.of("ackGrant")
+    before = given.state(sample.players[0])
+
+    reach(sample.call(other_game_api), "the grant")
+
+    expect_unchanged(before, given.state(sample.players[0]), "the player of this game")
+
+
+@requirement("AUTH-7")
+@pytest.mark.parametrize("write", ["banPlayer", "unbanPlayer", "mergePlayer"])
+def test_a_key_of_another_game_changes_no_player_of_this_one(
+    write: str, samples: Samples, given: Given, other_game_api: Api
+) -> None:
+    sample = samples.of(write)
+    before = [given.state(player) for player in sample.players]
+
+    reach(sample.call(other_game_api), "the player")
+
+    after = [given.state(player) for player in sample.players]
+    expect_equal(after, before, "the players of this game")
+
+
+@requirement("AUTH-7")
+def test_a_key_of_another_game_erases_no_player_of_this_one(
+    given: Given, other_game_api: Api
+) -> None:
+    player = given.player()
+    before = given.state(player)
+
+    answer = other_game_api.delete_player(player, {"reason": "test"})
+
+    expect_fields(answer.data, status="no_op_never_existed")
+    expect_unchanged(before, given.state(player), "the player of this game")
+
+
+@requirement("AUTH-7")
+def test_one_id_and_one_key_are_two_imports_in_two_games(given: Given, other_game_api: Api) -> None:
+    row = {"externalPlayerId": given.names.player(), "idempotencyKey": given.names.key()}
+
+    here = given.api.migrate_players({"rows": [row]})
+    there = other_game_api.migrate_players({"rows": [row]})
+
+    expect_fields(here.data, applied=1)
+    expect_fields(there.data, applied=1)
+    ids = [client.export_player(row["externalPlayerId"]) for client in (given.api, other_game_api)]
+    expect_that(
+        ids[0].data["player"]["id"] != ids[1].data["player"]["id"],
+        "two players, one in each game",
+        "one player id in both",
+    )
+
+
+@requirement("AUTH-7")
+def test_one_key_is_two_grants_in_two_games(
+    given: Given, other_game_api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    here = given.grant(player, body)
+
+    there = other_game_api.create_grant(player, body)
+
+    if there.code == "invalid_metric":
+        raise NotExercised("the other game lacks the first declared item or currency")
+    expect_status(there, 201, because="the key was never used in that game")
+    expect_that(there.data["id"] != here["id"], "another grant", f"the same id {here['id']}")

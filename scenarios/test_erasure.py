@@ -1,0 +1,220 @@
+"""DEL: players are erased, and what that leaves."""
+
+import re
+from typing import Any
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Answer, Api
+from conformance.expect import (
+    expect_equal,
+    expect_fields,
+    expect_refused,
+    expect_status,
+    expect_that,
+    expect_unchanged,
+)
+from conformance.ledgers import Ledger
+
+requirement = pytest.mark.requirement
+
+SIMULTANEOUS = 16
+ROUNDS = 3
+PLACEHOLDER = re.compile(r"__deleted_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}__")
+
+
+@requirement("DEL-1")
+@pytest.mark.parametrize("reason", ["gdpr_erasure", "studio_request", "test"])
+def test_an_erasure_names_the_player_and_the_placeholder(
+    reason: str, given: Given, api: Api
+) -> None:
+    player = given.player()
+    id = given.export(player)["player"]["id"]
+
+    answer = api.delete_player(player, {"reason": reason})
+
+    expect_status(answer, 200, because="the player is known")
+    expect_fields(answer.data, status="erased", externalPlayerId=player, playerId=id)
+    placeholder = answer.data["anonymizedExternalId"]
+    expect_that(
+        PLACEHOLDER.fullmatch(str(placeholder)) is not None, "__deleted_<uuid>__", placeholder
+    )
+
+
+@requirement("DEL-2")
+def test_an_erased_player_is_unknown(given: Given, api: Api, player: str) -> None:
+    grant = given.grant(player)["id"]
+    given.erased(player)
+
+    for answer in (
+        api.get_player(player),
+        api.export_player(player),
+        api.ack_grant(player, grant),
+        api.ban_player(player, {"reason": "x"}),
+    ):
+        expect_refused(answer, 404, because="the player is erased")
+
+
+@requirement("DEL-2")
+def test_the_placeholder_is_no_way_to_the_erased_player(
+    given: Given, api: Api, player: str
+) -> None:
+    grant = given.grant(player)["id"]
+    placeholder = str(given.erased(player)["anonymizedExternalId"])
+
+    answer = api.ack_grant(placeholder, grant)
+
+    expect_refused(answer, 404, because="the owner of the grant is erased")
+
+
+@requirement("DEL-3")
+def test_erasing_again_is_a_no_op(given: Given, api: Api) -> None:
+    player = given.player()
+    given.erased(player)
+
+    again = api.delete_player(player, {"reason": "test"})
+
+    expect_status(again, 200, because="erasing is idempotent")
+    expect_fields(again.data, status="no_op_already_erased", externalPlayerId=player)
+
+
+@requirement("DEL-4")
+def test_erasing_a_stranger_is_a_no_op(given: Given, api: Api, player: str) -> None:
+    answer = api.delete_player(player, {"reason": "test"})
+
+    expect_status(answer, 200, because="erasing a stranger is no error")
+    expect_fields(
+        answer.data,
+        status="no_op_never_existed",
+        externalPlayerId=player,
+        playerId=None,
+        anonymizedExternalId=None,
+    )
+    expect_equal(given.state(player), None, "the stranger")
+
+
+@requirement("DEL-5")
+def test_the_reason_may_be_left_out(given: Given, api: Api) -> None:
+    player = given.player()
+
+    answer = api.delete_player(player, {})
+
+    expect_status(answer, 200, because="the reason is optional")
+    expect_fields(answer.data, status="erased")
+
+
+@requirement("DEL-5")
+@pytest.mark.parametrize("reason", ["because", "GDPR_ERASURE", 7, True, ["test"]], ids=str)
+def test_an_unlisted_reason_gets_400_and_erases_nobody(
+    reason: Any, given: Given, api: Api, player: str
+) -> None:
+    given.grant(player)
+    before = given.state(player)
+
+    answer = api.delete_player(player, {"reason": reason})
+
+    expect_refused(answer, 400, because="the reason is not on the list")
+    expect_unchanged(before, given.state(player), "the player")
+
+
+@requirement("DEL-6")
+def test_the_erased_id_is_free_for_a_new_player(ledger: Ledger, given: Given) -> None:
+    player = ledger.filled(70)
+    given.grant(player)
+    old = given.export(player)["player"]["id"]
+    given.erased(player)
+
+    grant = given.grant(player)["id"]
+
+    state = given.state(player) or {}
+    expect_that(state["player"] != old, "a new player", f"the old id {old}")
+    expect_equal([row["id"] for row in state["grants"]], [grant], "the new player's grants")
+    expect_equal((state["wallet"], state["inventory"]), ({}, {}), "the new player's holdings")
+    expect_equal(state["lobbies"], [], "the new player's lobbies")
+
+
+@requirement("DEL-6")
+def test_a_change_of_a_holding_after_the_erasure_starts_at_zero(
+    ledger: Ledger, given: Given
+) -> None:
+    player = ledger.filled(70)
+    given.erased(player)
+
+    expect_refused(ledger.decrement(player, 1), 409, because="the new player holds nothing")
+    expect_equal(ledger.holding(ledger.increment(player, 5)), 5, "the new player's holding")
+
+
+@requirement("DEL-6")
+def test_the_new_player_can_be_erased_too(given: Given, api: Api) -> None:
+    player = given.player()
+    first = given.erased(player)
+    given.grant(player)
+
+    again = api.delete_player(player, {"reason": "test"})
+
+    expect_status(again, 200, because="a new player has the id")
+    expect_fields(again.data, status="erased")
+    expect_that(again.data["playerId"] != first["playerId"], "another player id", "the old one")
+
+
+@requirement("DEL-7")
+def test_the_erased_id_shows_nowhere_else(given: Given, api: Api, game_id: str) -> None:
+    erased, other = given.player(), given.player()
+    lobby = given.lobby([erased, other])["id"]
+    given.erased(erased)
+
+    for answer in (
+        api.get_lobby(lobby, game=game_id),
+        api.get_player(other),
+        api.export_player(other),
+    ):
+        expect_status(answer, 200, because="the other player is still there")
+        expect_that(not mentions(answer, erased), "no trace of the erased id", f"{erased!r}")
+
+
+def mentions(answer: Answer, text: str) -> bool:
+    """Whether the body of an answer holds the text."""
+    return text.encode() in answer.response.body
+
+
+@requirement("DEL-8")
+def test_of_simultaneous_erasures_one_erases(given: Given, api: Api) -> None:
+    for _ in range(ROUNDS):
+        player = given.player()
+        request = api.request("deletePlayer", {"reason": "test"}, externalId=player)
+
+        answers = api.together([request] * SIMULTANEOUS)
+
+        expect_equal({a.status for a in answers}, {200}, "the statuses of the erasures")
+        erased = [answer for answer in answers if answer.data["status"] == "erased"]
+        expect_equal(len(erased), 1, "the number of answers that say erased")
+
+
+@requirement("DEL-9")
+def test_a_grants_key_stays_used_after_the_erasure(
+    given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    given.grant(player, body)
+    given.erased(player)
+
+    answer = api.create_grant(player, body)
+
+    expect_status(answer, 200, 409, because="the key was used before the erasure")
+    state = given.state(player) or {"grants": []}
+    expect_equal(state["grants"], [], "the grants of whoever has the id now")
+
+
+@requirement("DEL-9")
+def test_a_grants_key_stays_used_for_others_after_the_erasure(
+    given: Given, api: Api, player: str
+) -> None:
+    body, other = given.grant_body(), given.player()
+    given.grant(player, body)
+    given.erased(player)
+
+    answer = api.create_grant(other, body)
+
+    expect_status(answer, 200, 409, because="the key was used before the erasure")
+    expect_equal(given.export(other)["grants"], [], "the grants of the other player")

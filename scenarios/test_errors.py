@@ -1,0 +1,239 @@
+"""ERR: how the API fails, and what it never does."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Answer, Api
+from conformance.exchange import Request
+from conformance.expect import expect_refused, expect_status, expect_that, expect_unchanged
+from conformance.failures import NotExercised
+from conformance.samples import Samples
+from conformance.spec import BASE_PATH, JSON
+
+requirement = pytest.mark.requirement
+
+CODES = {
+    400: ("validation_failed", "invalid_metric"),
+    404: ("not_found",),
+    409: ("conflict", "idempotency_conflict", "event_disabled"),
+    422: ("conflict",),
+}
+"""Error codes that fit a status, for failures of a request with a good key."""
+
+
+def bad_body(given: Given) -> Answer:
+    return given.api.create_grant(given.names.player(), {})
+
+
+def unknown_player(given: Given) -> Answer:
+    return given.api.export_player(given.names.player())
+
+
+def unknown_lobby(given: Given) -> Answer:
+    return given.api.get_lobby("lobby-of-nobody")
+
+
+def unknown_event(given: Given) -> Answer:
+    body = {"key": given.names.key(), "externalPlayerIds": [given.names.player()]}
+    return given.api.create_lobby("event-of-nobody", body)
+
+
+def empty_wallet(given: Given) -> Answer:
+    currency = given.world.some("currencies")[0]
+    return given.api.debit_wallet(given.names.player(), currency, {"amount": 1})
+
+
+def reused_key(given: Given) -> Answer:
+    player, body = given.names.player(), given.grant_body()
+    given.grant(player, body)
+    return given.api.create_grant(player, {**body, "sourceRefId": "another"})
+
+
+def merge_with_itself(given: Given) -> Answer:
+    player = given.player()
+    return given.api.merge_player(player, player)
+
+
+FAILURES: dict[Callable[[Given], Answer], int] = {
+    bad_body: 400,
+    unknown_player: 404,
+    unknown_lobby: 404,
+    unknown_event: 404,
+    empty_wallet: 409,
+    reused_key: 409,
+    merge_with_itself: 422,
+}
+
+
+@requirement("ERR-1")
+@pytest.mark.parametrize("fail", list(FAILURES))
+def test_a_failure_carries_the_envelope(fail: Callable[[Given], Answer], given: Given) -> None:
+    expect_that(fail(given).code is not None, "the error envelope", "no error code in the body")
+
+
+@requirement("ERR-1")
+@pytest.mark.parametrize("path", ["/nothing/here", "/players"])
+def test_an_unknown_path_carries_the_envelope(path: str, api: Api) -> None:
+    known = api.request("ping")
+    request = Request("", "GET", BASE_PATH + path, known.headers, b"")
+
+    expect_refused(Answer(api.send(request)), 404, 405, because=f"there is no {path}")
+
+
+@requirement("ERR-2")
+@pytest.mark.parametrize("fail", list(FAILURES))
+def test_the_code_fits_the_status(fail: Callable[[Given], Answer], given: Given) -> None:
+    answer = fail(given)
+
+    fitting = CODES.get(answer.status, ())
+    expect_that(answer.code in fitting, f"a code among {fitting}", f"{answer.code!r}")
+
+
+@requirement("ERR-2")
+def test_a_disabled_event_has_its_code(given: Given) -> None:
+    body = {"key": given.names.key(), "externalPlayerIds": [given.names.player()]}
+
+    answer = given.api.create_lobby(given.world.event("disabled_event"), body)
+
+    expect_that(answer.code == "event_disabled", "the code event_disabled", f"{answer.code!r}")
+
+
+DEEP = 100_000
+
+RAW: dict[str, bytes] = {
+    "empty": b"",
+    "white space": b"  \n",
+    "truncated": b'{"idempotencyKey": "k", "entries": [{"type"',
+    "trailing comma": b'{"amount": 1,}',
+    "two documents": b'{"amount": 1}{"amount": 1}',
+    "a word": b"nonsense",
+    "invalid UTF-8": b'{"reason": "\xff\xfe\xc3("}',
+    "UTF-16": '{"reason": "x"}'.encode("utf-16"),
+    "lone surrogate": b'{"reason": "\\ud800", "idempotencyKey": "\\udfff"}',
+    "NUL": b'{"reason": "a\\u0000b", "idempotencyKey": "\\u0000"}',
+    "raw NUL": b'{"reason": "a\x00b"}',
+    "duplicate keys": b'{"reason": "a", "reason": {"b": 1}, "amount": 1, "amount": []}',
+    "NaN": b'{"amount": NaN, "quantity": Infinity}',
+    "1e400": b'{"amount": 1e400, "quantity": -1e400, "capacity": 1e400}',
+    "huge integer": b'{"amount": ' + b"9" * 5000 + b', "quantity": ' + b"9" * 5000 + b"}",
+    "deep arrays": b"[" * DEEP + b"]" * DEEP,
+    "deep objects": b'{"metadata":' * DEEP + b"1" + b"}" * DEEP,
+    "array": b"[]",
+    "string": b'"text"',
+    "number": b"17",
+    "null": b"null",
+    "wrong types": b'{"entries": {}, "rows": {}, "key": [], "reason": {}, "amount": {}}',
+    "null rows": b'{"rows": [null, 1, "x", [], {}]}',
+    "prototype": b'{"__proto__": {"a": 1}, "constructor": {"prototype": {}}}',
+}
+
+
+@requirement("ERR-3")
+@pytest.mark.parametrize("kind", list(RAW))
+def test_no_body_breaks_an_operation(operation: str, kind: str, samples: Samples, api: Api) -> None:
+    request = samples.blind(operation).request(api, RAW[kind])
+
+    exchange = api.insist(request)
+
+    expect_that(Answer(exchange).status < 500, "an answer below 500", exchange.describe())
+
+
+@requirement("ERR-3")
+def test_no_long_string_breaks_an_operation(operation: str, samples: Samples, api: Api) -> None:
+    text = "x" * 2**20
+    body = {"reason": text, "idempotencyKey": text, "key": text, "amount": 1, "quantity": 1}
+
+    exchange = api.insist(samples.blind(operation).request(api, body))
+
+    expect_that(Answer(exchange).status < 500, "an answer below 500", exchange.describe())
+
+
+@requirement("ERR-3")
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "nonsense", None])
+def test_no_content_type_breaks_an_operation(
+    operation: str, content_type: str | None, samples: Samples, api: Api
+) -> None:
+    request = samples.blind(operation).request(api, b'{"reason": "x"}')
+    kept = [pair for pair in request.headers if pair[0] != "Content-Type"]
+    headers = (*kept, *([("Content-Type", content_type)] if content_type else []))
+
+    exchange = api.insist(Request(operation, request.method, request.target, headers, request.body))
+
+    expect_that(Answer(exchange).status < 500, "an answer below 500", exchange.describe())
+
+
+@requirement("ERR-3")
+@pytest.mark.parametrize(
+    "segment", ["%00", "%FF%FE", "%ED%A0%80", "%0D%0AX:%20y", "%", "%zz", "a" * 8000]
+)
+def test_no_path_breaks_a_read(segment: str, api: Api) -> None:
+    known = api.request("ping")
+    request = Request("", "GET", f"{BASE_PATH}/players/{segment}", known.headers, b"")
+
+    exchange = api.insist(request)
+
+    expect_that(Answer(exchange).status < 500, "an answer below 500", exchange.describe())
+
+
+def broken_bodies(schema: dict[str, Any], good: dict[str, Any]) -> list[Any]:
+    """Bodies that break a schema: no object, a required field missing, a field of a wrong type."""
+    missing = [
+        {name: value for name, value in good.items() if name != left_out}
+        for left_out in schema.get("required", [])
+    ]
+    wrong = [{**good, name: WRONG_FOR[kind(rule)]} for name, rule in schema["properties"].items()]
+    return [[], "text", 17, *missing, *wrong]
+
+
+def kind(rule: dict[str, Any]) -> str:
+    """The JSON type that a property asks for; all references here are to objects."""
+    return str(rule.get("type", "object"))
+
+
+WRONG_FOR: dict[str, Any] = {
+    "string": {"not": "a string"},
+    "integer": "not a number",
+    "boolean": "not a boolean",
+    "array": "not a list",
+    "object": "not an object",
+}
+
+
+@requirement("ERR-4")
+def test_a_body_that_breaks_the_schema_gets_400_and_changes_nothing(
+    operation: str, samples: Samples, given: Given, api: Api
+) -> None:
+    known = api.line.spec.operations[operation]
+    if known.body_schema is None or 400 not in known.statuses:
+        raise NotExercised(f"{operation} documents no body to break")
+    sample = samples.of(operation)
+    before = [given.state(player) for player in sample.players]
+
+    for body in broken_bodies(dict(known.body_schema), dict(sample.body or {})):
+        answer = sample.call(api, body)
+        expect_status(answer, 400, because="the body breaks the documented schema")
+
+    after = [given.state(player) for player in sample.players]
+    for was, became in zip(before, after, strict=True):
+        expect_unchanged(was, became, "the player after refused bodies")
+
+
+@requirement("ERR-4")
+@pytest.mark.parametrize("text", [b'{"reason": ', b"nonsense", b'{"reason": NaN}'])
+def test_a_body_that_is_no_json_gets_400_and_bans_nobody(
+    text: bytes, given: Given, api: Api
+) -> None:
+    player = given.player()
+
+    answer = api.call("banPlayer", text, externalId=player)
+
+    expect_refused(answer, 400, because="the body is no JSON")
+    expect_that(JSON in (answer.header("content-type") or ""), f"content type {JSON}", "another")
+    expect_that(
+        api.ban_player(player, {"reason": "now"}).data["applied"] is True,
+        "no ban from a refused request",
+        "the player was banned already",
+    )

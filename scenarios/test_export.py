@@ -1,0 +1,136 @@
+"""EXP: everything that is known about a player, and nothing else."""
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Api
+from conformance.expect import (
+    expect_equal,
+    expect_fields,
+    expect_refused,
+    expect_status,
+    expect_that,
+)
+from conformance.ledgers import Ledger
+from conformance.run import Run
+
+requirement = pytest.mark.requirement
+
+MOST_ROWS = 1000
+VOLATILE = ("exportedAt",)
+
+
+@requirement("EXP-1")
+def test_an_export_tells_who_the_player_is(given: Given, run: Run) -> None:
+    player = given.player()
+
+    export = given.export(player)
+
+    expect_equal(export["schemaVersion"], 1, "schemaVersion")
+    expect_fields(
+        export["player"],
+        externalPlayerId=player,
+        gameId=run.identity.game_id,
+        studioId=run.identity.studio_id,
+        deletedAt=None,
+    )
+
+
+@requirement("EXP-1")
+def test_an_export_of_a_new_player_is_empty(given: Given) -> None:
+    state = given.state(given.player()) or {}
+
+    lists = [state[name] for name in ("grants", "lobbies", "wallet", "inventory")]
+    expect_equal(lists, [[], [], {}, {}], "grants, lobbies, wallet and inventory")
+
+
+@requirement("EXP-1")
+def test_an_export_tells_every_grant(given: Given, player: str) -> None:
+    grants = [given.grant(player) for _ in range(3)]
+    acked = given.acked(player, grants[1]["id"])
+
+    exported = {grant["id"]: grant for grant in given.export(player)["grants"]}
+
+    expect_equal(sorted(exported), sorted(grant["id"] for grant in grants), "the grants")
+    for grant in (grants[0], acked, grants[2]):
+        told = exported[grant["id"]]
+        same = {name: grant[name] for name in ("id", "status") if name in told}
+        expect_fields(told, **same)
+
+
+@requirement("EXP-1")
+def test_an_export_tells_every_holding(given: Given, player: str) -> None:
+    wallet, inventory = Ledger("wallet", given), Ledger("inventory", given)
+    wallet.fill(player, 50)
+    wallet.fill(player, 8, wallet.other_key)
+    inventory.fill(player, 3)
+    inventory.decrement(player, 1)
+
+    state = given.state(player) or {}
+
+    expect_equal(state["wallet"], {wallet.key: 50, wallet.other_key: 8}, "the wallet")
+    expect_equal(state["inventory"], {inventory.key: 2}, "the inventory")
+
+
+@requirement("EXP-1")
+def test_an_export_tells_every_lobby(given: Given, game_id: str, player: str) -> None:
+    lobbies = sorted(given.lobby([player])["id"] for _ in range(2))
+
+    assert game_id
+    expect_equal((given.state(player) or {})["lobbies"], lobbies, "the lobbies")
+
+
+@requirement("EXP-2")
+def test_the_export_of_an_unknown_player_gets_404(api: Api, player: str) -> None:
+    expect_refused(api.export_player(player), 404, because="the player is unknown")
+
+
+@requirement("EXP-3")
+def test_a_list_has_at_most_1000_rows(given: Given, api: Api, player: str) -> None:
+    for _ in range(MOST_ROWS + 1):
+        given.grant(player)
+
+    answer = api.export_player(player)
+
+    expect_status(answer, 200, because="the player is known")
+    grants = len(answer.data["grants"])
+    expect_that(grants <= MOST_ROWS, f"at most {MOST_ROWS} grants", grants)
+
+
+@requirement("EXP-4")
+def test_an_export_changes_nothing(ledger: Ledger, given: Given) -> None:
+    player = ledger.filled(9)
+    given.grant(player)
+
+    first, second = (
+        {name: value for name, value in given.export(player).items() if name not in VOLATILE}
+        for _ in range(2)
+    )
+
+    expect_equal(second, first, "the second export")
+
+
+@requirement("EXP-4")
+def test_an_export_shows_no_other_player(given: Given, api: Api, player: str) -> None:
+    other = given.names.player()
+    grant = given.grant(other)["id"]
+    id = given.export(other)["player"]["id"]
+    given.grant(player)
+
+    body = api.export_player(player).response.body.decode("utf-8", "replace")
+
+    shown = [text for text in (other, grant, id) if text in body]
+    expect_equal(shown, [], "traces of the other player in the export")
+
+
+@requirement("EXP-4")
+def test_an_export_shows_no_companion_of_a_lobby(
+    given: Given, api: Api, game_id: str, player: str
+) -> None:
+    other = given.names.player()
+    given.lobby([player, other])
+
+    body = api.export_player(player).response.body.decode("utf-8", "replace")
+
+    assert game_id
+    expect_that(other not in body, "no trace of the other player in the lobby", f"{other!r}")

@@ -1,0 +1,451 @@
+"""GRANT: promises of entries, made once for each idempotency key."""
+
+import json
+from typing import Any
+
+import pytest
+
+from conformance.arrange import Given, mention, needed
+from conformance.client import Api
+from conformance.expect import (
+    expect_code,
+    expect_equal,
+    expect_fields,
+    expect_refused,
+    expect_status,
+    expect_that,
+    expect_unchanged,
+)
+
+requirement = pytest.mark.requirement
+
+SIMULTANEOUS = 16
+ROUNDS = 3
+
+
+@requirement("GRANT-1")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"kind": "reward"},
+        {"sourceRefId": "order-1"},
+        {"sourceKind": "admin"},
+        {"metadata": {"note": "thanks"}},
+        {"expiresAt": "2099-01-01T00:00:00Z"},
+    ],
+    ids=lambda fields: "+".join(fields) or "bare",
+)
+def test_a_new_key_makes_a_pending_grant(
+    fields: dict[str, Any], given: Given, api: Api, player: str
+) -> None:
+    answer = api.create_grant(player, given.grant_body(**fields))
+
+    expect_status(answer, 201, because="the key is new")
+    expect_fields(
+        answer.data,
+        status="pending",
+        kind=fields.get("kind", "reward"),
+        sourceRefId=fields.get("sourceRefId"),
+        claimedAt=None,
+    )
+
+
+@requirement("GRANT-1")
+def test_a_crate_is_a_grant_of_its_kind(given: Given, api: Api, player: str) -> None:
+    crate = given.world.some("crates")[0]
+    entries = [{"type": "crate", "crateItemKey": crate, "quantity": 1}]
+
+    answer = api.create_grant(player, given.grant_body(kind="crate", entries=entries))
+
+    expect_status(answer, 201, because="the key is new")
+    expect_fields(answer.data, status="pending", kind="crate")
+
+
+@requirement("GRANT-1.contents")
+def test_the_contents_carry_the_entries(given: Given, api: Api, player: str) -> None:
+    item = given.world.some("items")[0]
+    entries = [
+        *given.entries(),
+        {"type": "item", "itemKey": item, "quantity": 3, "parameters": {"level": 7}},
+    ]
+
+    contents = api.create_grant(player, given.grant_body(entries=entries)).data["contents"]
+
+    carried = json.dumps(contents)
+    lost = [value for entry in entries for value in leaves(entry) if json.dumps(value) not in carried]
+    expect_equal(lost, [], "values of the entries that the contents lack")
+
+
+def leaves(value: Any) -> list[Any]:
+    """The values in an entry, without its structure."""
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in leaves(item)]
+    return [value]
+
+
+@requirement("GRANT-1.source")
+@pytest.mark.parametrize(("sent", "told"), [({}, "api"), ({"sourceKind": "admin"}, "admin")])
+def test_the_source_kind_is_told(
+    sent: dict[str, str], told: str, given: Given, api: Api, player: str
+) -> None:
+    expect_fields(api.create_grant(player, given.grant_body(**sent)).data, sourceKind=told)
+
+
+@requirement("GRANT-2")
+def test_a_replay_answers_the_first_grant(given: Given, api: Api, player: str) -> None:
+    body = given.grant_body(metadata={"b": [1, {"y": 2, "x": 1}], "a": None}, sourceRefId="order-2")
+    first = given.grant(player, body)
+
+    replay = api.create_grant(player, body)
+
+    expect_status(replay, 200, because="the same key came with the same body before")
+    expect_equal(replay.data, first, "the data of the replay")
+
+
+@requirement("GRANT-2")
+def test_a_replay_may_order_and_space_its_body_differently(
+    given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body(metadata={"b": {"y": 2, "x": 1}, "a": "\u00e9"})
+    first = given.grant(player, body)
+    reordered = {key: reversed_keys(body[key]) for key in reversed(list(body))}
+
+    replay = api.call(
+        "createGrant", json.dumps(reordered, indent=3).encode(), externalId=player
+    )
+
+    expect_status(replay, 200, because="key order, white space and escapes are no other body")
+    expect_equal(replay.data, first, "the data of the replay")
+
+
+def reversed_keys(value: Any) -> Any:
+    """The same value with the members of its objects the other way round."""
+    if isinstance(value, dict):
+        return {key: reversed_keys(value[key]) for key in reversed(list(value))}
+    if isinstance(value, list):
+        return [reversed_keys(item) for item in value]
+    return value
+
+
+@requirement("GRANT-2")
+def test_a_replay_answers_the_first_grant_after_others(
+    given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    first = given.grant(player, body)
+    others = [given.grant(player) for _ in range(3)]
+
+    replay = api.create_grant(player, body)
+
+    expect_status(replay, 200, because="the same key came with the same body before")
+    expect_equal(replay.data, first, "the data of the replay")
+    ids = sorted([first["id"], *(other["id"] for other in others)])
+    expect_equal(sorted(g["id"] for g in given.export(player)["grants"]), ids, "all grants")
+
+
+METADATA: dict[str, Any] = {"a": 1, "list": [1, 2], "deep": {"b": "x"}}
+BASE: dict[str, Any] = {
+    "sourceRefId": "order-3",
+    "metadata": METADATA,
+    "expiresAt": "2099-01-01T00:00:00Z",
+}
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "sourceRefId": {"sourceRefId": "order-4"},
+    "kind": {"kind": "crate"},
+    "sourceKind": {"sourceKind": "admin"},
+    "expiresAt": {"expiresAt": "2099-01-02T00:00:00Z"},
+    "metadata value": {"metadata": {**METADATA, "a": 2}},
+    "metadata type": {"metadata": {**METADATA, "a": "1"}},
+    "metadata true for 1": {"metadata": {**METADATA, "a": True}},
+    "metadata depth": {"metadata": {**METADATA, "deep": {"b": "y"}}},
+    "metadata list order": {"metadata": {**METADATA, "list": [2, 1]}},
+    "metadata member added": {"metadata": {**METADATA, "c": 0}},
+}
+
+
+@requirement("GRANT-3")
+@pytest.mark.parametrize("change", list(CHANGES))
+def test_a_key_with_another_body_is_refused(
+    change: str, given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body(**BASE)
+    given.grant(player, body)
+    before = given.state(player)
+
+    answer = api.create_grant(player, {**body, **CHANGES[change]})
+
+    expect_refused(answer, 409, because=f"the key was used with another body ({change})")
+    expect_unchanged(before, given.state(player), "the player")
+
+
+@requirement("GRANT-3")
+@pytest.mark.parametrize("way", ["amount", "entry added"])
+def test_a_key_with_other_entries_is_refused(
+    way: str, given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    given.grant(player, body)
+    before = given.state(player)
+    entry = body["entries"][0]
+    counted = "amount" if "amount" in entry else "quantity"
+    entries = {"amount": [{**entry, counted: entry[counted] + 1}], "entry added": [entry, entry]}
+
+    answer = api.create_grant(player, {**body, "entries": entries[way]})
+
+    expect_refused(answer, 409, because=f"the key was used with other entries ({way})")
+    expect_unchanged(before, given.state(player), "the player")
+
+
+@requirement("GRANT-3")
+@pytest.mark.parametrize("parameters", [{"roll": 2}, {"roll": 1, "more": 1}, {"roll": "1"}])
+def test_a_key_with_other_item_parameters_is_refused(
+    parameters: dict[str, Any], given: Given, api: Api, player: str
+) -> None:
+    entry = {"type": "item", "itemKey": given.world.some("items")[0], "quantity": 1}
+    body = given.grant_body(entries=[{**entry, "parameters": {"roll": 1}}])
+    given.grant(player, body)
+
+    answer = api.create_grant(player, {**body, "entries": [{**entry, "parameters": parameters}]})
+
+    expect_refused(answer, 409, because="the key was used with other item parameters")
+    expect_equal(len(given.export(player)["grants"]), 1, "the number of grants")
+
+
+@requirement("GRANT-3.code")
+def test_a_reused_key_has_the_code_idempotency_conflict(
+    given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    given.grant(player, body)
+
+    answer = api.create_grant(player, {**body, "sourceRefId": "another"})
+
+    expect_code(answer, "idempotency_conflict")
+
+
+@requirement("GRANT-4")
+def test_simultaneous_creates_make_one_grant(given: Given, api: Api) -> None:
+    for _ in range(ROUNDS):
+        player, body = given.names.player(), given.grant_body()
+        request = api.request("createGrant", body, externalId=player)
+
+        answers = api.together([request] * SIMULTANEOUS)
+
+        statuses = sorted(answer.status for answer in answers)
+        expected = [200] * (SIMULTANEOUS - 1) + [201]
+        expect_equal(statuses, expected, "the statuses of simultaneous creates with one key")
+        ids = sorted({answer.data["id"] for answer in answers})
+        expect_equal(len(ids), 1, "the number of grant ids in the answers")
+        held = [grant["id"] for grant in given.export(player)["grants"]]
+        expect_equal(held, ids, "the grants that the player has")
+
+
+@requirement("GRANT-4")
+def test_simultaneous_creates_for_a_known_player_make_one_grant(given: Given, api: Api) -> None:
+    player = given.player()
+    for count in range(1, ROUNDS + 1):
+        request = api.request("createGrant", given.grant_body(), externalId=player)
+
+        answers = api.together([request] * SIMULTANEOUS)
+
+        created = [answer for answer in answers if answer.status == 201]
+        expect_equal(len(created), 1, "the number of 201s for one key")
+        expect_equal(len(given.export(player)["grants"]), count, "the number of grants")
+
+
+@requirement("GRANT-5")
+def test_a_key_used_for_another_player_makes_no_second_grant(
+    given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    first = given.grant(player, body)
+    other = given.player()
+
+    answer = api.create_grant(other, body)
+
+    expect_status(answer, 200, 409, because="the key is used in this game")
+    if answer.status == 200:
+        expect_equal(answer.data["id"], first["id"], "the grant that the key names")
+    expect_equal(given.export(other)["grants"], [], "the grants of the other player")
+    expect_equal([g["id"] for g in given.export(player)["grants"]], [first["id"]], "the first's")
+
+
+@requirement("GRANT-6")
+def test_an_unknown_player_is_created(given: Given, api: Api, player: str) -> None:
+    expect_status(api.get_player(player), 404, because="nobody has named the player yet")
+
+    created = api.create_grant(player, given.grant_body())
+
+    expect_status(created, 201, because="an unknown player is created on first contact")
+    expect_status(api.get_player(player), 200, because="the grant created the player")
+    expect_equal(given.export(player)["player"]["externalPlayerId"], player, "the player's id")
+
+
+ENTRY_FAULTS: dict[str, Any] = {
+    "no entries": [],
+    "unknown type": [{"type": "experience", "amount": 1}],
+    "no type": [{"amount": 1}],
+    "entry that is no object": ["gold"],
+    "null entry": [None],
+}
+
+AMOUNT_FAULTS: dict[str, Any] = {
+    "zero": 0,
+    "negative": -5,
+    "fraction": 1.5,
+    "text": "5",
+    "boolean": True,
+    "null": None,
+    "list": [1],
+}
+
+FIELD_FAULTS: dict[str, dict[str, Any]] = {
+    "unknown kind": {"kind": "present"},
+    "kind that is no text": {"kind": 1},
+    "unknown source kind": {"sourceKind": "backend"},
+    "expiresAt that is a word": {"expiresAt": "tomorrow"},
+    "expiresAt that is no day": {"expiresAt": "2099-13-45T00:00:00Z"},
+    "expiresAt that is a number": {"expiresAt": 4070908800},
+    "sourceRefId that is no text": {"sourceRefId": 7},
+    "metadata that is a list": {"metadata": [1]},
+    "key that is no text": {"idempotencyKey": 7},
+    "null key": {"idempotencyKey": None},
+    "entries that are no list": {"entries": {"type": "currency"}},
+    "null entries": {"entries": None},
+}
+
+
+def refused_and_unknown(given: Given, api: Api, player: str, body: dict[str, Any]) -> None:
+    """The body gets 400, and not even the player was created."""
+    answer = api.create_grant(player, body)
+
+    expect_refused(answer, 400, because="the body is not valid")
+    expect_equal(given.state(player), None, "the player of a refused grant")
+
+
+@requirement("GRANT-7")
+@pytest.mark.parametrize("field", ["idempotencyKey", "entries"])
+def test_a_missing_field_gets_400(field: str, given: Given, api: Api, player: str) -> None:
+    body = {name: value for name, value in given.grant_body().items() if name != field}
+
+    refused_and_unknown(given, api, player, body)
+
+
+@requirement("GRANT-7")
+@pytest.mark.parametrize("fault", list(ENTRY_FAULTS))
+def test_a_bad_list_of_entries_gets_400(fault: str, given: Given, api: Api, player: str) -> None:
+    refused_and_unknown(given, api, player, given.grant_body(entries=ENTRY_FAULTS[fault]))
+
+
+@requirement("GRANT-7")
+@pytest.mark.parametrize("fault", list(FIELD_FAULTS))
+def test_a_bad_field_gets_400(fault: str, given: Given, api: Api, player: str) -> None:
+    refused_and_unknown(given, api, player, given.grant_body(**FIELD_FAULTS[fault]))
+
+
+def entry_of(kind: str, given: Given) -> tuple[dict[str, Any], str]:
+    """A valid entry of a type, and the name of its amount."""
+    if kind == "currency":
+        key = given.world.some("currencies")[0]
+        return {"type": "currency", "currencyKey": key, "amount": 1}, "amount"
+    if kind == "item":
+        return {"type": "item", "itemKey": given.world.some("items")[0], "quantity": 1}, "quantity"
+    crate = given.world.some("crates")[0]
+    return {"type": "crate", "crateItemKey": crate, "quantity": 1}, "quantity"
+
+
+@requirement("GRANT-7")
+@pytest.mark.parametrize("kind", ["currency", "item", "crate"])
+@pytest.mark.parametrize("fault", list(AMOUNT_FAULTS))
+def test_a_bad_amount_gets_400(
+    kind: str, fault: str, given: Given, api: Api, player: str
+) -> None:
+    entry, counted = entry_of(kind, given)
+    entries = [entry, {**entry, counted: AMOUNT_FAULTS[fault]}]
+
+    refused_and_unknown(given, api, player, given.grant_body(entries=entries))
+
+
+@requirement("GRANT-7")
+@pytest.mark.parametrize("kind", ["currency", "item", "crate"])
+def test_an_entry_without_one_of_its_fields_gets_400(
+    kind: str, given: Given, api: Api, player: str
+) -> None:
+    entry, _ = entry_of(kind, given)
+    for field in list(entry):
+        partial = {name: value for name, value in entry.items() if name != field}
+
+        refused_and_unknown(given, api, player, given.grant_body(entries=[partial]))
+
+
+@requirement("GRANT-7.code")
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"type": "currency", "currencyKey": "kc-no-such-currency", "amount": 1},
+        {"type": "item", "itemKey": "kc-no-such-item", "quantity": 1},
+        {"type": "crate", "crateItemKey": "kc-no-such-crate", "quantity": 1},
+    ],
+    ids=lambda entry: entry["type"],
+)
+def test_a_key_that_the_catalogue_lacks_gets_400(
+    entry: dict[str, Any], given: Given, api: Api, player: str
+) -> None:
+    answer = api.create_grant(player, given.grant_body(entries=[entry]))
+
+    expect_status(answer, 400, because="the catalogue lacks the key")
+    expect_code(answer, "invalid_metric")
+
+
+@requirement("GRANT-8")
+def test_a_grant_shows_in_profile_and_export(given: Given, player: str) -> None:
+    grant = given.grant(player)
+
+    exported = mention(given.export(player), grant["id"])
+    shown = mention(given.profile(player), grant["id"])
+    expect_that(exported is not None, f"grant {grant['id']} in the export", "none")
+    expect_that(shown is not None, f"grant {grant['id']} in the profile", "none")
+
+
+@requirement("GRANT-9")
+@pytest.mark.parametrize("fault", [{"entries": []}, {"kind": "present"}, {"metadata": "text"}])
+def test_a_refused_body_leaves_its_key_free(
+    fault: dict[str, Any], given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    needed(api.create_grant(player, {**body, **fault}), "GRANT-7", "a refused grant", status=400)
+
+    answer = api.create_grant(player, body)
+
+    expect_status(answer, 201, because="the refused request did not use the key")
+    expect_equal(len(given.export(player)["grants"]), 1, "the number of grants")
+
+
+@requirement("GRANT-9")
+def test_a_key_that_the_catalogue_lacks_leaves_the_idempotency_key_free(
+    given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    unknown = {"type": "currency", "currencyKey": "kc-no-such-currency", "amount": 1}
+    refused = api.create_grant(player, {**body, "entries": [*body["entries"], unknown]})
+    needed(refused, "GRANT-7.code", "a refused grant", status=400)
+
+    answer = api.create_grant(player, body)
+
+    expect_status(answer, 201, because="the refused request did not use the key")
+
+
+@requirement("GRANT-9")
+def test_a_conflicting_body_leaves_the_first_grant_replayable(
+    given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    first = given.grant(player, body)
+    api.create_grant(player, {**body, "sourceRefId": "another"})
+
+    replay = api.create_grant(player, body)
+
+    expect_status(replay, 200, because="the refused request did not take the key over")
+    expect_equal(replay.data["id"], first["id"], "the grant that the key names")

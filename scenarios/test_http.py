@@ -1,0 +1,158 @@
+"""HTTP: statuses, schemas, methods, paths, and fields that nobody knows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Answer, Api
+from conformance.exchange import Request
+from conformance.expect import expect_equal, expect_fields, expect_status, expect_that
+from conformance.samples import Samples
+
+requirement = pytest.mark.requirement
+
+IDS = {
+    "space": "a b",
+    "trailing space": "a ",
+    "slash": "a/b",
+    "literal %2F": "a%2Fb",
+    "percent": "100%",
+    "plus": "a+b",
+    "question mark": "a?b=c",
+    "hash": "a#b",
+    "dots": "a/../b",
+    "two dots": "..",
+    "ampersand": "a&b=c;d",
+    "quotes": "a'b\"c",
+    "backslash": "a\\b",
+    "brackets": "a{b}[c]<d>",
+    "colon and at": "a:b@c",
+    "accent": "caf\u00e9",
+    "combining accent": "cafe\u0301",
+    "emoji": "\U0001f409\U0001f469\u200d\U0001f680",
+    "right to left": "\u05e9\u05dc\u05d5\u05dd",
+    "upper case": "ABC",
+    "merge-into": "/merge-into/x",
+    "grants": "/grants",
+    "200 characters": "x" * 160,
+}
+
+DISTINCT = {
+    "letters of another case": ("player-a", "player-A"),
+    "composed and decomposed": ("caf\u00e9", "cafe\u0301"),
+    "slash and literal %2F": ("a/b", "a%2Fb"),
+    "plus and space": ("a+b", "a b"),
+    "percent-encoded twice": ("a b", "a%20b"),
+    "trailing space": ("ab", "ab "),
+    "full-width": ("a1", "a\uff11"),
+    "sharp s": ("stra\u00dfe", "strasse"),
+    "dots": ("a/../b", "b"),
+    "long ids": ("x" * 150 + "1", "x" * 150 + "2"),
+}
+
+
+@requirement("HTTP-1", "HTTP-2")
+def test_a_valid_request_succeeds_as_documented(
+    operation: str, samples: Samples, api: Api
+) -> None:
+    sample = samples.of(operation)
+
+    answer = sample.call(api)
+
+    success = [status for status in api.line.spec.operations[operation].statuses if status < 300]
+    expect_status(answer, *sorted(success), because="the request is valid and what it names exists")
+
+
+@requirement("HTTP-3")
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_method_that_a_path_lacks_gets_405(
+    operation: str, method: str, samples: Samples, api: Api
+) -> None:
+    known = samples.blind(operation).request(api)
+
+    answer = Answer(api.send(Request("", method, known.target, known.headers, b"")))
+
+    expect_status(answer, 405, because=f"the path has no {method}")
+    expect_that(bool(answer.header("Allow")), "an Allow header on the 405", "none")
+
+
+@requirement("HTTP-4")
+@pytest.mark.parametrize("kind", list(IDS))
+def test_an_id_comes_back_as_it_was_sent(kind: str, given: Given, api: Api) -> None:
+    player = given.names.player(IDS[kind])
+    row = {"externalPlayerId": player, "idempotencyKey": given.names.key()}
+    api.migrate_players({"rows": [row]})
+
+    answer = api.export_player(player)
+
+    expect_status(answer, 200, because="the id was imported in a body, and is the path's now")
+    expect_equal(answer.data["player"]["externalPlayerId"], player, "the id in the export")
+    expect_fields(api.ban_player(player, {"reason": "x"}).data, externalPlayerId=player)
+
+
+@requirement("HTTP-4")
+@pytest.mark.parametrize("kind", list(IDS))
+def test_both_ids_of_a_merge_come_back_as_they_were_sent(
+    kind: str, given: Given, api: Api
+) -> None:
+    source, target = given.names.player(IDS[kind]), given.names.player(IDS[kind])
+    rows = [
+        {"externalPlayerId": player, "idempotencyKey": given.names.key()}
+        for player in (source, target)
+    ]
+    api.migrate_players({"rows": rows})
+
+    answer = api.merge_player(source, target)
+
+    expect_status(answer, 200, because="both players were imported")
+    expect_fields(answer.data, fromExternalPlayerId=source, toExternalPlayerId=target)
+
+
+@requirement("HTTP-4")
+@pytest.mark.parametrize("kind", list(DISTINCT))
+def test_ids_that_differ_are_different_players(kind: str, given: Given, api: Api) -> None:
+    stem = given.names.player("-")
+    one, other = (stem + ending for ending in DISTINCT[kind])
+    rows = [
+        {"externalPlayerId": player, "idempotencyKey": given.names.key()} for player in (one, other)
+    ]
+    api.migrate_players({"rows": rows})
+
+    ids = [api.export_player(player).data["player"]["id"] for player in (one, other)]
+
+    expect_that(ids[0] != ids[1], "two players", f"one player {ids[0]!r} for both ids")
+
+
+def with_unknown_fields(body: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The body as a client sends it that is newer than the server."""
+    extra: dict[str, Any] = {"kcUnknown": {"nested": [1, None, "x"]}, "x-kc": None}
+    widened = {**(body or {"idempotencyKey": "kc-stamped"}), **extra}
+    for field in ("entries", "rows"):
+        if field in widened:
+            widened[field] = [{**item, **extra} for item in widened[field]]
+    return widened
+
+
+@requirement("HTTP-5")
+def test_unknown_fields_are_ignored(operation: str, samples: Samples, api: Api) -> None:
+    sample = samples.of(operation)
+    known = api.line.spec.operations[operation]
+    body = with_unknown_fields(sample.body) if known.method == "POST" else None
+
+    answer = sample.call(api, body)
+
+    success = [status for status in known.statuses if status < 300]
+    expect_status(answer, *sorted(success), because="unknown fields of a body are ignored")
+
+
+@requirement("HTTP-5")
+def test_unknown_fields_of_imported_rows_are_ignored(
+    importing: str, samples: Samples, api: Api
+) -> None:
+    sample = samples.of(importing)
+
+    answer = sample.call(api, with_unknown_fields(sample.body))
+
+    expect_fields(answer.data, applied=1, failed=0)

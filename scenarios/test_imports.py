@@ -1,0 +1,266 @@
+"""MIG: bulk imports, in which a bad row fails alone."""
+
+from typing import Any
+
+import pytest
+
+from conformance.arrange import Given, needed
+from conformance.client import Answer, Api
+from conformance.expect import (
+    expect_equal,
+    expect_fields,
+    expect_refused,
+    expect_status,
+    expect_that,
+)
+from conformance.imports import Import
+from conformance.ledgers import Ledger
+
+requirement = pytest.mark.requirement
+
+SIMULTANEOUS = 16
+ROUNDS = 3
+MOST_ROWS = 1000
+
+
+def expect_counts(answer: Answer, applied: int, skipped: int = 0, failed: int = 0) -> None:
+    """The batch was taken, and this became of its rows."""
+    expect_status(answer, 200, because="the batch is well-formed")
+    expect_fields(answer.data, applied=applied, skipped=skipped, failed=failed)
+
+
+@requirement("MIG-1")
+def test_the_counts_add_up_and_failures_name_their_rows(batch: Import) -> None:
+    done = batch.row()
+    batch.send([done])
+
+    answer = batch.send([batch.row(), batch.broken(), done, batch.row(), batch.broken()])
+
+    expect_counts(answer, applied=2, skipped=1, failed=2)
+    failures = answer.data["failures"]
+    expect_equal(sorted(row["rowIndex"] for row in failures), [1, 4], "the rows that failed")
+    codes = [row["error"]["code"] for row in failures]
+    expect_that(all(isinstance(code, str) and code for code in codes), "a code each", codes)
+
+
+@requirement("MIG-1")
+def test_a_good_batch_has_no_failures(batch: Import) -> None:
+    answer = batch.send([batch.row() for _ in range(3)])
+
+    expect_counts(answer, applied=3)
+    expect_equal(answer.data["failures"], [], "the failures")
+
+
+@requirement("MIG-2")
+def test_a_replayed_batch_is_skipped(batch: Import, given: Given) -> None:
+    rows = [batch.row() for _ in range(3)]
+    needed(batch.send(rows), "MIG-1", "a first batch")
+    before = [given.state(row["externalPlayerId"]) for row in rows]
+
+    replay = batch.send(rows)
+
+    expect_counts(replay, applied=0, skipped=3)
+    after = [given.state(row["externalPlayerId"]) for row in rows]
+    expect_equal(after, before, "the players after the replay")
+
+
+@requirement("MIG-2")
+def test_a_replay_in_another_order_is_skipped(batch: Import, given: Given) -> None:
+    rows = [batch.row() for _ in range(3)]
+    needed(batch.send(rows), "MIG-1", "a first batch")
+    before = [given.state(row["externalPlayerId"]) for row in rows]
+
+    replay = batch.send([rows[2], batch.row(), rows[0], rows[1]])
+
+    expect_counts(replay, applied=1, skipped=3)
+    after = [given.state(row["externalPlayerId"]) for row in rows]
+    expect_equal(after, before, "the players after the replay")
+
+
+@requirement("MIG-2")
+def test_a_used_key_with_other_content_is_never_applied(batch: Import, given: Given) -> None:
+    row = batch.row()
+    needed(batch.send([row]), "MIG-1", "a first batch")
+    other = given.names.player()
+
+    answer = batch.send([{**batch.row(), **{"idempotencyKey": row["idempotencyKey"]}}])
+    moved = batch.send([{**row, "externalPlayerId": other}])
+
+    expect_fields(answer.data, applied=0)
+    expect_fields(moved.data, applied=0)
+    expect_equal(given.state(other), None, "a player whom only the used key names")
+
+
+@requirement("MIG-3")
+@pytest.mark.parametrize("fault", ["unknown key", "zero", "negative", "no amount", "no key"])
+def test_a_bad_row_fails_alone(fault: str, ledger_batch: Import, given: Given) -> None:
+    good = [ledger_batch.row(), ledger_batch.row()]
+    bad = ledger_batch.broken(fault)
+
+    answer = ledger_batch.send([good[0], bad, good[1]])
+
+    expect_counts(answer, applied=2, failed=1)
+    expect_equal([row["rowIndex"] for row in answer.data["failures"]], [1], "the row that failed")
+    held = [ledger_batch.held(row["externalPlayerId"]) for row in good]
+    expect_equal(held, [ledger_batch.amount] * 2, "the holdings of the good rows")
+    expect_equal(given.state(bad["externalPlayerId"]), None, "the player of the bad row")
+
+
+@requirement("MIG-3")
+@pytest.mark.parametrize("field", ["externalPlayerId", "idempotencyKey"])
+def test_a_row_without_a_field_fails_alone(field: str, batch: Import, given: Given) -> None:
+    good, bad = batch.row(), batch.row()
+    del bad[field]
+
+    answer = batch.send([bad, good])
+
+    expect_counts(answer, applied=1, failed=1)
+    expect_equal([row["rowIndex"] for row in answer.data["failures"]], [0], "the row that failed")
+    expect_that(given.state(good["externalPlayerId"]) is not None, "the good row's player", "none")
+
+
+@requirement("MIG-3")
+@pytest.mark.parametrize("row", [None, 7, "row", []], ids=str)
+def test_a_row_of_a_wrong_type_fails_alone_or_refuses_the_batch(
+    row: Any, batch: Import, given: Given
+) -> None:
+    good = batch.row()
+
+    answer = batch.send([good, row])
+
+    expect_status(answer, 200, 400, because="a row of a wrong type fails alone or refuses all")
+    known = given.state(good["externalPlayerId"]) is not None
+    expect_equal(known, answer.status == 200, "whether the good row was applied")
+
+
+@requirement("MIG-3")
+def test_a_bad_row_leaves_its_key_free(ledger_batch: Import) -> None:
+    bad = ledger_batch.broken("zero")
+    needed(ledger_batch.send([bad]), "MIG-1", "a batch with a bad row")
+
+    mended = {**bad, ledger_batch.words.amount_field: ledger_batch.amount}
+    answer = ledger_batch.send([mended])
+
+    expect_counts(answer, applied=1)
+    held = ledger_batch.held(bad["externalPlayerId"])
+    expect_equal(held, ledger_batch.amount, "the holding")
+
+
+@requirement("MIG-4")
+def test_a_batch_of_1000_rows_is_taken(batch: Import, player: str) -> None:
+    answer = batch.send([batch.row(player) for _ in range(MOST_ROWS)])
+
+    expect_counts(answer, applied=MOST_ROWS)
+
+
+@requirement("MIG-4")
+def test_a_batch_of_1001_rows_is_refused_whole(
+    batch: Import, given: Given, player: str
+) -> None:
+    answer = batch.send([batch.row(player) for _ in range(MOST_ROWS + 1)])
+
+    expect_refused(answer, 400, because="a batch has at most 1000 rows")
+    expect_equal(given.state(player), None, "the player of the refused batch")
+
+
+@requirement("MIG-5")
+def test_a_key_twice_in_a_batch_applies_once(batch: Import) -> None:
+    row = batch.row()
+
+    answer = batch.send([row, row])
+
+    expect_status(answer, 200, because="the batch is well-formed")
+    expect_fields(answer.data, applied=1)
+
+
+@requirement("MIG-5")
+def test_a_key_twice_in_a_batch_adds_once(ledger_batch: Import) -> None:
+    row = ledger_batch.row()
+
+    ledger_batch.send([row, ledger_batch.row(), row])
+
+    held = ledger_batch.held(row["externalPlayerId"])
+    expect_equal(held, ledger_batch.amount, "the holding")
+
+
+@requirement("MIG-6")
+def test_an_import_creates_its_players(batch: Import, api: Api, player: str) -> None:
+    expect_counts(batch.send([batch.row(player)]), applied=1)
+
+    answer = api.export_player(player)
+
+    expect_status(answer, 200, because="the import created the player")
+    expect_equal(answer.data["player"]["externalPlayerId"], player, "the player's id")
+
+
+@requirement("MIG-6")
+def test_the_players_import_may_come_last(
+    ledger_batch: Import, given: Given, player: str
+) -> None:
+    ledger_batch.send([ledger_batch.row(player)])
+    before = given.export(player)["player"]["id"]
+
+    players = Import("players", given)
+    expect_counts(players.send([players.row(player)]), applied=1)
+
+    expect_equal(given.export(player)["player"]["id"], before, "the player's id")
+    expect_equal(ledger_batch.held(player), ledger_batch.amount, "the holding")
+
+
+@requirement("MIG-7")
+def test_rows_add_to_what_is_held(ledger_batch: Import, given: Given) -> None:
+    player = Ledger(ledger_batch.name, given).filled(100)
+
+    expect_counts(
+        ledger_batch.send([ledger_batch.row(player), ledger_batch.row(player)]), applied=2
+    )
+
+    expect_equal(ledger_batch.held(player), 100 + 2 * ledger_batch.amount, "the holding")
+
+
+@requirement("MIG-8")
+@pytest.mark.parametrize(
+    "body", [{}, {"rows": None}, {"rows": {}}, {"rows": "x"}, {"rows": 7}], ids=str
+)
+def test_a_body_without_a_list_of_rows_gets_400(body: dict[str, Any], batch: Import) -> None:
+    expect_refused(batch.post(body), 400, because="rows must be a list")
+
+
+@requirement("MIG-9")
+@pytest.mark.parametrize("snapshot", [{"level": 12}, {"a": {"b": [1, None, "\u00e9"]}}, {}])
+def test_a_snapshot_shows_in_the_export(
+    snapshot: dict[str, Any], given: Given, player: str
+) -> None:
+    players = Import("players", given)
+    players.send([{**players.row(player), "contextSnapshot": snapshot}])
+
+    expect_equal(
+        given.export(player)["player"]["lastContextSnapshot"], snapshot, "lastContextSnapshot"
+    )
+
+
+@requirement("MIG-10")
+def test_simultaneous_batches_apply_once(batch: Import, given: Given, api: Api) -> None:
+    for _ in range(ROUNDS):
+        rows = [batch.row() for _ in range(3)]
+        request = api.request(batch.operation, {"rows": rows})
+
+        answers = api.together([request] * SIMULTANEOUS)
+
+        expect_equal({a.status for a in answers}, {200}, "the statuses of identical batches")
+        applied = sum(answer.data["applied"] for answer in answers)
+        expect_equal(applied, 3, "the rows that all batches applied")
+        known = [given.state(row["externalPlayerId"]) is not None for row in rows]
+        expect_equal(known, [True] * 3, "whether the players exist")
+
+
+@requirement("MIG-10")
+def test_simultaneous_batches_add_once(ledger_batch: Import, api: Api) -> None:
+    for _ in range(ROUNDS):
+        row = ledger_batch.row()
+        request = api.request(ledger_batch.operation, {"rows": [row]})
+
+        api.together([request] * SIMULTANEOUS)
+
+        held = ledger_batch.held(row["externalPlayerId"])
+        expect_equal(held, ledger_batch.amount, "the holding")

@@ -1,0 +1,547 @@
+"""LEDGER: one set of rules for wallet and inventory, up and down."""
+
+from typing import Any
+
+import pytest
+
+from conformance.arrange import Given, needed
+from conformance.client import Answer, Api
+from conformance.exchange import Request
+from conformance.expect import (
+    expect_code,
+    expect_equal,
+    expect_fields,
+    expect_refused,
+    expect_status,
+    expect_that,
+    expect_unchanged,
+)
+from conformance.ledgers import Ledger
+
+requirement = pytest.mark.requirement
+directions = pytest.mark.parametrize("direction", ["increment", "decrement"])
+
+SIMULTANEOUS = 16
+ROUNDS = 3
+START = 100
+EXACT = 2**53 - 1
+
+
+@requirement("LEDGER-1")
+def test_an_increment_answers_the_new_holding(ledger: Ledger) -> None:
+    player = ledger.filled(7)
+
+    answer = ledger.increment(player, 5)
+
+    expect_status(answer, 200, because="the amount is valid")
+    expect_fields(
+        answer.data,
+        **{ledger.words.key_field: ledger.key, ledger.words.holding_field: 12, "applied": True},
+    )
+
+
+@requirement("LEDGER-1")
+def test_an_increment_creates_an_unknown_player(
+    ledger: Ledger, api: Api, player: str
+) -> None:
+    answer = ledger.increment(player, 5)
+
+    expect_status(answer, 200, because="an unknown player is created on first contact")
+    expect_equal(ledger.holding(answer), 5, "the holding")
+    expect_status(api.get_player(player), 200, because="the increment created the player")
+
+
+@requirement("LEDGER-2")
+@pytest.mark.parametrize(("amount", "left"), [(5, 2), (7, 0), (1, 6)])
+def test_a_decrement_answers_the_new_holding(amount: int, left: int, ledger: Ledger) -> None:
+    player = ledger.filled(7)
+
+    answer = ledger.decrement(player, amount)
+
+    expect_status(answer, 200, because=f"{amount} of 7 can be taken")
+    expect_equal(ledger.holding(answer), left, "the holding")
+    expect_fields(answer.data, **{ledger.words.key_field: ledger.key, "applied": True})
+
+
+@requirement("LEDGER-2")
+@pytest.mark.parametrize("amount", [8, 1000, 2**31 - 1])
+def test_more_than_is_held_is_refused(amount: int, ledger: Ledger, given: Given) -> None:
+    player = ledger.filled(7)
+    before = given.state(player)
+
+    answer = ledger.decrement(player, amount)
+
+    expect_refused(answer, 409, because=f"only 7 are held, not {amount}")
+    expect_unchanged(before, given.state(player), "the player")
+
+
+@requirement("LEDGER-2")
+def test_nothing_can_be_taken_twice(ledger: Ledger) -> None:
+    player = ledger.filled(7)
+    ledger.decrement(player, 7)
+
+    answer = ledger.decrement(player, 1)
+
+    expect_refused(answer, 409, because="nothing is left")
+    expect_equal(ledger.held(player), 0, "the holding")
+
+
+@requirement("LEDGER-2")
+def test_nothing_can_be_taken_from_a_stranger(
+    ledger: Ledger, given: Given, player: str
+) -> None:
+    answer = ledger.decrement(player, 1)
+
+    expect_refused(answer, 409, because="an unknown player holds nothing")
+    expect_that(
+        (given.state(player) or {"wallet": {}, "inventory": {}})[ledger.name] == {},
+        "no holding of a stranger",
+        "one",
+    )
+
+
+@requirement("LEDGER-3")
+@directions
+def test_a_replay_is_applied_once(direction: str, ledger: Ledger, given: Given) -> None:
+    player, key = ledger.filled(START), given.names.key()
+    first = ledger.change(direction, player, 30, idempotencyKey=key)
+    needed(first, "LEDGER-1" if direction == "increment" else "LEDGER-2", "a first call")
+
+    replay = ledger.change(direction, player, 30, idempotencyKey=key)
+
+    expect_status(replay, 200, because="the same key came with the same body before")
+    expect_equal(ledger.holding(replay), ledger.holding(first), "the holding that the replay tells")
+    expect_equal(ledger.held(player), ledger.holding(first), "the holding")
+
+
+@requirement("LEDGER-3")
+@directions
+def test_a_replay_after_other_calls_tells_the_first_holding(
+    direction: str, ledger: Ledger, given: Given
+) -> None:
+    player = ledger.filled(START)
+    body = {"idempotencyKey": given.names.key(), "reason": "first", "sourceRefId": "order-5"}
+    first = ledger.holding(ledger.change(direction, player, 30, **body))
+    ledger.fill(player, 500)
+
+    replay = ledger.change(direction, player, 30, **body)
+
+    expect_status(replay, 200, because="the same key came with the same body before")
+    expect_equal(ledger.holding(replay), first, "the holding as after the first call")
+    expect_equal(ledger.held(player), first + 500, "the holding")
+
+
+@requirement("LEDGER-3")
+def test_a_decrement_is_replayed_when_nothing_is_left(ledger: Ledger, given: Given) -> None:
+    player, key = ledger.filled(30), given.names.key()
+    needed(ledger.decrement(player, 30, idempotencyKey=key), "LEDGER-2", "a first call")
+
+    replay = ledger.decrement(player, 30, idempotencyKey=key)
+
+    expect_status(replay, 200, because="a replay takes nothing, so nothing can lack")
+    expect_equal(ledger.holding(replay), 0, "the holding as after the first call")
+
+
+@requirement("LEDGER-3.applied")
+@directions
+def test_a_replay_says_that_it_was_not_applied(
+    direction: str, ledger: Ledger, given: Given
+) -> None:
+    player, key = ledger.filled(START), given.names.key()
+    ledger.change(direction, player, 30, idempotencyKey=key)
+
+    replay = ledger.change(direction, player, 30, idempotencyKey=key)
+
+    expect_fields(replay.data, applied=False)
+
+
+OTHER: dict[str, dict[str, Any]] = {
+    "amount": {"amount": 31},
+    "reason": {"reason": "another"},
+    "no reason": {"reason": None},
+    "sourceRefId": {"sourceRefId": "order-7"},
+}
+
+
+@requirement("LEDGER-4")
+@directions
+@pytest.mark.parametrize("change", ["amount", "reason", "sourceRefId"])
+def test_a_key_with_another_body_is_refused(
+    direction: str, change: str, ledger: Ledger, given: Given
+) -> None:
+    player = ledger.filled(START)
+    body = {"idempotencyKey": given.names.key(), "reason": "one", "sourceRefId": "order-6"}
+    first = {"amount": 30, **body}
+    needed(ledger.change(direction, player, **first), "LEDGER-1", "a first call")  # type: ignore[arg-type]
+    before = given.state(player)
+
+    answer = ledger.change(direction, player, **{**first, **OTHER[change]})
+
+    expect_refused(answer, 409, because=f"the key was used with another {change}")
+    expect_unchanged(before, given.state(player), "the player")
+
+
+@requirement("LEDGER-4.code")
+@directions
+def test_a_reused_key_has_the_code_idempotency_conflict(
+    direction: str, ledger: Ledger, given: Given
+) -> None:
+    player, key = ledger.filled(START), given.names.key()
+    ledger.change(direction, player, 30, idempotencyKey=key)
+
+    expect_code(ledger.change(direction, player, 31, idempotencyKey=key), "idempotency_conflict")
+
+
+@requirement("LEDGER-5")
+@directions
+def test_without_a_key_each_call_applies(direction: str, ledger: Ledger) -> None:
+    player = ledger.filled(START)
+    step = 5 if direction == "increment" else -5
+
+    holdings = [ledger.holding(ledger.change(direction, player, 5)) for _ in range(3)]
+
+    expect_equal(holdings, [START + step * n for n in (1, 2, 3)], "the holdings one after another")
+
+
+def request(ledger: Ledger, direction: str, player: str, amount: int, **body: Any) -> Request:
+    """The request of a change, to be sent together with others."""
+    words = ledger.words
+    operation = words.increment if direction == "increment" else words.decrement
+    path = {"externalId": player, words.path_field: ledger.key}
+    return ledger.given.api.request(operation, {words.amount_field: amount, **body}, **path)
+
+
+@requirement("LEDGER-6")
+def test_simultaneous_increments_all_count(ledger: Ledger, api: Api) -> None:
+    for _ in range(ROUNDS):
+        player = ledger.filled(1)
+
+        answers = api.together([request(ledger, "increment", player, 3)] * SIMULTANEOUS)
+
+        expect_equal({a.status for a in answers}, {200}, "the statuses of the increments")
+        told = sorted(ledger.holding(answer) for answer in answers)
+        expected = [1 + 3 * n for n in range(1, SIMULTANEOUS + 1)]
+        expect_equal(told, expected, "the holdings that the increments tell")
+        expect_equal(ledger.held(player), expected[-1], "the holding")
+
+
+@requirement("LEDGER-6")
+def test_simultaneous_increments_create_one_player(ledger: Ledger, api: Api) -> None:
+    for _ in range(ROUNDS):
+        player = ledger.given.names.player()
+
+        api.together([request(ledger, "increment", player, 3)] * SIMULTANEOUS)
+
+        expect_equal(ledger.held(player), 3 * SIMULTANEOUS, "the holding")
+
+
+@requirement("LEDGER-6")
+def test_simultaneous_decrements_stop_at_zero(ledger: Ledger, api: Api) -> None:
+    for _ in range(ROUNDS):
+        player = ledger.filled(22)
+
+        answers = api.together([request(ledger, "decrement", player, 4)] * SIMULTANEOUS)
+
+        taken = [answer for answer in answers if answer.status == 200]
+        expect_equal(len(taken), 5, "the number of decrements of 4 that 22 allow")
+        told = sorted(ledger.holding(answer) for answer in taken)
+        expect_equal(told, [2, 6, 10, 14, 18], "the holdings that the decrements tell")
+        expect_equal(ledger.held(player), 2, "the holding")
+
+
+@requirement("LEDGER-6")
+@directions
+def test_simultaneous_replays_apply_once(
+    direction: str, ledger: Ledger, given: Given, api: Api
+) -> None:
+    for _ in range(ROUNDS):
+        player = ledger.filled(START)
+        sent = request(ledger, direction, player, 30, idempotencyKey=given.names.key())
+
+        answers = api.together([sent] * SIMULTANEOUS)
+
+        after = START + 30 if direction == "increment" else START - 30
+        expect_equal({a.status for a in answers}, {200}, "the statuses of one call and its replays")
+        expect_equal({ledger.holding(a) for a in answers}, {after}, "the holdings that they tell")
+        expect_equal(ledger.held(player), after, "the holding")
+
+
+AMOUNTS: dict[str, Any] = {
+    "zero": 0,
+    "negative": -5,
+    "fraction": 1.5,
+    "small fraction": 0.1,
+    "text": "5",
+    "empty text": "",
+    "true": True,
+    "false": False,
+    "null": None,
+    "list": [5],
+    "object": {"amount": 5},
+}
+
+
+@requirement("LEDGER-7")
+@directions
+@pytest.mark.parametrize("kind", list(AMOUNTS))
+def test_a_bad_amount_gets_400(
+    direction: str, kind: str, ledger: Ledger, given: Given
+) -> None:
+    player = ledger.filled(7)
+    before = given.state(player)
+
+    answer = ledger.change(direction, player, AMOUNTS[kind])
+
+    expect_refused(answer, 400, because=f"the amount is not valid ({kind})")
+    expect_unchanged(before, given.state(player), "the player")
+
+
+@requirement("LEDGER-7")
+@directions
+def test_a_missing_amount_gets_400(
+    direction: str, ledger: Ledger, given: Given, api: Api
+) -> None:
+    player = ledger.filled(7)
+    before = given.state(player)
+    words = ledger.words
+    operation = words.increment if direction == "increment" else words.decrement
+    path = {"externalId": player, words.path_field: ledger.key}
+
+    answer = api.call(operation, {"reason": "no amount"}, **path)
+
+    expect_refused(answer, 400, because="the amount is missing")
+    expect_unchanged(before, given.state(player), "the player")
+
+
+@requirement("LEDGER-7")
+def test_a_bad_amount_creates_nobody(ledger: Ledger, given: Given, player: str) -> None:
+    expect_refused(ledger.increment(player, -5), 400, because="the amount is negative")
+    expect_equal(given.state(player), None, "the player of the refused call")
+
+
+@requirement("LEDGER-8")
+def test_another_player_keeps_the_holding(ledger: Ledger) -> None:
+    one, other = ledger.filled(7), ledger.filled(9)
+
+    ledger.increment(one, 5)
+    ledger.decrement(one, 1)
+
+    expect_equal(ledger.held(other), 9, "the other player's holding")
+
+
+@requirement("LEDGER-8")
+def test_another_key_keeps_its_holding(ledger: Ledger) -> None:
+    player = ledger.filled(7)
+    ledger.fill(player, 9, ledger.other_key)
+
+    ledger.increment(player, 5)
+    ledger.decrement(player, 1)
+
+    held = (ledger.held(player), ledger.held(player, ledger.other_key))
+    expect_equal(held, (11, 9), "the two holdings")
+    refused = ledger.decrement(player, 10, ledger.other_key)
+    expect_refused(refused, 409, because="9 are held of the other, not 10")
+
+
+@requirement("LEDGER-8")
+def test_the_other_ledger_keeps_its_holdings(ledger: Ledger, given: Given) -> None:
+    other = Ledger("inventory" if ledger.name == "wallet" else "wallet", given)
+    player = ledger.filled(7)
+    other.fill(player, 9)
+
+    ledger.increment(player, 5)
+    ledger.decrement(player, 1)
+
+    expect_equal((ledger.held(player), other.held(player)), (11, 9), "the two ledgers' holdings")
+
+
+@requirement("LEDGER-9")
+def test_a_key_refused_for_lack_is_free_later(ledger: Ledger, given: Given) -> None:
+    player, key = ledger.filled(10), given.names.key()
+    refused = ledger.decrement(player, 30, idempotencyKey=key)
+    needed(refused, "LEDGER-2", "a refused decrement", status=409)
+    ledger.fill(player, 90)
+
+    answer = ledger.decrement(player, 30, idempotencyKey=key)
+
+    expect_status(answer, 200, because="the refused call did not use the key")
+    expect_equal(ledger.holding(answer), 70, "the holding")
+    expect_equal(ledger.held(player), 70, "the holding in the export")
+
+
+@requirement("LEDGER-9")
+@directions
+def test_a_key_refused_for_its_body_is_free_later(
+    direction: str, ledger: Ledger, given: Given
+) -> None:
+    player, key = ledger.filled(START), given.names.key()
+    refused = ledger.change(direction, player, -5, idempotencyKey=key)
+    needed(refused, "LEDGER-7", "a refused call", status=400)
+
+    answer = ledger.change(direction, player, 30, idempotencyKey=key)
+
+    after = START + 30 if direction == "increment" else START - 30
+    expect_status(answer, 200, because="the refused call did not use the key")
+    expect_equal(ledger.held(player), after, "the holding")
+
+
+@requirement("LEDGER-9")
+def test_a_key_refused_for_another_body_still_names_the_first(
+    ledger: Ledger, given: Given
+) -> None:
+    player, key = ledger.filled(START), given.names.key()
+    first = ledger.holding(ledger.increment(player, 30, idempotencyKey=key))
+    ledger.increment(player, 31, idempotencyKey=key)
+
+    replay = ledger.increment(player, 30, idempotencyKey=key)
+
+    expect_status(replay, 200, because="the refused call did not take the key over")
+    expect_equal(ledger.holding(replay), first, "the holding as after the first call")
+
+
+@requirement("LEDGER-10")
+def test_one_receipt_is_a_credit_an_item_and_a_grant(
+    given: Given, api: Api, player: str
+) -> None:
+    receipt = given.names.key()
+    wallet, inventory = Ledger("wallet", given), Ledger("inventory", given)
+
+    credited = wallet.increment(player, 50, idempotencyKey=receipt)
+    added = inventory.increment(player, 2, idempotencyKey=receipt)
+    granted = api.create_grant(player, given.grant_body(idempotencyKey=receipt))
+
+    expect_status(credited, 200, because="the key is new in the wallet")
+    expect_status(added, 200, because="the key is new in the inventory")
+    expect_status(granted, 201, because="the key is new among grants")
+    expect_equal((wallet.held(player), inventory.held(player)), (50, 2), "the two holdings")
+    expect_equal(len(given.export(player)["grants"]), 1, "the number of grants")
+
+
+@requirement("LEDGER-10")
+def test_one_receipt_is_an_import_and_a_credit(given: Given, api: Api, player: str) -> None:
+    receipt, wallet = given.names.key(), Ledger("wallet", given)
+    row = {"externalPlayerId": player, "economyKey": wallet.key, "amount": 40}
+    imported = api.migrate_wallet({"rows": [{**row, "idempotencyKey": receipt}]})
+    needed(imported, "MIG-7", "an imported balance")
+    held = wallet.held(player)
+
+    answer = wallet.increment(player, 5, idempotencyKey=receipt)
+
+    told_or_refused(wallet, answer, player, wallet.key, held, held + 5)
+
+
+def told_or_refused(
+    ledger: Ledger, answer: Answer, player: str, key: str, before: int, after: int
+) -> None:
+    """A second use of a key is applied and told, or refused; never taken in silence."""
+    expect_status(answer, 200, 409, because="the use is independent, or conflicts with the first")
+    if answer.status == 409:
+        expect_equal(ledger.held(player, key), before, "the holding after a refusal")
+        return
+    expect_fields(
+        answer.data, **{ledger.words.key_field: key, ledger.words.holding_field: after}
+    )
+    expect_equal(ledger.held(player, key), after, "the holding after a success")
+
+
+@requirement("LEDGER-10")
+def test_one_key_for_two_currencies_or_items_is_not_swallowed(
+    ledger: Ledger, given: Given
+) -> None:
+    player, key = ledger.filled(7), given.names.key()
+    ledger.fill(player, 9, ledger.other_key)
+    ledger.increment(player, 5, idempotencyKey=key)
+
+    answer = ledger.increment(player, 5, ledger.other_key, idempotencyKey=key)
+
+    told_or_refused(ledger, answer, player, ledger.other_key, 9, 14)
+
+
+@requirement("LEDGER-10")
+def test_one_key_for_two_players_is_not_swallowed(ledger: Ledger, given: Given) -> None:
+    one, other, key = ledger.filled(7), ledger.filled(9), given.names.key()
+    ledger.increment(one, 5, idempotencyKey=key)
+
+    answer = ledger.increment(other, 5, idempotencyKey=key)
+
+    told_or_refused(ledger, answer, other, ledger.key, 9, 14)
+    expect_equal(ledger.held(one), 12, "the first player's holding")
+
+
+@requirement("LEDGER-10")
+@pytest.mark.parametrize(
+    ("first", "second", "after"), [("increment", "decrement", 7), ("decrement", "increment", 7)]
+)
+def test_one_key_for_up_and_down_is_not_swallowed(
+    first: str, second: str, after: int, ledger: Ledger, given: Given
+) -> None:
+    player, key = ledger.filled(7), given.names.key()
+    between = ledger.holding(ledger.change(first, player, 5, idempotencyKey=key))
+
+    answer = ledger.change(second, player, 5, idempotencyKey=key)
+
+    told_or_refused(ledger, answer, player, ledger.key, between, after)
+
+
+@requirement("LEDGER-11")
+def test_every_answer_agrees_with_the_export(ledger: Ledger) -> None:
+    player = ledger.given.names.player()
+    for direction, amount in (
+        ("increment", 10),
+        ("decrement", 3),
+        ("increment", 1),
+        ("decrement", 8),
+        ("increment", 2),
+    ):
+        answer = ledger.change(direction, player, amount)
+
+        expect_equal(ledger.held(player), ledger.holding(answer), "the holding in the export")
+
+
+@requirement("LEDGER-11")
+def test_an_unknown_key_is_no_crash(ledger: Ledger, player: str) -> None:
+    answer = ledger.increment(player, 1, "kc-no-such-key")
+
+    expect_status(answer, 200, 400, 404, because="an unknown item or currency is no crash")
+
+
+@requirement("LEDGER-12")
+@pytest.mark.parametrize("amount", [2**31 - 2, 2**31 - 1, 2**24 + 1, 999_999_999])
+def test_large_amounts_are_exact(amount: int, ledger: Ledger, player: str) -> None:
+    told = [ledger.holding(ledger.increment(player, amount)) for _ in range(3)]
+
+    expect_equal(told, [amount, 2 * amount, 3 * amount], "the holdings one after another")
+    expect_equal(ledger.held(player), 3 * amount, "the holding in the export")
+    expect_equal(ledger.holding(ledger.decrement(player, 1)), 3 * amount - 1, "the holding less 1")
+
+
+@requirement("LEDGER-12")
+@pytest.mark.parametrize("amount", [2**31, 2**32, 2**40 + 1, EXACT])
+def test_larger_amounts_are_exact_or_refused(amount: int, ledger: Ledger, given: Given) -> None:
+    player = ledger.filled(1)
+    before = given.state(player)
+    exactly = amount - 1
+
+    answer = ledger.increment(player, exactly)
+
+    if answer.status == 200:
+        expect_equal(ledger.holding(answer), amount, "the holding")
+        expect_equal(ledger.held(player), amount, "the holding in the export")
+    else:
+        expect_refused(answer, 400, 409, because="an amount beyond 2^31-1 may be refused")
+        expect_unchanged(before, given.state(player), "the player")
+
+
+@requirement("LEDGER-12")
+def test_a_holding_beyond_the_exact_is_never_wrong(ledger: Ledger, given: Given) -> None:
+    player = given.names.player()
+    filled = ledger.increment(player, EXACT)
+    full = EXACT if filled.status == 200 else 0
+
+    answer = ledger.increment(player, 2)
+
+    if answer.status == 200:
+        expect_equal(ledger.holding(answer), full + 2, "the holding")
+        expect_equal(ledger.held(player), full + 2, "the holding in the export")
+    else:
+        expect_equal(ledger.held(player), full, "the holding after a refusal")

@@ -1,0 +1,297 @@
+"""LOBBY: lobbies that the studio's matchmaker pushes."""
+
+from typing import Any
+
+import pytest
+
+from conformance.arrange import Given, mention
+from conformance.client import Api
+from conformance.expect import (
+    expect_equal,
+    expect_fields,
+    expect_refused,
+    expect_status,
+    expect_that,
+)
+from conformance.naming import Names
+
+requirement = pytest.mark.requirement
+
+SIMULTANEOUS = 16
+ROUNDS = 3
+PROGRESS = ("status", "startedAt", "endsAt", "fillBy")
+"""What may change between creating a lobby and reading it."""
+
+
+@pytest.fixture
+def event(game_id: str, given: Given) -> str:
+    """An event that takes lobbies."""
+    assert game_id
+    return given.world.event("lobby_event")
+
+
+@pytest.fixture
+def roster(names: Names) -> list[str]:
+    """Three players whom the server has never seen."""
+    return [names.player() for _ in range(3)]
+
+
+def lobby_body(given: Given, roster: list[str], **fields: Any) -> dict[str, Any]:
+    """A valid body with a key of its own."""
+    return {"key": given.names.key(), "externalPlayerIds": roster, **fields}
+
+
+@requirement("LOBBY-1")
+@pytest.mark.parametrize("capacity", [3, 4, 5])
+def test_a_lobby_seats_its_players(
+    capacity: int, given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    answer = api.create_lobby(event, lobby_body(given, roster, capacity=capacity))
+
+    expect_status(answer, 201, because="the key is new")
+    expect_fields(answer.data, participantCount=3, capacity=capacity)
+
+
+@requirement("LOBBY-1")
+def test_a_player_named_twice_is_seated_once(
+    given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    twice = [*roster, roster[0], roster[2]]
+
+    answer = api.create_lobby(event, lobby_body(given, twice, capacity=5))
+
+    expect_status(answer, 201, because="the key is new")
+    expect_fields(answer.data, participantCount=3, capacity=5)
+
+
+@requirement("LOBBY-1")
+def test_without_a_capacity_the_event_gives_it(
+    given: Given, api: Api, event: str, names: Names
+) -> None:
+    few, more = (
+        api.create_lobby(event, lobby_body(given, [names.player() for _ in range(count)])).data
+        for count in (1, 2)
+    )
+
+    expect_equal(few["capacity"], more["capacity"], "the capacity of two lobbies of one event")
+    expect_that(few["capacity"] >= 2, "room for the players who were seated", few["capacity"])
+
+
+@requirement("LOBBY-2")
+def test_a_key_sent_again_gets_the_same_lobby(
+    given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    body = lobby_body(given, roster, capacity=4)
+    first = needed_lobby(api, event, body)
+
+    again = api.create_lobby(event, body)
+
+    expect_status(again, 201, because="the lobby of the key is returned")
+    expect_equal(again.data["id"], first, "the lobby that the key names")
+    expect_equal(len(given.export(roster[0])["lobbies"]), 1, "the number of the player's lobbies")
+
+
+def needed_lobby(api: Api, event: str, body: dict[str, Any]) -> str:
+    """The id of a new lobby."""
+    answer = api.create_lobby(event, body)
+    expect_status(answer, 201, because="the key is new")
+    return str(answer.data["id"])
+
+
+@requirement("LOBBY-2")
+def test_simultaneous_creates_open_one_lobby(given: Given, api: Api, event: str) -> None:
+    for _ in range(ROUNDS):
+        player = given.names.player()
+        body = lobby_body(given, [player], capacity=4)
+        request = api.request("createLobby", body, gameId=api.game_id, eventKey=event)
+
+        answers = api.together([request] * SIMULTANEOUS)
+
+        expect_equal({answer.status for answer in answers}, {201}, "the statuses of all creates")
+        ids = {answer.data["id"] for answer in answers}
+        expect_equal(len(ids), 1, "the number of lobby ids in the answers")
+        lobbies = {lobby["id"] for lobby in given.export(player)["lobbies"]}
+        expect_equal(lobbies, ids, "the lobbies that the player is in")
+
+
+@requirement("LOBBY-3")
+def test_a_key_with_another_roster_opens_no_second_lobby(
+    given: Given, api: Api, event: str, roster: list[str], player: str
+) -> None:
+    body = lobby_body(given, roster, capacity=8)
+    first = needed_lobby(api, event, body)
+
+    answer = api.create_lobby(event, {**body, "externalPlayerIds": [*roster, player]})
+
+    expect_status(answer, 201, 409, because="the key has a lobby")
+    if answer.status == 201:
+        expect_equal(answer.data["id"], first, "the lobby that the key names")
+    state = given.state(player) or {"lobbies": []}
+    expect_that(set(state["lobbies"]) <= {first}, "no second lobby", state["lobbies"])
+    expect_equal(len(given.export(roster[0])["lobbies"]), 1, "the number of the player's lobbies")
+
+
+@requirement("LOBBY-4")
+def test_an_unknown_event_gets_404_and_creates_nobody(
+    given: Given, api: Api, game_id: str, player: str
+) -> None:
+    answer = api.create_lobby("kc-no-such-event", lobby_body(given, [player]), game=game_id)
+
+    expect_refused(answer, 404, because="there is no such event")
+    expect_equal(given.state(player), None, "the player of the refused lobby")
+
+
+@requirement("LOBBY-4")
+def test_an_unknown_game_is_refused_and_creates_nobody(
+    given: Given, api: Api, event: str, player: str
+) -> None:
+    answer = api.create_lobby(event, lobby_body(given, [player]), game="kc-no-such-game")
+
+    expect_refused(answer, 403, 404, because="there is no such game")
+    expect_equal(given.state(player), None, "the player of the refused lobby")
+
+
+@requirement("LOBBY-4")
+def test_the_game_of_another_key_is_refused_and_creates_nobody(
+    given: Given, api: Api, event: str, player: str, other_game_api: Api
+) -> None:
+    other_game = str(other_game_api.ping().body["apiKey"]["gameId"])
+
+    answer = api.create_lobby(event, lobby_body(given, [player]), game=other_game)
+
+    expect_refused(answer, 403, 404, because="the game is not the key's")
+    expect_equal(given.state(player), None, "the player of the refused lobby here")
+    there = other_game_api.export_player(player)
+    expect_status(there, 404, because="nobody was created in the other game either")
+
+
+@requirement("LOBBY-4")
+def test_the_lobby_of_an_unknown_game_is_not_read(given: Given, api: Api, player: str) -> None:
+    lobby = given.lobby([player])
+
+    answer = api.get_lobby(lobby["id"], game="kc-no-such-game")
+
+    expect_refused(answer, 403, 404, because="there is no such game")
+
+
+@requirement("LOBBY-5")
+def test_an_event_of_another_mode_gets_409(given: Given, api: Api, player: str) -> None:
+    event = given.world.event("other_mode_event")
+
+    answer = api.create_lobby(event, lobby_body(given, [player]))
+
+    expect_refused(answer, 409, because="the event takes no pushed lobbies")
+    expect_equal(given.state(player), None, "the player of the refused lobby")
+
+
+@requirement("LOBBY-6")
+def test_a_lobby_creates_its_players_and_shows_in_each(
+    given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    lobby = needed_lobby(api, event, lobby_body(given, roster, capacity=4))
+
+    for player in roster:
+        expect_status(api.get_player(player), 200, because="the lobby created the player")
+        expect_equal([row["id"] for row in given.export(player)["lobbies"]], [lobby], "lobbies")
+        shown = mention(given.profile(player), lobby)
+        expect_that(shown is not None, f"lobby {lobby} in the profile", "none")
+
+
+@requirement("LOBBY-7")
+@pytest.mark.parametrize("fill", [{}, {"fillBots": True}, {"fillBots": False}])
+@pytest.mark.parametrize("capacity", [3, 4, 8])
+def test_humans_and_bots_fit_the_capacity(
+    fill: dict[str, bool], capacity: int, given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    data = api.create_lobby(event, lobby_body(given, roster, capacity=capacity, **fill)).data
+
+    bots = data.get("botSlots", 0)
+    expect_that(0 <= bots <= capacity - 3, f"at most {capacity - 3} bots", bots)
+    expect_fields(data, participantCount=3)
+
+
+@requirement("LOBBY-7")
+def test_without_fill_bots_there_are_no_bots(
+    given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    body = lobby_body(given, roster, capacity=8, fillBots=False)
+
+    expect_equal(api.create_lobby(event, body).data.get("botSlots", 0), 0, "the bots of the lobby")
+
+
+@requirement("LOBBY-7")
+def test_more_players_than_seats_are_refused(
+    given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    answer = api.create_lobby(event, lobby_body(given, roster, capacity=2))
+
+    expect_refused(answer, 400, 409, because="three players do not fit two seats")
+    states = [given.state(player) or {"lobbies": []} for player in roster]
+    expect_equal([state["lobbies"] for state in states], [[], [], []], "the players' lobbies")
+
+
+@requirement("LOBBY-8")
+def test_a_lobby_reads_as_it_was_created(
+    given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    created = api.create_lobby(event, lobby_body(given, roster, capacity=6)).data
+
+    read = api.get_lobby(created["id"])
+
+    expect_status(read, 200, because="the lobby exists")
+    fixed = {name: value for name, value in created.items() if name not in PROGRESS}
+    expect_fields(read.data, **fixed)
+
+
+@requirement("LOBBY-9")
+def test_an_unknown_lobby_gets_404(api: Api, game_id: str) -> None:
+    answer = api.get_lobby("kc-no-such-lobby", game=game_id)
+
+    expect_refused(answer, 404, because="there is no such lobby")
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "capacity zero": {"capacity": 0},
+    "negative capacity": {"capacity": -1},
+    "fractional capacity": {"capacity": 2.5},
+    "capacity as text": {"capacity": "4"},
+    "players that are no list": {"externalPlayerIds": "ada"},
+    "null players": {"externalPlayerIds": None},
+    "key that is no text": {"key": 7},
+    "null key": {"key": None},
+}
+
+
+def refused_lobby(given: Given, api: Api, event: str, body: dict[str, Any], player: str) -> None:
+    """The body gets 400, and its player is not created."""
+    answer = api.create_lobby(event, body)
+
+    expect_refused(answer, 400, because="the body is not valid")
+    expect_equal(given.state(player), None, "the player of the refused lobby")
+
+
+@requirement("LOBBY-10")
+@pytest.mark.parametrize("fault", list(FAULTS))
+def test_a_bad_field_of_a_lobby_gets_400(
+    fault: str, given: Given, api: Api, event: str, player: str
+) -> None:
+    refused_lobby(given, api, event, lobby_body(given, [player], **FAULTS[fault]), player)
+
+
+@requirement("LOBBY-10")
+@pytest.mark.parametrize("stranger", [7, None, True, {"id": "ada"}, ["ada"]])
+def test_a_player_that_is_no_text_gets_400(
+    stranger: Any, given: Given, api: Api, event: str, player: str
+) -> None:
+    refused_lobby(given, api, event, lobby_body(given, [player, stranger]), player)
+
+
+@requirement("LOBBY-10")
+@pytest.mark.parametrize("field", ["key", "externalPlayerIds"])
+def test_a_missing_field_of_a_lobby_gets_400(
+    field: str, given: Given, api: Api, event: str, player: str
+) -> None:
+    body = lobby_body(given, [player])
+    del body[field]
+
+    refused_lobby(given, api, event, body, player)

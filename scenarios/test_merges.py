@@ -1,0 +1,307 @@
+"""MERGE: one player is folded into another."""
+
+import re
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Api
+from conformance.expect import (
+    expect_equal,
+    expect_fields,
+    expect_refused,
+    expect_status,
+    expect_that,
+    expect_unchanged,
+)
+from conformance.ledgers import Ledger
+
+requirement = pytest.mark.requirement
+
+SIMULTANEOUS = 16
+ROUNDS = 3
+PLACEHOLDER = re.compile(r"__merged_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}__")
+
+
+@requirement("MERGE-1")
+def test_a_merge_names_both_players_and_the_placeholder(given: Given, api: Api) -> None:
+    source, target = given.player(), given.player()
+    ids = [given.export(player)["player"]["id"] for player in (source, target)]
+
+    answer = api.merge_player(source, target)
+
+    expect_status(answer, 200, because="both players are known")
+    expect_fields(
+        answer.data,
+        status="merged",
+        fromPlayerId=ids[0],
+        fromExternalPlayerId=source,
+        toPlayerId=ids[1],
+        toExternalPlayerId=target,
+    )
+    placeholder = answer.data["anonymizedExternalPlayerId"]
+    expect_that(
+        PLACEHOLDER.fullmatch(str(placeholder)) is not None, "__merged_<uuid>__", placeholder
+    )
+
+
+@requirement("MERGE-2")
+def test_holdings_of_a_shared_key_are_summed(ledger: Ledger, given: Given) -> None:
+    source, target = ledger.filled(70), ledger.filled(5)
+
+    given.merged(source, target)
+
+    expect_equal(ledger.held(target), 75, "the target's holding")
+    expect_equal(ledger.holding(ledger.increment(target, 1)), 76, "the holding after one more")
+
+
+@requirement("MERGE-2")
+def test_holdings_of_other_keys_move(ledger: Ledger, given: Given) -> None:
+    source, target = ledger.filled(70), ledger.filled(5, ledger.other_key)
+
+    given.merged(source, target)
+
+    held = (ledger.held(target), ledger.held(target, ledger.other_key))
+    expect_equal(held, (70, 5), "the target's two holdings")
+
+
+@requirement("MERGE-2")
+def test_what_was_moved_can_be_spent_to_the_last(ledger: Ledger, given: Given) -> None:
+    source, target = ledger.filled(70), given.player()
+    given.merged(source, target)
+
+    expect_status(ledger.decrement(target, 71), 409, because="only 70 were moved")
+    spent = ledger.decrement(target, 70)
+
+    expect_status(spent, 200, because="70 were moved")
+    expect_equal(ledger.holding(spent), 0, "the holding")
+
+
+@requirement("MERGE-2")
+def test_a_merge_counts_the_holdings_that_it_moved(ledger: Ledger, given: Given) -> None:
+    source, target = ledger.filled(70), given.player()
+
+    counts = given.merged(source, target)["counts"]
+
+    moved = "walletsMerged" if ledger.name == "wallet" else "itemsMerged"
+    expect_equal(counts[moved], 1, f"counts.{moved}")
+
+
+@requirement("MERGE-3")
+def test_the_sources_grants_are_the_targets(given: Given, api: Api) -> None:
+    source, target = given.names.player(), given.names.player()
+    moved = [given.grant(source)["id"] for _ in range(2)]
+    kept = given.grant(target)["id"]
+
+    outcome = given.merged(source, target)
+
+    expect_equal(outcome["counts"]["grantsReassigned"], 2, "counts.grantsReassigned")
+    owned = sorted(grant["id"] for grant in given.export(target)["grants"])
+    expect_equal(owned, sorted([*moved, kept]), "the grants of the target")
+    for grant in moved:
+        acked = api.ack_grant(target, grant)
+        expect_status(acked, 200, because="the source's grant is the target's")
+        expect_fields(acked.data, status="claimed")
+
+
+@requirement("MERGE-3")
+def test_a_claimed_grant_stays_claimed(given: Given) -> None:
+    source, target = given.names.player(), given.player()
+    grant = given.grant(source)["id"]
+    claimed = given.acked(source, grant)["claimedAt"]
+
+    given.merged(source, target)
+
+    shown = [(g["id"], g["status"], g["claimedAt"]) for g in given.export(target)["grants"]]
+    expect_equal(shown, [(grant, "claimed", claimed)], "the grants of the target")
+
+
+@requirement("MERGE-4")
+def test_lobbies_move_without_duplicates(given: Given, game_id: str) -> None:
+    source, target = given.player(), given.player()
+    both = given.lobby([source, target])["id"]
+    one = given.lobby([source])["id"]
+
+    given.merged(source, target)
+
+    assert game_id
+    lobbies = sorted(lobby["id"] for lobby in given.export(target)["lobbies"])
+    expect_equal(lobbies, sorted([both, one]), "the lobbies of the target")
+
+
+@requirement("MERGE-5")
+def test_the_sources_id_is_unknown(given: Given, api: Api) -> None:
+    source, target = given.player(), given.player()
+    given.merged(source, target)
+
+    for answer in (
+        api.get_player(source),
+        api.export_player(source),
+        api.ban_player(source, {"reason": "x"}),
+    ):
+        expect_refused(answer, 404, because="the source was merged away")
+
+
+@requirement("MERGE-5")
+def test_the_sources_id_is_free_for_a_new_player(ledger: Ledger, given: Given) -> None:
+    source, target = ledger.filled(70), given.player()
+    given.grant(source)
+    old = given.export(source)["player"]["id"]
+    given.merged(source, target)
+
+    grant = given.grant(source)
+
+    state = given.state(source) or {}
+    expect_that(state["player"] != old, "a new player", f"the old id {old}")
+    expect_equal([g["id"] for g in state["grants"]], [grant["id"]], "the new player's grants")
+    expect_equal((state["wallet"], state["inventory"]), ({}, {}), "the new player's holdings")
+    expect_equal(ledger.held(target), 70, "the target's holding")
+
+
+@requirement("MERGE-6")
+def test_a_replay_moves_nothing(ledger: Ledger, given: Given, api: Api) -> None:
+    source, target = ledger.filled(70), ledger.filled(5)
+    first = given.merged(source, target)
+    before = given.state(target)
+
+    replay = api.merge_player(source, target)
+
+    expect_status(replay, 200, because="the merge happened")
+    expect_fields(
+        replay.data,
+        status="no_op_already_merged",
+        toPlayerId=first["toPlayerId"],
+        toExternalPlayerId=target,
+    )
+    expect_unchanged(before, given.state(target), "the target after the replay")
+
+
+@requirement("MERGE-6")
+def test_the_id_merged_again_is_a_new_merge(ledger: Ledger, given: Given, api: Api) -> None:
+    source, target = ledger.filled(70), given.player()
+    given.merged(source, target)
+    ledger.fill(source, 4)
+
+    again = api.merge_player(source, target)
+
+    expect_status(again, 200, because="a new player has the id")
+    expect_fields(again.data, status="merged")
+    expect_equal(ledger.held(target), 74, "the target's holding")
+
+
+@requirement("MERGE-7")
+def test_a_missing_source_gets_404_and_changes_nothing(
+    ledger: Ledger, given: Given, api: Api, player: str
+) -> None:
+    target = ledger.filled(5)
+    before = given.state(target)
+
+    answer = api.merge_player(player, target)
+
+    expect_refused(answer, 404, because="the source is unknown")
+    expect_unchanged(before, given.state(target), "the target")
+    expect_equal(given.state(player), None, "the source")
+
+
+@requirement("MERGE-7")
+def test_a_missing_target_gets_404_and_changes_nothing(
+    ledger: Ledger, given: Given, api: Api, player: str
+) -> None:
+    source = ledger.filled(5)
+    before = given.state(source)
+
+    answer = api.merge_player(source, player)
+
+    expect_refused(answer, 404, because="the target is unknown")
+    expect_unchanged(before, given.state(source), "the source")
+    expect_equal(given.state(player), None, "the target")
+
+
+@requirement("MERGE-7")
+def test_a_merge_with_itself_gets_422_and_changes_nothing(
+    ledger: Ledger, given: Given, api: Api
+) -> None:
+    player = ledger.filled(5)
+    before = given.state(player)
+
+    answer = api.merge_player(player, player)
+
+    expect_refused(answer, 422, because="a player cannot be merged into itself")
+    expect_unchanged(before, given.state(player), "the player")
+
+
+@requirement("MERGE-7")
+def test_a_banned_target_gets_422_and_changes_nothing(
+    ledger: Ledger, given: Given, api: Api
+) -> None:
+    source, target = ledger.filled(5), ledger.filled(6)
+    given.banned(target)
+    before = [given.state(source), given.state(target)]
+
+    answer = api.merge_player(source, target)
+
+    expect_refused(answer, 422, because="the target is banned")
+    expect_unchanged(before[0], given.state(source), "the source")
+    expect_unchanged(before[1], given.state(target), "the target")
+
+
+@requirement("MERGE-7")
+def test_an_erased_target_is_refused_and_changes_nothing(
+    ledger: Ledger, given: Given, api: Api
+) -> None:
+    source, target = ledger.filled(5), ledger.filled(6)
+    given.erased(target)
+    before = given.state(source)
+
+    answer = api.merge_player(source, target)
+
+    expect_refused(answer, 404, 422, because="the target is erased")
+    expect_unchanged(before, given.state(source), "the source")
+
+
+@requirement("MERGE-8")
+def test_simultaneous_merges_move_everything_once(
+    ledger: Ledger, given: Given, api: Api
+) -> None:
+    for _ in range(ROUNDS):
+        source, target = ledger.filled(70), ledger.filled(5)
+        grant = given.grant(source)["id"]
+        request = api.request("mergePlayer", fromExternalId=source, toExternalId=target)
+
+        answers = api.together([request] * SIMULTANEOUS)
+
+        merged = [a for a in answers if a.status == 200 and a.data["status"] == "merged"]
+        expect_equal(len(merged), 1, "the number of answers that say merged")
+        expect_equal(ledger.held(target), 75, "the target's holding")
+        grants = [row["id"] for row in given.export(target)["grants"]]
+        expect_equal(grants, [grant], "the target's grants")
+
+
+@requirement("MERGE-9")
+def test_a_grants_key_stays_used_for_the_target(given: Given, api: Api) -> None:
+    source, target = given.names.player(), given.player()
+    body = given.grant_body()
+    grant = given.grant(source, body)["id"]
+    given.merged(source, target)
+
+    answer = api.create_grant(target, body)
+
+    expect_status(answer, 200, 409, because="the key was used before the merge")
+    grants = [row["id"] for row in given.export(target)["grants"]]
+    expect_equal(grants, [grant], "the grants of the target")
+
+
+@requirement("MERGE-9")
+def test_a_grants_key_stays_used_for_the_freed_id(given: Given, api: Api) -> None:
+    source, target = given.names.player(), given.player()
+    body = given.grant_body()
+    grant = given.grant(source, body)["id"]
+    given.merged(source, target)
+
+    answer = api.create_grant(source, body)
+
+    expect_status(answer, 200, 409, because="the key was used before the merge")
+    state = given.state(source) or {"grants": []}
+    expect_equal(state["grants"], [], "the grants of the freed id")
+    grants = [row["id"] for row in given.export(target)["grants"]]
+    expect_equal(grants, [grant], "the grants of the target")

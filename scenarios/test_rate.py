@@ -1,0 +1,113 @@
+"""RATE: what happens past the budget, seen with a key that has a small one."""
+
+import time
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Answer, Api, pause
+from conformance.expect import expect_code, expect_equal, expect_status, expect_that
+from conformance.failures import Mismatch
+from conformance.naming import Names
+
+requirement = pytest.mark.requirement
+pytestmark = pytest.mark.xdist_group("throttled")
+
+HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
+MOST_REQUESTS = 1000
+SECONDS = 50
+
+
+def exhausted(api: Api, names: Names) -> Answer:
+    """The first 429 of a key with a small budget."""
+    deadline = time.monotonic() + SECONDS
+    for _ in range(MOST_REQUESTS):
+        answer = api.get_player(names.player())
+        if answer.status == 429 or time.monotonic() > deadline:
+            break
+    if answer.status != 429:
+        sent = len(api.line.recorder.exchanges)
+        raise Mismatch("429 past the per-minute budget", f"none in {sent} requests", "RATE-1")
+    return answer
+
+
+def number(answer: Answer, name: str) -> int:
+    """A header of a 429 as a whole number."""
+    value = answer.header(name)
+    if value is None or not (value.isascii() and value.isdigit()):
+        raise Mismatch(f"{name} to be a whole number", f"{value!r}", "RATE-2")
+    return int(value)
+
+
+@requirement("RATE-1")
+def test_past_the_budget_a_429_carries_the_headers(throttled_api: Api, names: Names) -> None:
+    answer = exhausted(throttled_api, names)
+
+    missing = [name for name in HEADERS if answer.header(name) is None]
+    expect_equal(missing, [], "the headers that the 429 lacks")
+
+
+@requirement("RATE-2")
+def test_the_headers_of_a_429_are_whole_numbers_in_range(
+    throttled_api: Api, names: Names
+) -> None:
+    answer = exhausted(throttled_api, names)
+
+    limit, remaining, reset, retry = (number(answer, name) for name in HEADERS)
+    expect_that(limit >= 1, "RateLimit-Limit to be at least 1", limit)
+    expect_equal(remaining, 0, "RateLimit-Remaining")
+    expect_that(reset >= 0, "RateLimit-Reset to be at least 0", reset)
+    expect_that(1 <= retry <= 60, "Retry-After to be 1 to 60 seconds", retry)
+
+
+@requirement("RATE-2.reset")
+def test_the_reset_of_a_429_is_seconds_to_go(throttled_api: Api, names: Names) -> None:
+    reset = number(exhausted(throttled_api, names), "RateLimit-Reset")
+
+    expect_that(reset <= 60, "RateLimit-Reset to be at most 60 seconds", reset)
+
+
+@requirement("RATE-2.code")
+def test_the_429_has_the_code_rate_limited(throttled_api: Api, names: Names) -> None:
+    expect_code(exhausted(throttled_api, names), "rate_limited")
+
+
+@requirement("RATE-3")
+def test_a_throttled_write_changes_nothing_and_succeeds_later(
+    throttled_api: Api, given: Given, names: Names
+) -> None:
+    row, refused = throttled_import(throttled_api, names)
+    expect_equal(given.state(row["externalPlayerId"]), None, "the player of the throttled import")
+
+    time.sleep(pause(refused.exchange))
+    answer = throttled_api.migrate_players({"rows": [row]})
+
+    expect_status(answer, 200, because=f"Retry-After ({refused.header('Retry-After')} s) passed")
+    expect_equal(answer.data["applied"], 1, "rows applied by the first import that was taken")
+
+
+def throttled_import(api: Api, names: Names) -> tuple[dict[str, str], Answer]:
+    """A row that was refused with 429, and the refusal; a window may end just before, so again."""
+    for _ in range(5):
+        exhausted(api, names)
+        row = {"externalPlayerId": names.player(), "idempotencyKey": names.key()}
+        answer = api.migrate_players({"rows": [row]})
+        if answer.status == 429:
+            return row, answer
+    raise Mismatch("a 429 for a write past the budget", f"status {answer.status}", "RATE-1")
+
+
+@requirement("RATE-4")
+def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Names) -> None:
+    refused = exhausted(throttled_api, names)
+    time.sleep(pause(refused.exchange))
+
+    answers = [throttled_api.get_player(names.player()) for _ in range(6)]
+
+    told = [answer.header("RateLimit-Remaining") for answer in answers if answer.status != 429]
+    remaining = [int(value) for value in told if value is not None]
+    falls = [before - after for before, after in zip(remaining, remaining[1:], strict=False)]
+    expect_that(min(remaining, default=0) >= 0, "RateLimit-Remaining never below 0", told)
+    # A window may roll over in between, so remaining may rise; it may not fall by more than one,
+    # and it may not stand still all the time.
+    expect_that(max(falls, default=1) == 1, "RateLimit-Remaining to fall by one a request", told)
