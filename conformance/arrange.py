@@ -13,7 +13,6 @@ from conformance.failures import Blocked
 from conformance.naming import Names
 from conformance.target import World
 
-
 State = dict[str, Any] | None
 
 

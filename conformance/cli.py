@@ -1,10 +1,10 @@
 """`kraty-conformance`: the command line."""
 
+import subprocess
 import sys
 from pathlib import Path
 
 import click
-import pytest
 
 from conformance import __version__, resources
 from conformance.bundled import declared
@@ -23,6 +23,9 @@ Exit codes:
   2  wrong usage or target file
   3  inconclusive: unreachable, no valid key, interrupted, undecided
 """
+
+
+PYTEST_USAGE_ERROR = 4
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +52,17 @@ Everything else goes to pytest: -k NAME, -x, -n WORKERS, a scenario's path.
 @click.pass_context
 def run_suite(context: click.Context) -> None:
     """Hand over to pytest with this package's plugin and scenarios."""
-    sys.exit(exit_code(pytest.main(pytest_arguments(context.args))))
+    command = [sys.executable, "-m", "pytest", *pytest_arguments(context.args)]
+    sys.exit(exit_code(wait(subprocess.Popen(command))))
+
+
+def wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for pytest to end; a Ctrl-C reaches it too, and it still has its results to write."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 def pytest_arguments(arguments: list[str]) -> list[str]:
@@ -57,7 +70,9 @@ def pytest_arguments(arguments: list[str]) -> list[str]:
     checkout = resources.CHECKOUT / "pyproject.toml"
     in_checkout = resources.scenarios().parent == resources.CHECKOUT and checkout.exists()
     configuration = checkout if in_checkout else resources.BUNDLED / "pytest.ini"
-    paths = [] if any("::" in a or a.endswith(".py") for a in arguments) else [resources.scenarios()]
+    paths = (
+        [] if any("::" in a or a.endswith(".py") for a in arguments) else [resources.scenarios()]
+    )
     return [
         *("-c", str(configuration)),
         *("--rootdir", str(resources.scenarios().parent)),
@@ -67,17 +82,15 @@ def pytest_arguments(arguments: list[str]) -> list[str]:
     ]
 
 
-def exit_code(code: int | pytest.ExitCode) -> int:
+def exit_code(code: int) -> int:
     """The exit code of `run`: pytest's own word for wrong usage is another."""
-    return EXIT_USAGE if code == pytest.ExitCode.USAGE_ERROR else int(code)
+    return EXIT_USAGE if code == PYTEST_USAGE_ERROR else code
 
 
 @main.command(name="serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on; 0: a free one.")
-@click.option(
-    "--window", default=60, show_default=True, help="Length of a rate window in seconds."
-)
+@click.option("--window", default=60, show_default=True, help="Length of a rate window in seconds.")
 @click.option(
     "--write-target",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -118,5 +131,3 @@ def _stop(message: str) -> None:
     """End with one line and the exit code for wrong usage."""
     print(f"kraty-conformance: {message}", file=sys.stderr)
     sys.exit(EXIT_USAGE)
-
-

@@ -12,6 +12,7 @@ from conformance.spec import JSON
 from conformance.wire import Line
 
 Body = Mapping[str, Any]
+Path = Mapping[str, str]
 PATIENCE = 5
 """How often a request is repeated after a 429 that the scenario did not ask for."""
 
@@ -83,21 +84,23 @@ class Api:
         operation: str,
         body: Body | bytes | None = None,
         *,
+        path: Path | None = None,
         query: Mapping[str, Any] | None = None,
         headers: Headers | None = None,
-        **path: str,
     ) -> Answer:
         """Call an operation by its id. Bytes are sent as they are; `headers` replace the usual."""
-        return Answer(self.send(self.request(operation, body, query=query, headers=headers, **path)))
+        return Answer(
+            self.send(self.request(operation, body, path=path, query=query, headers=headers))
+        )
 
     def request(
         self,
         operation: str,
         body: Body | bytes | None = None,
         *,
+        path: Path | None = None,
         query: Mapping[str, Any] | None = None,
         headers: Headers | None = None,
-        **path: str,
     ) -> Request:
         """The request that `call` would send."""
         known = self.line.spec.operations[operation]
@@ -107,7 +110,7 @@ class Api:
             usual.append(("Authorization", self.authorization))
         if raw:
             usual.append(("Content-Type", JSON))
-        target = known.target(path, urlencode(query or {}))
+        target = known.target(path or {}, urlencode(query or {}))
         return Request(operation, known.method, target, headers or tuple(usual), raw)
 
     def send(self, request: Request) -> Exchange:
@@ -150,52 +153,54 @@ class Api:
 
     def create_grant(self, player: str, body: Body) -> Answer:
         """POST /players/{externalId}/grants."""
-        return self.call("createGrant", body, externalId=player)
+        return self.call("createGrant", body, path={"externalId": player})
 
     def ack_grant(self, player: str, grant: str) -> Answer:
         """POST /players/{externalId}/grants/{grantId}/ack."""
-        return self.call("ackGrant", externalId=player, grantId=grant)
+        return self.call("ackGrant", path={"externalId": player, "grantId": grant})
 
     def create_lobby(self, event: str, body: Body, game: str | None = None) -> Answer:
         """POST /games/{gameId}/events/{eventKey}/lobbies."""
-        return self.call("createLobby", body, gameId=game or self.game_id, eventKey=event)
+        return self.call(
+            "createLobby", body, path={"gameId": game or self.game_id, "eventKey": event}
+        )
 
     def get_lobby(self, lobby: str, game: str | None = None) -> Answer:
         """GET /games/{gameId}/lobbies/{lobbyId}."""
-        return self.call("getLobby", gameId=game or self.game_id, lobbyId=lobby)
+        return self.call("getLobby", path={"gameId": game or self.game_id, "lobbyId": lobby})
 
     def get_player(self, player: str, limit: object = None) -> Answer:
         """GET /players/{externalId}."""
         query = None if limit is None else {"limit": limit}
-        return self.call("getPlayer", query=query, externalId=player)
+        return self.call("getPlayer", query=query, path={"externalId": player})
 
     def ban_player(self, player: str, body: Body) -> Answer:
         """POST /players/{externalId}/ban."""
-        return self.call("banPlayer", body, externalId=player)
+        return self.call("banPlayer", body, path={"externalId": player})
 
     def unban_player(self, player: str) -> Answer:
         """POST /players/{externalId}/unban."""
-        return self.call("unbanPlayer", externalId=player)
+        return self.call("unbanPlayer", path={"externalId": player})
 
     def merge_player(self, source: str, target: str) -> Answer:
         """POST /players/{fromExternalId}/merge-into/{toExternalId}."""
-        return self.call("mergePlayer", fromExternalId=source, toExternalId=target)
+        return self.call("mergePlayer", path={"fromExternalId": source, "toExternalId": target})
 
     def grant_item(self, player: str, item: str, body: Body) -> Answer:
         """POST /players/{externalId}/inventory/{itemKey}/grant."""
-        return self.call("grantItem", body, externalId=player, itemKey=item)
+        return self.call("grantItem", body, path={"externalId": player, "itemKey": item})
 
     def revoke_item(self, player: str, item: str, body: Body) -> Answer:
         """POST /players/{externalId}/inventory/{itemKey}/revoke."""
-        return self.call("revokeItem", body, externalId=player, itemKey=item)
+        return self.call("revokeItem", body, path={"externalId": player, "itemKey": item})
 
     def credit_wallet(self, player: str, currency: str, body: Body) -> Answer:
         """POST /players/{externalId}/wallet/{economyKey}/credit."""
-        return self.call("creditWallet", body, externalId=player, economyKey=currency)
+        return self.call("creditWallet", body, path={"externalId": player, "economyKey": currency})
 
     def debit_wallet(self, player: str, currency: str, body: Body) -> Answer:
         """POST /players/{externalId}/wallet/{economyKey}/debit."""
-        return self.call("debitWallet", body, externalId=player, economyKey=currency)
+        return self.call("debitWallet", body, path={"externalId": player, "economyKey": currency})
 
     def migrate_players(self, body: Body) -> Answer:
         """POST /migrate/players."""
@@ -211,11 +216,11 @@ class Api:
 
     def delete_player(self, player: str, body: Body | None = None) -> Answer:
         """POST /players/{externalId}/delete; without a body, `{}` is sent."""
-        return self.call("deletePlayer", {} if body is None else body, externalId=player)
+        return self.call("deletePlayer", {} if body is None else body, path={"externalId": player})
 
     def export_player(self, player: str) -> Answer:
         """GET /players/{externalId}/export."""
-        return self.call("exportPlayer", externalId=player)
+        return self.call("exportPlayer", path={"externalId": player})
 
 
 def encode(body: Body | None) -> bytes:

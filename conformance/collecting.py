@@ -129,6 +129,6 @@ class Collected:
         """How many requirements of each level have each outcome."""
         counts: dict[str, dict[str, int]] = {}
         for row in rows:
-            of_level = counts.setdefault(row["level"], {outcome: 0 for outcome in Outcome})
+            of_level = counts.setdefault(row["level"], dict.fromkeys(Outcome, 0))
             of_level[row["outcome"]] += 1
         return counts

@@ -77,7 +77,7 @@ class Ledger:
         self, operation: str, player: str, amount: Any, key: str | None, body: dict[str, Any]
     ) -> Answer:
         path = {"externalId": player, self.words.path_field: key or self.key}
-        return self.given.api.call(operation, {self.words.amount_field: amount, **body}, **path)
+        return self.given.api.call(operation, {self.words.amount_field: amount, **body}, path=path)
 
     def holding(self, answer: Answer) -> Any:
         """The holding that a success names."""

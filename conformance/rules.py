@@ -102,10 +102,10 @@ def _envelope_problem(response: Response) -> str | None:
         body = response.json
     except ValueError as error:
         return f"a body that is no JSON ({error})"
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
+    told = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(told, dict):
         return "no object `error` in the body"
-    missing = [name for name in ("code", "message") if not isinstance(error.get(name), str)]
+    missing = [name for name in ("code", "message") if not isinstance(told.get(name), str)]
     return f"no text {' and '.join(missing)} in `error`" if missing else None
 
 
@@ -122,7 +122,9 @@ def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
     except ValueError as error:
         yield Breach("HTTP-2", expected, f"a body that is no JSON ({error})")
         return
-    problems = [f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(body)]
+    problems = [
+        f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(body)
+    ]
     if problems:
         yield Breach("HTTP-2", expected, "; ".join(problems[:5]))
 

@@ -1,7 +1,9 @@
 """The settings of one run, shared by every process that takes part in it."""
 
 import secrets
+import tempfile
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -46,6 +48,10 @@ class Run:
     def names(self, place: str) -> Names:
         """Names for one test: `place` tells it from all others of the run."""
         return Names(f"{self.prefix}-{place}")
+
+    def lock_file(self, name: str) -> Path:
+        """A file that the worker processes of this run lock to take turns."""
+        return Path(tempfile.gettempdir(), f"{self.prefix}-{name}.lock")
 
     def packed(self) -> dict[str, Any]:
         """Plain values, for a worker process; they hold the keys, so they are not for disk."""

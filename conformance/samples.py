@@ -23,7 +23,7 @@ class Sample:
         sent = self.body if body is None else body
         if fields:
             sent = {**(self.body or {}), **fields}
-        return api.request(self.operation, sent, **self.path)
+        return api.request(self.operation, sent, path=self.path)
 
     def call(self, api: Api, body: Body | bytes | None = None, **fields: Any) -> Answer:
         """Send `request`."""
@@ -31,7 +31,7 @@ class Sample:
 
     def call_with(self, api: Api, headers: Headers) -> Answer:
         """Send the sample with these headers only."""
-        return api.call(self.operation, self.body, headers=headers, **self.path)
+        return api.call(self.operation, self.body, headers=headers, path=self.path)
 
 
 class Samples:
@@ -94,11 +94,13 @@ class Samples:
     def adjustment(self, operation: str) -> Sample:
         """A change of a holding that is large enough for it."""
         wallet = operation in ("creditWallet", "debitWallet")
-        names = ("economyKey", "currencies", "amount") if wallet else ("itemKey", "items", "quantity")
+        names = (
+            ("economyKey", "currencies", "amount") if wallet else ("itemKey", "items", "quantity")
+        )
         path_field, catalogue, amount = names
         player = self.given.player()
         path = {"externalId": player, path_field: self.given.world.some(catalogue)[0]}
-        self.given.api.call("creditWallet" if wallet else "grantItem", {amount: 10}, **path)
+        self.given.api.call("creditWallet" if wallet else "grantItem", {amount: 10}, path=path)
         body = {amount: 3, "idempotencyKey": self.given.names.key()}
         return Sample(operation, path, body, (player,))
 

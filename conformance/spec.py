@@ -86,7 +86,7 @@ class Schemas:
     """Resolves references within one document and builds validators."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        resource: Resource[Any] = Resource(contents=document, specification=DRAFT202012)
+        resource: Resource[Any] = DRAFT202012.create_resource(document)
         self._registry: Registry[Any] = Registry().with_resource(_URI, resource)
         self._resolver = self._registry.resolver(_URI)
 

@@ -26,9 +26,7 @@ class Wire:
             timeout=timeout,
             follow_redirects=False,
             trust_env=not loopback,
-            limits=httpx.Limits(
-                max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS
-            ),
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
         )
         self._url = httpx.URL(base_url)
 
@@ -40,7 +38,7 @@ class Wire:
             answer = self._client.request(
                 request.method,
                 self._url.copy_with(raw_path=request.target.encode("ascii")),
-                headers=[(name, value.encode("utf-8")) for name, value in request.headers],
+                headers=[(name.encode(), value.encode()) for name, value in request.headers],
                 content=request.body or None,
             )
             headers = tuple(

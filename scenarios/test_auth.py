@@ -49,7 +49,7 @@ def swapped(text: str) -> str:
     return text.swapcase()
 
 
-WRONG = {
+WRONG: dict[str, Callable[[str], str]] = {
     "unknown": lambda _: "Bearer kc_nobody.0000000000000000",
     "wrong secret": lambda token: f"Bearer {flipped(token)}",
     "secret cut short": lambda token: f"Bearer {token[:-1]}",
@@ -296,9 +296,7 @@ def test_one_id_and_one_key_are_two_imports_in_two_games(given: Given, other_gam
 
 
 @requirement("AUTH-7")
-def test_one_key_is_two_grants_in_two_games(
-    given: Given, other_game_api: Api, player: str
-) -> None:
+def test_one_key_is_two_grants_in_two_games(given: Given, other_game_api: Api, player: str) -> None:
     body = given.grant_body()
     here = given.grant(player, body)
 

@@ -182,7 +182,7 @@ def mentions(answer: Answer, text: str) -> bool:
 def test_of_simultaneous_erasures_one_erases(given: Given, api: Api) -> None:
     for _ in range(ROUNDS):
         player = given.player()
-        request = api.request("deletePlayer", {"reason": "test"}, externalId=player)
+        request = api.request("deletePlayer", {"reason": "test"}, path={"externalId": player})
 
         answers = api.together([request] * SIMULTANEOUS)
 
@@ -192,9 +192,7 @@ def test_of_simultaneous_erasures_one_erases(given: Given, api: Api) -> None:
 
 
 @requirement("DEL-9")
-def test_a_grants_key_stays_used_after_the_erasure(
-    given: Given, api: Api, player: str
-) -> None:
+def test_a_grants_key_stays_used_after_the_erasure(given: Given, api: Api, player: str) -> None:
     body = given.grant_body()
     given.grant(player, body)
     given.erased(player)

@@ -228,7 +228,7 @@ def test_a_body_that_is_no_json_gets_400_and_bans_nobody(
 ) -> None:
     player = given.player()
 
-    answer = api.call("banPlayer", text, externalId=player)
+    answer = api.call("banPlayer", text, path={"externalId": player})
 
     expect_refused(answer, 400, because="the body is no JSON")
     expect_that(JSON in (answer.header("content-type") or ""), f"content type {JSON}", "another")

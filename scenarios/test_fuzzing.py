@@ -1,11 +1,13 @@
 """HTTP, ERR and AUTH-1 over generated requests: every operation, good data and bad."""
 
 import pytest
+from schemathesis.schemas import BaseSchema
 
 from conformance.arrange import Given
 from conformance.client import Api
 from conformance.fuzzing.fuzzer import REQUIREMENTS, Fuzzer
 from conformance.fuzzing.generation import generating_schema, run_cases
+from conformance.plugin.session import Conformance
 from conformance.recorder import Recorder
 from conformance.run import Run
 
@@ -13,13 +15,13 @@ requirement = pytest.mark.requirement
 
 
 @pytest.fixture(scope="module")
-def schema(conformance):
+def schema(conformance: Conformance) -> BaseSchema:
     return generating_schema(conformance.spec)
 
 
 @requirement(*REQUIREMENTS)
 def test_generated_requests_keep_the_contract(
-    operation: str, schema, api: Api, given: Given, recorder: Recorder, run: Run
+    operation: str, schema: BaseSchema, api: Api, given: Given, recorder: Recorder, run: Run
 ) -> None:
     known = api.line.spec.operations[operation]
     fuzzer = Fuzzer(known, api, given, recorder)

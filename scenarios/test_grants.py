@@ -73,7 +73,9 @@ def test_the_contents_carry_the_entries(given: Given, api: Api, player: str) -> 
     contents = api.create_grant(player, given.grant_body(entries=entries)).data["contents"]
 
     carried = json.dumps(contents)
-    lost = [value for entry in entries for value in leaves(entry) if json.dumps(value) not in carried]
+    lost = [
+        value for entry in entries for value in leaves(entry) if json.dumps(value) not in carried
+    ]
     expect_equal(lost, [], "values of the entries that the contents lack")
 
 
@@ -112,7 +114,7 @@ def test_a_replay_may_order_and_space_its_body_differently(
     reordered = {key: reversed_keys(body[key]) for key in reversed(list(body))}
 
     replay = api.call(
-        "createGrant", json.dumps(reordered, indent=3).encode(), externalId=player
+        "createGrant", json.dumps(reordered, indent=3).encode(), path={"externalId": player}
     )
 
     expect_status(replay, 200, because="key order, white space and escapes are no other body")
@@ -129,9 +131,7 @@ def reversed_keys(value: Any) -> Any:
 
 
 @requirement("GRANT-2")
-def test_a_replay_answers_the_first_grant_after_others(
-    given: Given, api: Api, player: str
-) -> None:
+def test_a_replay_answers_the_first_grant_after_others(given: Given, api: Api, player: str) -> None:
     body = given.grant_body()
     first = given.grant(player, body)
     others = [given.grant(player) for _ in range(3)]
@@ -182,9 +182,7 @@ def test_a_key_with_another_body_is_refused(
 
 @requirement("GRANT-3")
 @pytest.mark.parametrize("way", ["amount", "entry added"])
-def test_a_key_with_other_entries_is_refused(
-    way: str, given: Given, api: Api, player: str
-) -> None:
+def test_a_key_with_other_entries_is_refused(way: str, given: Given, api: Api, player: str) -> None:
     body = given.grant_body()
     given.grant(player, body)
     before = given.state(player)
@@ -229,7 +227,7 @@ def test_a_reused_key_has_the_code_idempotency_conflict(
 def test_simultaneous_creates_make_one_grant(given: Given, api: Api) -> None:
     for _ in range(ROUNDS):
         player, body = given.names.player(), given.grant_body()
-        request = api.request("createGrant", body, externalId=player)
+        request = api.request("createGrant", body, path={"externalId": player})
 
         answers = api.together([request] * SIMULTANEOUS)
 
@@ -246,7 +244,7 @@ def test_simultaneous_creates_make_one_grant(given: Given, api: Api) -> None:
 def test_simultaneous_creates_for_a_known_player_make_one_grant(given: Given, api: Api) -> None:
     player = given.player()
     for count in range(1, ROUNDS + 1):
-        request = api.request("createGrant", given.grant_body(), externalId=player)
+        request = api.request("createGrant", given.grant_body(), path={"externalId": player})
 
         answers = api.together([request] * SIMULTANEOUS)
 
@@ -359,9 +357,7 @@ def entry_of(kind: str, given: Given) -> tuple[dict[str, Any], str]:
 @requirement("GRANT-7")
 @pytest.mark.parametrize("kind", ["currency", "item", "crate"])
 @pytest.mark.parametrize("fault", list(AMOUNT_FAULTS))
-def test_a_bad_amount_gets_400(
-    kind: str, fault: str, given: Given, api: Api, player: str
-) -> None:
+def test_a_bad_amount_gets_400(kind: str, fault: str, given: Given, api: Api, player: str) -> None:
     entry, counted = entry_of(kind, given)
     entries = [entry, {**entry, counted: AMOUNT_FAULTS[fault]}]
 

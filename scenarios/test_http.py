@@ -54,9 +54,7 @@ DISTINCT = {
 
 
 @requirement("HTTP-1", "HTTP-2")
-def test_a_valid_request_succeeds_as_documented(
-    operation: str, samples: Samples, api: Api
-) -> None:
+def test_a_valid_request_succeeds_as_documented(operation: str, samples: Samples, api: Api) -> None:
     sample = samples.of(operation)
 
     answer = sample.call(api)
@@ -94,9 +92,7 @@ def test_an_id_comes_back_as_it_was_sent(kind: str, given: Given, api: Api) -> N
 
 @requirement("HTTP-4")
 @pytest.mark.parametrize("kind", list(IDS))
-def test_both_ids_of_a_merge_come_back_as_they_were_sent(
-    kind: str, given: Given, api: Api
-) -> None:
+def test_both_ids_of_a_merge_come_back_as_they_were_sent(kind: str, given: Given, api: Api) -> None:
     source, target = given.names.player(IDS[kind]), given.names.player(IDS[kind])
     rows = [
         {"externalPlayerId": player, "idempotencyKey": given.names.key()}

@@ -83,7 +83,7 @@ def test_a_used_key_with_other_content_is_never_applied(batch: Import, given: Gi
     needed(batch.send([row]), "MIG-1", "a first batch")
     other = given.names.player()
 
-    answer = batch.send([{**batch.row(), **{"idempotencyKey": row["idempotencyKey"]}}])
+    answer = batch.send([{**batch.row(), "idempotencyKey": row["idempotencyKey"]}])
     moved = batch.send([{**row, "externalPlayerId": other}])
 
     expect_fields(answer.data, applied=0)
@@ -154,9 +154,7 @@ def test_a_batch_of_1000_rows_is_taken(batch: Import, player: str) -> None:
 
 
 @requirement("MIG-4")
-def test_a_batch_of_1001_rows_is_refused_whole(
-    batch: Import, given: Given, player: str
-) -> None:
+def test_a_batch_of_1001_rows_is_refused_whole(batch: Import, given: Given, player: str) -> None:
     answer = batch.send([batch.row(player) for _ in range(MOST_ROWS + 1)])
 
     expect_refused(answer, 400, because="a batch has at most 1000 rows")
@@ -194,9 +192,7 @@ def test_an_import_creates_its_players(batch: Import, api: Api, player: str) -> 
 
 
 @requirement("MIG-6")
-def test_the_players_import_may_come_last(
-    ledger_batch: Import, given: Given, player: str
-) -> None:
+def test_the_players_import_may_come_last(ledger_batch: Import, given: Given, player: str) -> None:
     ledger_batch.send([ledger_batch.row(player)])
     before = given.export(player)["player"]["id"]
 

@@ -41,9 +41,7 @@ def test_an_increment_answers_the_new_holding(ledger: Ledger) -> None:
 
 
 @requirement("LEDGER-1")
-def test_an_increment_creates_an_unknown_player(
-    ledger: Ledger, api: Api, player: str
-) -> None:
+def test_an_increment_creates_an_unknown_player(ledger: Ledger, api: Api, player: str) -> None:
     answer = ledger.increment(player, 5)
 
     expect_status(answer, 200, because="an unknown player is created on first contact")
@@ -87,9 +85,7 @@ def test_nothing_can_be_taken_twice(ledger: Ledger) -> None:
 
 
 @requirement("LEDGER-2")
-def test_nothing_can_be_taken_from_a_stranger(
-    ledger: Ledger, given: Given, player: str
-) -> None:
+def test_nothing_can_be_taken_from_a_stranger(ledger: Ledger, given: Given, player: str) -> None:
     answer = ledger.decrement(player, 1)
 
     expect_refused(answer, 409, because="an unknown player holds nothing")
@@ -172,7 +168,7 @@ def test_a_key_with_another_body_is_refused(
     player = ledger.filled(START)
     body = {"idempotencyKey": given.names.key(), "reason": "one", "sourceRefId": "order-6"}
     first = {"amount": 30, **body}
-    needed(ledger.change(direction, player, **first), "LEDGER-1", "a first call")  # type: ignore[arg-type]
+    needed(ledger.change(direction, player, **first), "LEDGER-1", "a first call")
     before = given.state(player)
 
     answer = ledger.change(direction, player, **{**first, **OTHER[change]})
@@ -208,7 +204,7 @@ def request(ledger: Ledger, direction: str, player: str, amount: int, **body: An
     words = ledger.words
     operation = words.increment if direction == "increment" else words.decrement
     path = {"externalId": player, words.path_field: ledger.key}
-    return ledger.given.api.request(operation, {words.amount_field: amount, **body}, **path)
+    return ledger.given.api.request(operation, {words.amount_field: amount, **body}, path=path)
 
 
 @requirement("LEDGER-6")
@@ -284,9 +280,7 @@ AMOUNTS: dict[str, Any] = {
 @requirement("LEDGER-7")
 @directions
 @pytest.mark.parametrize("kind", list(AMOUNTS))
-def test_a_bad_amount_gets_400(
-    direction: str, kind: str, ledger: Ledger, given: Given
-) -> None:
+def test_a_bad_amount_gets_400(direction: str, kind: str, ledger: Ledger, given: Given) -> None:
     player = ledger.filled(7)
     before = given.state(player)
 
@@ -298,16 +292,14 @@ def test_a_bad_amount_gets_400(
 
 @requirement("LEDGER-7")
 @directions
-def test_a_missing_amount_gets_400(
-    direction: str, ledger: Ledger, given: Given, api: Api
-) -> None:
+def test_a_missing_amount_gets_400(direction: str, ledger: Ledger, given: Given, api: Api) -> None:
     player = ledger.filled(7)
     before = given.state(player)
     words = ledger.words
     operation = words.increment if direction == "increment" else words.decrement
     path = {"externalId": player, words.path_field: ledger.key}
 
-    answer = api.call(operation, {"reason": "no amount"}, **path)
+    answer = api.call(operation, {"reason": "no amount"}, path=path)
 
     expect_refused(answer, 400, because="the amount is missing")
     expect_unchanged(before, given.state(player), "the player")
@@ -386,9 +378,7 @@ def test_a_key_refused_for_its_body_is_free_later(
 
 
 @requirement("LEDGER-9")
-def test_a_key_refused_for_another_body_still_names_the_first(
-    ledger: Ledger, given: Given
-) -> None:
+def test_a_key_refused_for_another_body_still_names_the_first(ledger: Ledger, given: Given) -> None:
     player, key = ledger.filled(START), given.names.key()
     first = ledger.holding(ledger.increment(player, 30, idempotencyKey=key))
     ledger.increment(player, 31, idempotencyKey=key)
@@ -400,9 +390,7 @@ def test_a_key_refused_for_another_body_still_names_the_first(
 
 
 @requirement("LEDGER-10")
-def test_one_receipt_is_a_credit_an_item_and_a_grant(
-    given: Given, api: Api, player: str
-) -> None:
+def test_one_receipt_is_a_credit_an_item_and_a_grant(given: Given, api: Api, player: str) -> None:
     receipt = given.names.key()
     wallet, inventory = Ledger("wallet", given), Ledger("inventory", given)
 
@@ -438,16 +426,12 @@ def told_or_refused(
     if answer.status == 409:
         expect_equal(ledger.held(player, key), before, "the holding after a refusal")
         return
-    expect_fields(
-        answer.data, **{ledger.words.key_field: key, ledger.words.holding_field: after}
-    )
+    expect_fields(answer.data, **{ledger.words.key_field: key, ledger.words.holding_field: after})
     expect_equal(ledger.held(player, key), after, "the holding after a success")
 
 
 @requirement("LEDGER-10")
-def test_one_key_for_two_currencies_or_items_is_not_swallowed(
-    ledger: Ledger, given: Given
-) -> None:
+def test_one_key_for_two_currencies_or_items_is_not_swallowed(ledger: Ledger, given: Given) -> None:
     player, key = ledger.filled(7), given.names.key()
     ledger.fill(player, 9, ledger.other_key)
     ledger.increment(player, 5, idempotencyKey=key)

@@ -103,7 +103,7 @@ def test_simultaneous_creates_open_one_lobby(given: Given, api: Api, event: str)
     for _ in range(ROUNDS):
         player = given.names.player()
         body = lobby_body(given, [player], capacity=4)
-        request = api.request("createLobby", body, gameId=api.game_id, eventKey=event)
+        request = api.request("createLobby", body, path={"gameId": api.game_id, "eventKey": event})
 
         answers = api.together([request] * SIMULTANEOUS)
 

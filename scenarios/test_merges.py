@@ -260,13 +260,13 @@ def test_an_erased_target_is_refused_and_changes_nothing(
 
 
 @requirement("MERGE-8")
-def test_simultaneous_merges_move_everything_once(
-    ledger: Ledger, given: Given, api: Api
-) -> None:
+def test_simultaneous_merges_move_everything_once(ledger: Ledger, given: Given, api: Api) -> None:
     for _ in range(ROUNDS):
         source, target = ledger.filled(70), ledger.filled(5)
         grant = given.grant(source)["id"]
-        request = api.request("mergePlayer", fromExternalId=source, toExternalId=target)
+        request = api.request(
+            "mergePlayer", path={"fromExternalId": source, "toExternalId": target}
+        )
 
         answers = api.together([request] * SIMULTANEOUS)
 

@@ -110,9 +110,7 @@ def test_reading_creates_no_player(api: Api, player: str) -> None:
     api.get_player(player)
 
     expect_status(api.export_player(player), 404, because="reading creates nobody")
-    expect_fields(
-        api.delete_player(player, {"reason": "test"}).data, status="no_op_never_existed"
-    )
+    expect_fields(api.delete_player(player, {"reason": "test"}).data, status="no_op_never_existed")
 
 
 def counters(summary: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """RATE: what happens past the budget, seen with a key that has a small one."""
 
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -11,7 +12,6 @@ from conformance.failures import Mismatch
 from conformance.naming import Names
 
 requirement = pytest.mark.requirement
-pytestmark = pytest.mark.xdist_group("throttled")
 
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
 MOST_REQUESTS = 1000
@@ -48,9 +48,7 @@ def test_past_the_budget_a_429_carries_the_headers(throttled_api: Api, names: Na
 
 
 @requirement("RATE-2")
-def test_the_headers_of_a_429_are_whole_numbers_in_range(
-    throttled_api: Api, names: Names
-) -> None:
+def test_the_headers_of_a_429_are_whole_numbers_in_range(throttled_api: Api, names: Names) -> None:
     answer = exhausted(throttled_api, names)
 
     limit, remaining, reset, retry = (number(answer, name) for name in HEADERS)
@@ -106,7 +104,7 @@ def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Nam
 
     told = [answer.header("RateLimit-Remaining") for answer in answers if answer.status != 429]
     remaining = [int(value) for value in told if value is not None]
-    falls = [before - after for before, after in zip(remaining, remaining[1:], strict=False)]
+    falls = [before - after for before, after in pairwise(remaining)]
     expect_that(min(remaining, default=0) >= 0, "RateLimit-Remaining never below 0", told)
     # A window may roll over in between, so remaining may rise; it may not fall by more than one,
     # and it may not stand still all the time.

@@ -47,7 +47,6 @@ class Fuzzer:
 
 
 def is_sample(case: Case[Any]) -> bool:
-    """Whether the case is sent without a key first. Its content decides, so that repeating it
-    repeats that too."""
+    """Whether the case is sent without a key first; decided by its content, so repeatably."""
     content = repr((case.path_parameters, case.query, case.body))
     return zlib.crc32(content.encode("utf-8", "backslashreplace")) % WITHOUT_KEY_ONE_IN == 0

@@ -20,6 +20,7 @@ from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 
 pytest_plugins = ["conformance.plugin.fixtures"]
 
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options of the suite."""
     add_options(parser.getgroup("conformance", "Kraty Server API conformance"))

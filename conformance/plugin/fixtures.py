@@ -1,9 +1,10 @@
 """What scenarios ask for. A fixture that the target cannot provide says so: not exercised."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from filelock import FileLock
 
 from conformance.arrange import Given
 from conformance.client import Api
@@ -41,7 +42,8 @@ def world(run: Run) -> World:
 @pytest.fixture
 def recorder(request: pytest.FixtureRequest) -> Recorder:
     """The exchanges and findings of this test."""
-    return request.node.stash.setdefault(RECORDER, Recorder())
+    node: pytest.Item = request.node
+    return node.stash.setdefault(RECORDER, Recorder())
 
 
 @pytest.fixture
@@ -73,9 +75,14 @@ def api(run: Run, api_with: Callable[..., Api]) -> Api:
 
 
 @pytest.fixture
-def throttled_api(run: Run, api_with: Callable[..., Api]) -> Api:
-    """A client with a small rate budget, which sees every 429."""
-    return api_with(run.target.token("throttled"), patient=False)
+def throttled_api(run: Run, api_with: Callable[..., Api]) -> Iterator[Api]:
+    """A client with a small rate budget, which sees every 429.
+
+    One test at a time has it, in whichever worker process: what others spend would be seen.
+    """
+    token = run.target.token("throttled")
+    with FileLock(run.lock_file("throttled")):
+        yield api_with(token, patient=False)
 
 
 @pytest.fixture

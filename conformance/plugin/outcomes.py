@@ -1,5 +1,6 @@
 """What the ending of a test says about requirements."""
 
+import json
 import warnings
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
@@ -101,10 +102,15 @@ def ending_of(
         )
     if error is None:
         return Ending(Outcome.PASSED)
+    if isinstance(error, Blocked) and error.requirement in own:
+        # The step that went wrong is the very sentence that the test is about.
+        return Ending(severity(error.requirement), str(error), error.requirement)
+    return _undecided(error, found)
+
+
+def _undecided(error: BaseException, found: Collection[str]) -> Ending:
+    """An ending that says nothing about the server, and why."""
     if isinstance(error, Blocked):
-        # Where the step that went wrong is the very sentence of the test, the test has failed.
-        if error.requirement in own:
-            return Ending(severity(error.requirement), str(error), error.requirement)
         return Ending(Outcome.BLOCKED, str(error), blamed=error.requirement)
     if isinstance(error, (NotExercised, pytest.skip.Exception)):
         return Ending(Outcome.NOT_EXERCISED, str(error))
@@ -165,9 +171,7 @@ def checks_of(
     for id, finding in recorder.findings.items():
         told = Mismatch(finding.breach.expected, finding.breach.received)
         breach = Ending(severity(id), str(told), id, told.expected, told.received)
-        checks[id] = replace(
-            check(id, breach), exchanges=evidence(finding.exchanges, base_url)
-        )
+        checks[id] = replace(check(id, breach), exchanges=evidence(finding.exchanges, base_url))
     return [conformance.redacted(found) for found in checks.values()]
 
 
@@ -175,10 +179,9 @@ def restyle(
     report: pytest.TestReport, checks: list[Check], conformance: Conformance, recorder: Recorder
 ) -> None:
     """Make the report say what the checks say, and carry them to whoever collects it."""
-    report.conformance = {
-        "checks": [asdict(check) for check in checks],
-        "traffic": recorder.take_traffic(),
-    }
+    told = {"checks": [asdict(check) for check in checks], "traffic": recorder.take_traffic()}
+    # As text: reports of worker processes carry plain values only.
+    report.conformance = json.dumps(told)  # type: ignore[attr-defined]
     report.sections = [
         (title, conformance.redactor.text(content)) for title, content in report.sections
     ]
@@ -186,11 +189,11 @@ def restyle(
         return
     outcome = outcome_of(checks)
     report.outcome = REPORTED[outcome]  # type: ignore[assignment]
-    report.conformance_status = list(STATUS[outcome])
-    told = "\n\n".join(explain(check) for check in checks if check.outcome is not Outcome.PASSED)
+    report.conformance_status = [str(word) for word in STATUS[outcome]]  # type: ignore[attr-defined]
+    words = "\n\n".join(explain(check) for check in checks if check.outcome is not Outcome.PASSED)
     if report.outcome == "failed":
         raised = conformance.redactor.text(str(report.longrepr or ""))
-        report.longrepr = told if outcome is not Outcome.INCONCLUSIVE else f"{told}\n\n{raised}"
+        report.longrepr = words if outcome is not Outcome.INCONCLUSIVE else f"{words}\n\n{raised}"
     elif report.outcome == "skipped":
         path, line, _ = report.location
         report.longrepr = (path, line or 0, checks[0].message)

@@ -1,22 +1,21 @@
 """One run from set-up to report, in the controller and in each worker of pytest-xdist."""
 
+import json
 import os
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conformance import __version__, resources
 from conformance.bundled import bundled_target, running_server
+from conformance.collecting import Collected
 from conformance.exchange import Redactor
-from conformance.failures import UsageError
 from conformance.plugin.options import option_value
 from conformance.preflight import identify
 from conformance.report import RunDirectory
-from conformance.collecting import Collected
 from conformance.results import Check, redact_check
 from conformance.run import Identity, Run, new_id, new_seed
 from conformance.spec import load_spec
@@ -86,6 +85,7 @@ class Conformance:
             identity=Identity(),
         )
         self._adopt(run)
+        self._closing.callback(run.lock_file("throttled").unlink, missing_ok=True)
         self._directory = RunDirectory.create(reports, run.id, self.started)
         self.config.option.allure_report_dir = str(self._directory.allure)
         self._adopt(replace(run, identity=identify(run.target, self.spec)))
@@ -126,7 +126,7 @@ class Conformance:
         """Collect what a test reports, in this process or another."""
         found = getattr(report, "conformance", None)
         if found is not None:
-            self.collected.add(found)
+            self.collected.add(json.loads(found))
         elif report.failed:
             self.collected.trouble = f"{report.nodeid} died"
 

@@ -46,7 +46,9 @@ def invalid(field: str, problem: str) -> ApiError:
 
 def unknown_key(kind: str, key: str) -> ApiError:
     """400: the catalogue has no such item, currency or crate."""
-    return ApiError(400, "invalid_metric", f"unknown {kind} key", details={"kind": kind, "key": key})
+    return ApiError(
+        400, "invalid_metric", f"unknown {kind} key", details={"kind": kind, "key": key}
+    )
 
 
 def conflict(message: str) -> ApiError:

@@ -92,7 +92,9 @@ class Ledger:
     def listing(self, player: Player) -> list[dict[str, Any]]:
         """The player's holdings as the export lists them; zero is left out."""
         amounts = self.holdings(player).amounts
-        return [{self.key_field: k, self.holding_field: held} for k, held in amounts.items() if held]
+        return [
+            {self.key_field: k, self.holding_field: held} for k, held in amounts.items() if held
+        ]
 
 
 class Inventory(Ledger):

@@ -38,7 +38,9 @@ class RunDirectory:
     def write(self, document: dict[str, Any]) -> None:
         """Write the results first, then what is made from them. OSError where the disk is full."""
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        (self.path / "results.json").write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        (self.path / "results.json").write_text(
+            text + "\n", encoding="utf-8", errors="backslashreplace"
+        )
         (self.path / "junit.xml").write_bytes(render_junit(document))
         (self.path / "report.html").write_text(
             render_html(document), encoding="utf-8", errors="backslashreplace"

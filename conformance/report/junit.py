@@ -27,8 +27,7 @@ def render_junit(document: dict[str, Any]) -> bytes:
                 for check in row["checks"]:
                     suite.add_testcase(_case(row, check))
         xml.add_testsuite(suite)
-    rendered: bytes = xml.tostring()
-    return rendered
+    return bytes(xml.tostring())
 
 
 def _case(row: dict[str, Any], check: dict[str, Any]) -> TestCase:
