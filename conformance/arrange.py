@@ -9,11 +9,23 @@ from typing import Any
 
 from conformance.client import Answer, Api, Fields
 from conformance.expect import told
-from conformance.failures import Blocked
+from conformance.failures import Blocked, NotExercised
 from conformance.naming import Names
 from conformance.target import World
 
 State = dict[str, Any] | None
+GRANT_FIELDS = (
+    "id",
+    "kind",
+    "contents",
+    "sourceKind",
+    "sourceRefId",
+    "status",
+    "claimedAt",
+    "expiresAt",
+    "createdAt",
+)
+"""The members of a grant that the contract names; what a server adds may change by itself."""
 
 
 class Given:
@@ -69,8 +81,15 @@ class Given:
         """The player's export: the state as the contract shows it."""
         return needed(self.api.export_player(player), "EXP-1", "an export of the player").data
 
+    def game(self) -> str:
+        """The game of the server key; NotExercised for a key without one."""
+        if not self.api.game_id:
+            raise NotExercised("the server key has no game: /ping names none")
+        return self.api.game_id
+
     def lobby(self, players: Sequence[str], **fields: Any) -> Fields:
         """A new lobby with these players, as the 201 shows it."""
+        self.game()
         event = self.world.event("lobby_event")
         body = {"key": self.names.key(), "externalPlayerIds": list(players), **fields}
         answer = self.api.create_lobby(event, body)
@@ -101,7 +120,10 @@ def state_of(export: Fields) -> dict[str, Any]:
     return {
         "player": export["player"]["id"],
         "snapshot": export["player"].get("lastContextSnapshot"),
-        "grants": sorted(export["grants"], key=lambda grant: str(grant["id"])),
+        "grants": [
+            {name: grant[name] for name in GRANT_FIELDS if name in grant}
+            for grant in sorted(export["grants"], key=lambda grant: str(grant["id"]))
+        ],
         "lobbies": sorted(str(lobby["id"]) for lobby in export["lobbies"]),
         "wallet": {key: held for key, held in wallet.items() if held},
         "inventory": {key: held for key, held in inventory.items() if held},
@@ -109,18 +131,27 @@ def state_of(export: Fields) -> dict[str, Any]:
 
 
 def mention(document: Any, id: str) -> dict[str, Any] | None:
-    """The object with this id somewhere in a document, or None.
+    """The innermost object of a document that holds the id as a value, or None.
 
-    Profiles have no fixed names for their lists, so what is in them is found by its id.
+    The lists of a profile and the members of their rows have no fixed names, so what is in them
+    is found by its id. An id that stands in a bare list is given back as `{"id": id}`.
     """
     if isinstance(document, dict):
-        if document.get("id") == id:
+        if id in [value for value in document.values() if isinstance(value, str)]:
             return document
         document = list(document.values())
-    if isinstance(document, list):
-        found = (mention(item, id) for item in document)
-        return next((item for item in found if item is not None), None)
-    return None
+    if not isinstance(document, list):
+        return None
+    if id in document:
+        return {"id": id}
+    found = (mention(item, id) for item in document)
+    return next((item for item in found if item is not None), None)
+
+
+def with_another_end(id: str) -> str:
+    """An id of the same form that nothing has: its last letters or digits are changed."""
+    changed = "".join("1" if c != "1" else "2" for c in id[-4:])
+    return id[:-4] + changed
 
 
 def needed(answer: Answer, requirement: str, what: str, status: int = 200) -> Answer:

@@ -8,6 +8,7 @@ import click
 
 from conformance import __version__, resources
 from conformance.bundled import declared
+from conformance.listing import as_json, as_markdown, as_table
 from conformance.plugin.options import OPTIONS
 from conformance.reference.app import BASE_PATH, Settings, create_app
 from conformance.reference.serving import listen, origin, serve
@@ -66,20 +67,22 @@ def wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def pytest_arguments(arguments: list[str]) -> list[str]:
-    """The arguments for pytest: configuration, plugin and, unless paths are given, scenarios."""
-    checkout = resources.CHECKOUT / "pyproject.toml"
-    in_checkout = resources.scenarios().parent == resources.CHECKOUT and checkout.exists()
-    configuration = checkout if in_checkout else resources.BUNDLED / "pytest.ini"
-    paths = (
-        [] if any("::" in a or a.endswith(".py") for a in arguments) else [resources.scenarios()]
-    )
+    """The arguments for pytest: configuration, plugin and, unless modules are named, scenarios."""
+    named = any(names_a_module(argument) for argument in arguments)
     return [
-        *("-c", str(configuration)),
+        *("-c", str(resources.PACKAGE / "pytest.ini")),
         *("--rootdir", str(resources.scenarios().parent)),
         *("-p", "conformance.plugin"),
+        *("-p", "no:cacheprovider"),
         *arguments,
-        *map(str, paths),
+        *([] if named else [str(resources.scenarios())]),
     ]
+
+
+def names_a_module(argument: str) -> bool:
+    """Whether an argument selects scenarios: a module, or a test in one."""
+    path = Path(argument.partition("::")[0])
+    return path.suffix == ".py" and path.exists()
 
 
 def exit_code(code: int) -> int:
@@ -87,10 +90,25 @@ def exit_code(code: int) -> int:
     return EXIT_USAGE if code == PYTEST_USAGE_ERROR else code
 
 
+@main.command(name="requirements")
+@click.option("--json", "form", flag_value="json", help="As JSON.")
+@click.option("--markdown", "form", flag_value="markdown", help="As docs/requirements.md.")
+def list_requirements(form: str | None) -> None:
+    """List every requirement of the contract."""
+    forms = {None: as_table, "json": as_json, "markdown": as_markdown}
+    print(forms[form]().rstrip("\n"))
+
+
 @main.command(name="serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on; 0: a free one.")
-@click.option("--window", default=60, show_default=True, help="Length of a rate window in seconds.")
+@click.option(
+    "--window",
+    default=60,
+    show_default=True,
+    type=click.IntRange(1, 60),
+    help="Length of a rate window in seconds.",
+)
 @click.option(
     "--write-target",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -8,13 +8,14 @@ from urllib.parse import urlencode
 
 from conformance.exchange import Exchange, Headers, Request, header
 from conformance.failures import Blocked, Inconclusive, Mismatch
+from conformance.rules import GATEWAY_STATUSES
 from conformance.spec import JSON
 from conformance.wire import Line
 
 Body = Mapping[str, Any]
 Path = Mapping[str, str]
-PATIENCE = 5
-"""How often a request is repeated after a 429 that the scenario did not ask for."""
+PATIENCE_SECONDS = 90
+"""How long a 429 is waited out that the scenario did not ask for."""
 
 
 class Fields(dict[str, Any]):
@@ -114,13 +115,23 @@ class Api:
         return Request(operation, known.method, target, headers or tuple(usual), raw)
 
     def send(self, request: Request) -> Exchange:
-        """Send a request, again after the pause that a 429 asks for."""
+        """Send a request, again after the pause that a 429 asks for.
+
+        Inconclusive where the budget stays spent, or where a gateway on the way failed for once;
+        Mismatch where it fails again (ERR-3).
+        """
         exchange = self.line.send(request)
-        for _ in range(PATIENCE if self.patient else 0):
-            if exchange.response is None or exchange.response.status != 429:
-                break
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.patient and status_of(exchange) == 429:
+            if time.monotonic() > deadline:
+                raise Inconclusive(f"{exchange.describe()} for {PATIENCE_SECONDS} seconds")
             time.sleep(pause(exchange))
             exchange = self.line.send(request)
+        if status_of(exchange) in GATEWAY_STATUSES:
+            repeated = self.line.send(request)
+            if status_of(repeated) not in GATEWAY_STATUSES:
+                raise Inconclusive(f"{exchange.describe()} (a repetition was answered)")
+            raise Mismatch("an answer of the API", f"status {status_of(exchange)}, twice", "ERR-3")
         return exchange
 
     def insist(self, request: Request) -> Exchange:
@@ -226,6 +237,11 @@ class Api:
 def encode(body: Body | None) -> bytes:
     """JSON text of a body; nothing for None."""
     return b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+
+
+def status_of(exchange: Exchange) -> int | None:
+    """The status of an exchange; None where nothing was answered."""
+    return exchange.response.status if exchange.response else None
 
 
 def pause(exchange: Exchange) -> float:

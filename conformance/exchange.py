@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+SHORTEST_SECRET = 8
+"""A shorter text stands in responses by chance."""
 _MASK = re.compile(r"\[(\w+) key\]")
 Headers = tuple[tuple[str, str], ...]
 
@@ -97,6 +99,7 @@ class Redactor:
             secret: f"[{role} key]"
             for role, token in tokens.items()
             for secret in (token, _secret(token))
+            if len(secret) >= SHORTEST_SECRET
         }
         self._masks = dict(sorted(masks.items(), key=lambda pair: len(pair[0]), reverse=True))
 

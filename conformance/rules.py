@@ -9,13 +9,17 @@ from dataclasses import dataclass
 
 from conformance.exchange import Redactor, Request, Response
 from conformance.spec import JSON, Operation
-from conformance.validity import Validity, classify
+from conformance.validity import Validity, classify, is_plain_target
 
 PROTOCOL_STATUSES = frozenset([400, 404, 405, 406, 411, 413, 414, 415, 431])
 """What HTTP itself allows as an answer to a malformed request (HTTP-1)."""
 
 BEFORE_THE_API = frozenset([411, 413, 414, 431])
 """Answers that an HTTP server gives before the API sees the request: no envelope is asked."""
+
+
+GATEWAY_STATUSES = frozenset([502, 503, 504])
+"""What a gateway says when it does not reach the API: one of them alone accuses nobody."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,15 @@ def judge(
     operation: Operation, request: Request, response: Response, redactor: Redactor
 ) -> list[Breach]:
     """Every breach of one exchange."""
+    if response.status in GATEWAY_STATUSES:
+        return list(_secrecy(response, redactor))
     validity = classify(operation, request)
     return [
         *_secrecy(response, redactor),
         *_no_crash(response),
         *_status(operation, response, validity),
         *_refusal_of_malformed(operation, response, validity),
-        *_envelope(response, validity),
+        *_envelope(operation, request, response),
         *_shape(operation, response),
     ]
 
@@ -55,7 +61,7 @@ def _no_crash(response: Response) -> Iterator[Breach]:
 
 
 def _status(operation: Operation, response: Response, validity: Validity) -> Iterator[Breach]:
-    allowed = operation.statuses
+    allowed = operation.statuses | {429}
     if validity is not Validity.VALID:
         allowed = allowed | PROTOCOL_STATUSES
     # An unknown item, currency or crate key may get 404 although it is documented nowhere.
@@ -81,11 +87,11 @@ def _refusal_of_malformed(
         )
 
 
-def _envelope(response: Response, validity: Validity) -> Iterator[Breach]:
+def _envelope(operation: Operation, request: Request, response: Response) -> Iterator[Breach]:
     if response.status < 300 or response.status in BEFORE_THE_API:
         return
-    if validity is Validity.FREE and response.status in (400, 404):
-        return  # a proxy may refuse such a path or body before the API sees it
+    if response.status in (400, 404) and not is_plain_target(operation, request.target):
+        return  # an HTTP server may refuse such a path before the API sees it
     problem = _envelope_problem(response)
     if problem:
         yield Breach(

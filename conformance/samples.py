@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.arrange import Given
+from conformance.arrange import Given, needed
 from conformance.client import Answer, Api, Body
 from conformance.exchange import Headers, Request
+from conformance.spec import Schemas
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,30 @@ class Samples:
         return make(self) if make else self.blind(operation)
 
     def blind(self, operation: str) -> Sample:
-        """A well-formed call about nothing that exists, for what is refused before anyway."""
+        """A valid call about nothing that exists, for what is refused before anyway."""
         known = self.given.api.line.spec.operations[operation]
         names = [part[1:-1] for part in known.path.split("/") if part.startswith("{")]
         path = {name: self.given.names.player() for name in names}
-        return Sample(operation, path, {} if known.takes_body else None)
+        if "gameId" in path and self.given.api.game_id:
+            path["gameId"] = self.given.api.game_id
+        if known.body_schema is None:
+            return Sample(operation, path)
+        return Sample(operation, path, self._smallest(known.body_schema, known.schemas))
+
+    def _smallest(self, schema: Mapping[str, Any], schemas: Schemas) -> Any:
+        """The smallest value that a schema takes; texts are names of this run."""
+        schema = schemas.resolve(schema)
+        if "const" in schema:
+            return schema["const"]
+        if "oneOf" in schema:
+            return self._smallest(schema["oneOf"][0], schemas)
+        if schema["type"] == "object":
+            required = schema.get("required", [])
+            properties = schema.get("properties", {})
+            return {name: self._smallest(properties[name], schemas) for name in required}
+        if schema["type"] == "array":
+            return [self._smallest(schema["items"], schemas)]
+        return {"string": self.given.names.key(), "integer": 1, "boolean": False}[schema["type"]]
 
     def ping(self) -> Sample:
         """`/ping`."""
@@ -74,7 +94,7 @@ class Samples:
         """A new lobby with one known player."""
         player = self.given.player()
         event = self.given.world.event("lobby_event")
-        path = {"gameId": self.given.api.game_id, "eventKey": event}
+        path = {"gameId": self.given.game(), "eventKey": event}
         body = {"key": self.given.names.key(), "externalPlayerIds": [player]}
         return Sample("createLobby", path, body, (player,))
 
@@ -82,7 +102,7 @@ class Samples:
         """Reading a lobby that exists."""
         player = self.given.player()
         lobby = self.given.lobby([player])
-        path = {"gameId": self.given.api.game_id, "lobbyId": lobby["id"]}
+        path = {"gameId": self.given.game(), "lobbyId": lobby["id"]}
         return Sample("getLobby", path, None, (player,))
 
     def merge(self) -> Sample:
@@ -100,7 +120,10 @@ class Samples:
         path_field, catalogue, amount = names
         player = self.given.player()
         path = {"externalId": player, path_field: self.given.world.some(catalogue)[0]}
-        self.given.api.call("creditWallet" if wallet else "grantItem", {amount: 10}, path=path)
+        filled = self.given.api.call(
+            "creditWallet" if wallet else "grantItem", {amount: 10}, path=path
+        )
+        needed(filled, "LEDGER-1", "a holding of 10")
         body = {amount: 3, "idempotencyKey": self.given.names.key()}
         return Sample(operation, path, body, (player,))
 

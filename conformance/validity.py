@@ -38,7 +38,7 @@ class Validity(Enum):
 def classify(operation: Operation, request: Request) -> Validity:
     """Judge a request to `operation` as the contract does."""
     body = _classify_body(operation, request)
-    if body is Validity.VALID and not _plain_target(operation, request.target):
+    if body is Validity.VALID and not is_plain_target(operation, request.target):
         return Validity.FREE
     return body
 
@@ -46,16 +46,30 @@ def classify(operation: Operation, request: Request) -> Validity:
 def _classify_body(operation: Operation, request: Request) -> Validity:
     if not operation.takes_body:
         return Validity.FREE if request.body else Validity.VALID
-    if not request.body:
-        schema = operation.body_schema or {}
-        return Validity.MALFORMED if schema.get("required") else Validity.FREE
+    if _may_count_as_missing(operation, request):
+        return Validity.FREE
     try:
         body = read_json(request.body)
+    except RecursionError:
+        return Validity.FREE
     except ValueError:
         return Validity.MALFORMED
     values = list(_values(body))
     if any(isinstance(value, _Ambiguous) for value in values):
         return Validity.FREE
+    return _classify_json(operation, request, body, values)
+
+
+def _may_count_as_missing(operation: Operation, request: Request) -> bool:
+    """Whether a body is as good as none, where every field of it is optional (delete)."""
+    if (operation.body_schema or {}).get("required"):
+        return False
+    return request.body.strip() in (b"", b"null") or not _is_json(request)
+
+
+def _classify_json(
+    operation: Operation, request: Request, body: Any, values: list[Any]
+) -> Validity:
     if operation.body_validator.is_valid(body):
         usual = all(_plain(value) for value in values) and body.get("rows") != []
         sane = len(request.body) <= LARGE_BODY and _depth(body) <= DEEP
@@ -66,18 +80,17 @@ def _classify_body(operation: Operation, request: Request) -> Validity:
 def read_json(raw: bytes) -> Any:
     """Parse strictly: UTF-8, no NaN. ValueError for whatever is no JSON text.
 
+    RecursionError for what is nested too deep to be read here.
+
     An object in which a key stands twice comes back as `_Ambiguous`; a number of hundreds of
     digits comes back shortened, still far beyond every exact one.
     """
-    try:
-        return json.loads(
-            raw.decode("utf-8"),
-            parse_constant=_refuse,
-            parse_int=lambda digits: int(digits[:_LONGEST_NUMBER]),
-            object_pairs_hook=_object,
-        )
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    return json.loads(
+        raw.decode("utf-8"),
+        parse_constant=_refuse,
+        parse_int=lambda digits: int(digits[:_LONGEST_NUMBER]),
+        object_pairs_hook=_object,
+    )
 
 
 class _Ambiguous(dict[str, Any]):
@@ -165,7 +178,7 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _plain_target(operation: Operation, target: str) -> bool:
+def is_plain_target(operation: Operation, target: str) -> bool:
     """Whether each path parameter is an id that the contract defines, and `limit` is a number."""
     path, _, query = target.partition("?")
     segments = path.removeprefix(BASE_PATH).split("/")

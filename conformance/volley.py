@@ -73,7 +73,8 @@ def _raw(base_url: str, request: Request) -> bytes:
     headers = [("Host", urlsplit(base_url).netloc), *request.headers, ("Connection", "close")]
     if request.body or request.method == "POST":
         headers.append(("Content-Length", str(len(request.body))))
-    lines = [f"{request.method} {request.target} HTTP/1.1"]
+    prefix = urlsplit(base_url).path
+    lines = [f"{request.method} {prefix}{request.target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join([*lines, "", ""]).encode("utf-8") + request.body
 

@@ -14,6 +14,8 @@ from conformance.volley import fire
 
 TIMEOUT_SECONDS = 10.0
 CONNECTIONS = 64
+KEEP_ALIVE_SECONDS = 2.0
+"""Shorter than servers keep an idle connection, so that none is dropped under a request."""
 
 
 class Wire:
@@ -26,9 +28,14 @@ class Wire:
             timeout=timeout,
             follow_redirects=False,
             trust_env=not loopback,
-            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+            limits=httpx.Limits(
+                max_connections=CONNECTIONS,
+                max_keepalive_connections=CONNECTIONS,
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+            ),
         )
         self._url = httpx.URL(base_url)
+        self._prefix = urlsplit(base_url).path
 
     def send(self, request: Request) -> Exchange:
         """Send once. An `Exchange` with an error instead of a response where the path failed."""
@@ -37,7 +44,7 @@ class Wire:
         try:
             answer = self._client.request(
                 request.method,
-                self._url.copy_with(raw_path=request.target.encode("ascii")),
+                self._url.copy_with(raw_path=(self._prefix + request.target).encode("ascii")),
                 headers=[(name.encode(), value.encode()) for name, value in request.headers],
                 content=request.body or None,
             )

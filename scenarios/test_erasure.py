@@ -51,7 +51,6 @@ def test_an_erased_player_is_unknown(given: Given, api: Api, player: str) -> Non
         api.get_player(player),
         api.export_player(player),
         api.ack_grant(player, grant),
-        api.ban_player(player, {"reason": "x"}),
     ):
         expect_refused(answer, 404, because="the player is erased")
 

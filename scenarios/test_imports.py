@@ -12,6 +12,7 @@ from conformance.expect import (
     expect_refused,
     expect_status,
     expect_that,
+    expect_unchanged,
 )
 from conformance.imports import Import
 from conformance.ledgers import Ledger
@@ -78,17 +79,42 @@ def test_a_replay_in_another_order_is_skipped(batch: Import, given: Given) -> No
 
 
 @requirement("MIG-2")
-def test_a_used_key_with_other_content_is_never_applied(batch: Import, given: Given) -> None:
+def test_a_used_key_for_another_player_is_never_applied(batch: Import, given: Given) -> None:
     row = batch.row()
     needed(batch.send([row]), "MIG-1", "a first batch")
     other = given.names.player()
 
-    answer = batch.send([{**batch.row(), "idempotencyKey": row["idempotencyKey"]}])
-    moved = batch.send([{**row, "externalPlayerId": other}])
+    answer = batch.send([{**row, "externalPlayerId": other}])
 
     expect_fields(answer.data, applied=0)
-    expect_fields(moved.data, applied=0)
-    expect_equal(given.state(other), None, "a player whom only the used key names")
+    holdings = given.state(other) or {"wallet": {}, "inventory": {}}
+    told = (holdings["wallet"], holdings["inventory"])
+    expect_equal(told, ({}, {}), "the holdings of a player whom only the used key names")
+
+
+@requirement("MIG-2")
+def test_a_used_key_with_another_amount_changes_no_holding(ledger_batch: Import) -> None:
+    row = ledger_batch.row()
+    needed(ledger_batch.send([row]), "MIG-1", "a first batch")
+
+    answer = ledger_batch.send([{**row, ledger_batch.words.amount_field: 1000}])
+
+    expect_fields(answer.data, applied=0)
+    held = ledger_batch.held(row["externalPlayerId"])
+    expect_equal(held, ledger_batch.amount, "the holding")
+
+
+@requirement("MIG-2")
+def test_a_used_key_with_another_snapshot_changes_nothing(given: Given) -> None:
+    players = Import("players", given)
+    row = {**players.row(), "contextSnapshot": {"level": 1}}
+    needed(players.send([row]), "MIG-1", "a first batch")
+    before = given.state(row["externalPlayerId"])
+
+    answer = players.send([{**row, "contextSnapshot": {"level": 2}}])
+
+    expect_fields(answer.data, applied=0)
+    expect_unchanged(before, given.state(row["externalPlayerId"]), "the player")
 
 
 @requirement("MIG-3")
@@ -103,7 +129,9 @@ def test_a_bad_row_fails_alone(fault: str, ledger_batch: Import, given: Given) -
     expect_equal([row["rowIndex"] for row in answer.data["failures"]], [1], "the row that failed")
     held = [ledger_batch.held(row["externalPlayerId"]) for row in good]
     expect_equal(held, [ledger_batch.amount] * 2, "the holdings of the good rows")
-    expect_equal(given.state(bad["externalPlayerId"]), None, "the player of the bad row")
+    state = given.state(bad["externalPlayerId"]) or {"wallet": {}, "inventory": {}}
+    holdings = (state["wallet"], state["inventory"])
+    expect_equal(holdings, ({}, {}), "the holdings of the bad row's player")
 
 
 @requirement("MIG-3")
@@ -134,6 +162,23 @@ def test_a_row_of_a_wrong_type_fails_alone_or_refuses_the_batch(
 
 
 @requirement("MIG-3")
+@pytest.mark.parametrize("amount", ["5", 1.5, True, [5], {}], ids=str)
+def test_an_amount_of_a_wrong_type_is_never_applied(
+    amount: Any, ledger_batch: Import, given: Given
+) -> None:
+    bad = {**ledger_batch.row(), ledger_batch.words.amount_field: amount}
+
+    answer = ledger_batch.send([bad])
+
+    expect_status(answer, 200, 400, because="a row of wrong types fails alone or refuses all")
+    if answer.status == 200:
+        expect_fields(answer.data, applied=0, failed=1)
+    state = given.state(bad["externalPlayerId"]) or {"wallet": {}, "inventory": {}}
+    holdings = (state["wallet"], state["inventory"])
+    expect_equal(holdings, ({}, {}), "the holdings of the bad row's player")
+
+
+@requirement("MIG-3")
 def test_a_bad_row_leaves_its_key_free(ledger_batch: Import) -> None:
     bad = ledger_batch.broken("zero")
     needed(ledger_batch.send([bad]), "MIG-1", "a batch with a bad row")
@@ -150,7 +195,18 @@ def test_a_bad_row_leaves_its_key_free(ledger_batch: Import) -> None:
 def test_a_batch_of_1000_rows_is_taken(batch: Import, player: str) -> None:
     answer = batch.send([batch.row(player) for _ in range(MOST_ROWS)])
 
-    expect_counts(answer, applied=MOST_ROWS)
+    expect_status(answer, 200, because="a batch may have 1000 rows")
+    taken = answer.data["applied"] + answer.data["skipped"]
+    expect_equal(taken, MOST_ROWS, "the rows that were applied or skipped")
+
+
+@requirement("MIG-4")
+def test_all_of_1000_rows_are_added(ledger_batch: Import, player: str) -> None:
+    expect_counts(
+        ledger_batch.send([ledger_batch.row(player) for _ in range(MOST_ROWS)]), applied=MOST_ROWS
+    )
+
+    expect_equal(ledger_batch.held(player), MOST_ROWS * ledger_batch.amount, "the holding")
 
 
 @requirement("MIG-4")
@@ -197,7 +253,7 @@ def test_the_players_import_may_come_last(ledger_batch: Import, given: Given, pl
     before = given.export(player)["player"]["id"]
 
     players = Import("players", given)
-    expect_counts(players.send([players.row(player)]), applied=1)
+    expect_fields(players.send([players.row(player)]).data, failed=0)
 
     expect_equal(given.export(player)["player"]["id"], before, "the player's id")
     expect_equal(ledger_batch.held(player), ledger_batch.amount, "the holding")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given, mention
+from conformance.arrange import Given, mention, with_another_end
 from conformance.client import Api
 from conformance.expect import (
     expect_equal,
@@ -19,14 +19,13 @@ requirement = pytest.mark.requirement
 
 SIMULTANEOUS = 16
 ROUNDS = 3
-PROGRESS = ("status", "startedAt", "endsAt", "fillBy")
-"""What may change between creating a lobby and reading it."""
+FIXED = ("id", "eventId", "eventWindowId", "mode", "capacity", "participantCount")
+"""What does not change while a lobby fills and starts."""
 
 
 @pytest.fixture
-def event(game_id: str, given: Given) -> str:
+def event(given: Given) -> str:
     """An event that takes lobbies."""
-    assert game_id
     return given.world.event("lobby_event")
 
 
@@ -181,7 +180,8 @@ def test_an_event_of_another_mode_gets_409(given: Given, api: Api, player: str) 
     answer = api.create_lobby(event, lobby_body(given, [player]))
 
     expect_refused(answer, 409, because="the event takes no pushed lobbies")
-    expect_equal(given.state(player), None, "the player of the refused lobby")
+    state = given.state(player) or {"lobbies": []}
+    expect_equal(state["lobbies"], [], "the lobbies of the player")
 
 
 @requirement("LOBBY-6")
@@ -239,13 +239,21 @@ def test_a_lobby_reads_as_it_was_created(
     read = api.get_lobby(created["id"])
 
     expect_status(read, 200, because="the lobby exists")
-    fixed = {name: value for name, value in created.items() if name not in PROGRESS}
-    expect_fields(read.data, **fixed)
+    expect_fields(read.data, **{name: created[name] for name in FIXED})
 
 
 @requirement("LOBBY-9")
 def test_an_unknown_lobby_gets_404(api: Api, game_id: str) -> None:
     answer = api.get_lobby("kc-no-such-lobby", game=game_id)
+
+    expect_refused(answer, 404, because="there is no such lobby")
+
+
+@requirement("LOBBY-9")
+def test_a_well_formed_unknown_lobby_gets_404(given: Given, api: Api, player: str) -> None:
+    id = str(given.lobby([player])["id"])
+
+    answer = api.get_lobby(with_another_end(id))
 
     expect_refused(answer, 404, because="there is no such lobby")
 

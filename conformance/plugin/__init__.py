@@ -11,10 +11,15 @@ from typing import Any
 import pytest
 
 from conformance.catalogue import catalogue
-from conformance.failures import Unreachable, UsageError
+from conformance.failures import Mismatch, Unreachable, UsageError
 from conformance.plugin.options import add_options
 from conformance.plugin.outcomes import RECORDER, checks_of, is_should, remember_warning, restyle
-from conformance.plugin.session import CONFORMANCE, Conformance, selects_scenarios
+from conformance.plugin.session import (
+    CONFORMANCE,
+    Conformance,
+    point_at_scenarios,
+    selects_scenarios,
+)
 from conformance.recorder import Recorder
 from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 
@@ -32,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "requirement(id, ...): the requirements that the scenario decides"
     )
+    point_at_scenarios(config)
     if not selects_scenarios(config):
         return
     try:
@@ -79,7 +85,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """A SHOULD that is not met is a Python warning, and only a failure where warnings are."""
     try:
         return (yield)
-    except AssertionError as error:
+    except Mismatch as error:
         if CONFORMANCE not in item.config.stash or not is_should(item, error):
             raise
         remember_warning(item, error)

@@ -8,11 +8,10 @@ from filelock import FileLock
 
 from conformance.arrange import Given
 from conformance.client import Api
-from conformance.failures import NotExercised
 from conformance.imports import Import
 from conformance.ledgers import Ledger
 from conformance.naming import Names
-from conformance.plugin.outcomes import RECORDER
+from conformance.plugin.outcomes import RECORDER, test_id
 from conformance.plugin.session import CONFORMANCE, Conformance
 from conformance.recorder import Recorder
 from conformance.run import Run
@@ -55,7 +54,7 @@ def line(conformance: Conformance, recorder: Recorder) -> Line:
 @pytest.fixture
 def names(request: pytest.FixtureRequest, run: Run) -> Names:
     """Names of this test's own: the same in every process, different from all other tests'."""
-    return run.names(hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:8])
+    return run.names(hashlib.sha256(test_id(request.node).encode()).hexdigest()[:8])
 
 
 @pytest.fixture
@@ -104,17 +103,15 @@ def other_game_api(run: Run, api_with: Callable[..., Api]) -> Api:
 
 
 @pytest.fixture
-def game_id(run: Run) -> str:
-    """The game of the server key."""
-    if run.identity.game_id is None:
-        raise NotExercised("the server key has no game: /ping names none")
-    return run.identity.game_id
-
-
-@pytest.fixture
 def given(api: Api, names: Names, world: World) -> Given:
     """Arrangements, whose failure blocks the scenario."""
     return Given(api, names, world)
+
+
+@pytest.fixture
+def game_id(given: Given) -> str:
+    """The game of the server key."""
+    return given.game()
 
 
 @pytest.fixture

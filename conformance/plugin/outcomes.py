@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 import pytest
 
+from conformance import resources
 from conformance.catalogue import Level, catalogue
 from conformance.evidence import evidence
 from conformance.explain import explain
@@ -16,7 +17,7 @@ from conformance.recorder import Recorder
 from conformance.results import Check, Outcome, outcome_of
 
 RECORDER = pytest.StashKey[Recorder]()
-WARNED = pytest.StashKey[AssertionError]()
+WARNED = pytest.StashKey[Mismatch]()
 
 STATUS = {
     Outcome.FAILED: ("failed", "F", "FAILED"),
@@ -42,12 +43,21 @@ def requirements_of(item: pytest.Item) -> list[str]:
     return [id for marker in item.iter_markers("requirement") for id in marker.args]
 
 
-def is_should(item: pytest.Item, error: AssertionError) -> bool:
+def test_id(item: pytest.Item) -> str:
+    """The same id wherever the package is installed: `scenarios/test_x.py::test_y[z]`."""
+    path, _, name = item.nodeid.partition("::")
+    home = resources.scenarios().parent.resolve()
+    if home in item.path.parents:
+        path = item.path.relative_to(home).as_posix()
+    return f"{path}::{name}"
+
+
+def is_should(item: pytest.Item, error: Mismatch) -> bool:
     """Whether the broken requirement is a SHOULD."""
     return severity(broken_by(error, requirements_of(item))) is Outcome.WARNED
 
 
-def remember_warning(item: pytest.Item, error: AssertionError) -> None:
+def remember_warning(item: pytest.Item, error: Mismatch) -> None:
     """Turn a SHOULD that is not met into a warning; it raises where warnings are errors."""
     item.stash[WARNED] = error
     broken = broken_by(error, requirements_of(item))
@@ -60,10 +70,9 @@ def severity(requirement: str) -> Outcome:
     return Outcome.FAILED if must else Outcome.WARNED
 
 
-def broken_by(error: AssertionError, own: list[str]) -> str:
+def broken_by(error: Mismatch, own: list[str]) -> str:
     """The requirement that an accusation names; else the first one of the test."""
-    named = error.requirement if isinstance(error, Mismatch) else None
-    return named or own[0]
+    return error.requirement or own[0]
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Ending:
 
 def ending_of(
     error: BaseException | None,
-    warned: AssertionError | None,
+    warned: Mismatch | None,
     own: list[str],
     found: Collection[str],
 ) -> Ending:
@@ -97,8 +106,8 @@ def ending_of(
             Outcome.FAILED if strict else severity(broken),
             str(accusation),
             broken,
-            getattr(accusation, "expected", None),
-            getattr(accusation, "received", None),
+            accusation.expected,
+            accusation.received,
         )
     if error is None:
         return Ending(Outcome.PASSED)
@@ -123,9 +132,9 @@ def _undecided(error: BaseException, found: Collection[str]) -> Ending:
     return Ending(Outcome.INCONCLUSIVE, f"error of the suite: {type(error).__name__}: {error}")
 
 
-def _accusation(error: BaseException | None) -> AssertionError | None:
+def _accusation(error: BaseException | None) -> Mismatch | None:
     """The accusation that an exception is or, as Hypothesis raises several, holds."""
-    if isinstance(error, AssertionError):
+    if isinstance(error, Mismatch):
         return error
     if isinstance(error, BaseExceptionGroup):
         accusations = (_accusation(part) for part in error.exceptions)
@@ -149,7 +158,7 @@ def checks_of(
         shown = ended.outcome not in (Outcome.PASSED, Outcome.NOT_EXERCISED)
         return Check(
             requirement=requirement,
-            test=item.nodeid,
+            test=test_id(item),
             outcome=ended.outcome,
             message=ended.message,
             expected=ended.expected,

@@ -13,20 +13,31 @@ from conformance import __version__, resources
 from conformance.bundled import bundled_target, running_server
 from conformance.collecting import Collected
 from conformance.exchange import Redactor
+from conformance.explain import printable
 from conformance.plugin.options import option_value
 from conformance.preflight import identify
 from conformance.report import RunDirectory
-from conformance.results import Check, redact_check
+from conformance.results import Check, Outcome, redact_check
 from conformance.run import Identity, Run, new_id, new_seed
 from conformance.spec import load_spec
 from conformance.target import Target, load_target, target_of_url
 from conformance.verdict import EXIT_CODES, EXIT_USAGE
 from conformance.wire import Wire
 
+MOST_LINES = 40
 TROUBLE = {
     pytest.ExitCode.INTERRUPTED: "the run was interrupted",
     pytest.ExitCode.INTERNAL_ERROR: "pytest stopped with an internal error",
 }
+
+
+def point_at_scenarios(config: pytest.Config) -> None:
+    """Collect the scenarios where pytest was given no paths and found no configuration.
+
+    That is so where an option's value is a path outside the checkout (see `pytest_entry`).
+    """
+    if config.args_source is pytest.Config.ArgsSource.INVOCATION_DIR and config.inipath is None:
+        config.args = [str(resources.scenarios())]
 
 
 def selects_scenarios(config: pytest.Config) -> bool:
@@ -129,6 +140,18 @@ class Conformance:
             self.collected.add(json.loads(found))
         elif report.failed:
             self.collected.trouble = f"{report.nodeid} died"
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """List what neither passed nor failed; pytest itself lists the failures."""
+        told = (Outcome.WARNED, Outcome.INCONCLUSIVE, Outcome.BLOCKED)
+        checks = [check for check in self.collected.checks if check.outcome in told]
+        if checks:
+            terminalreporter.section("not decided, or recommended and not met")
+        for check in checks[:MOST_LINES]:
+            terminalreporter.line(printable(f"{check.outcome} {check.requirement} {check.test}"))
+            terminalreporter.line(f"  {printable(check.message)}")
+        if len(checks) > MOST_LINES:
+            terminalreporter.line(f"and {len(checks) - MOST_LINES} more, all in the report")
 
     def finish(self, exit_status: int) -> int:
         """Write the results and return the exit code of the verdict."""

@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--world", type=Path, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--window", type=int, default=60)
+    parser.add_argument("--window", type=int, default=60, choices=range(1, 61))
     parser.add_argument("--threads", action="store_true")
     arguments = parser.parse_args()
     settings = Settings(window=arguments.window, threads=arguments.threads)

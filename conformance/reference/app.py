@@ -1,5 +1,6 @@
 """The HTTP side: routes on the raw path, credentials, budget, body, envelope."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
@@ -11,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .errors import ApiError, invalid
@@ -21,8 +22,9 @@ from .services import Parts, Services
 from .state import GameState
 from .world import World
 
+log = logging.getLogger(__name__)
 BASE_PATH = "/server/v1"
-MAX_BODY = 4 * 1024 * 1024
+MAX_BODY = 32 * 1024 * 1024
 """Bytes; a full import batch has room, an endless body has not."""
 
 
@@ -69,13 +71,22 @@ class Server:
         """One request, one response; every refusal carries the envelope (ERR-1)."""
         headers: dict[str, str] = {}
         try:
-            game, key = self.auth.authenticate(request.headers)
-            headers = self.budget.spend(key, refuse=operation.limited)
+            game, key = self.auth.identify(request.headers)
+            spent = self.budget.spend(key)
+            headers = spent.headers
+            self.auth.check_permission(key)
+            if operation.limited:
+                self.budget.check(spent)
             path = {name: decoded(value) for name, value in request.path_params.items()}
             call = Call(game, key, path, request.query_params, await body_of(request))
             reply = await self.run(operation, self.services[game.id], call)
         except ApiError as error:
             return self.refuse(error, headers)
+        except ClientDisconnect:
+            return self.refuse(invalid("$", "the body was cut off"), headers)
+        except Exception:
+            log.exception("an operation failed")
+            return self.refuse(ApiError(500, "internal_error", "Something went wrong"), headers)
         return as_json(reply.status, reply.body(), headers)
 
     async def run(self, operation: Operation, services: Services, call: Call) -> Reply:
@@ -127,11 +138,6 @@ async def protocol_error(_: Request, error: Exception) -> Response:
     return as_json(error.status_code, envelope, error.headers)
 
 
-async def client_left(_: Request, __: Exception) -> Response:
-    """Nobody is there to read the answer."""
-    return as_json(400, invalid("$", "the body was cut off").envelope())
-
-
 def create_app(world: World, settings: Settings | None = None) -> Starlette:
     """The ASGI application of a reference server over `world`."""
     server = Server(world, settings or Settings())
@@ -142,10 +148,11 @@ def create_app(world: World, settings: Settings | None = None) -> Starlette:
 
         return Route(operation.path, endpoint, methods=[operation.method])
 
+    operations = Router([route(operation) for operation in OPERATIONS], redirect_slashes=False)
     application = Starlette(
-        routes=[Mount(BASE_PATH, routes=[route(operation) for operation in OPERATIONS])],
+        routes=[Mount(BASE_PATH, app=operations)],
         middleware=[Middleware(RawPath)],
-        exception_handlers={HTTPException: protocol_error, ClientDisconnect: client_left},
+        exception_handlers={HTTPException: protocol_error},
     )
     application.router.redirect_slashes = False
     return application

@@ -17,14 +17,8 @@ class Auth:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def authenticate(self, headers: Headers) -> tuple[Game, Key]:
-        """The game and key of the caller; ApiError 401 or 403 (AUTH-1 to AUTH-3)."""
-        game, key = self.identify(headers)
-        self.check_permission(key)
-        return game, key
-
     def identify(self, headers: Headers) -> tuple[Game, Key]:
-        """Whose token it is (AUTH-1, AUTH-2)."""
+        """The game and key of the caller; ApiError 401 (AUTH-1, AUTH-2)."""
         authorization = headers.get("authorization")
         if authorization is None:
             raise ApiError(401, "unauthenticated", "No API key was sent", headers=CHALLENGE)

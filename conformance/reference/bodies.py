@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from rfc3339_validator import validate_rfc3339
 
 from .errors import invalid
 
@@ -12,7 +13,6 @@ MAX_AMOUNT = 2**53 - 1
 """Above it a JSON number is no longer exact everywhere (LEDGER-12)."""
 
 Amount = Annotated[int, msgspec.Meta(ge=1, le=MAX_AMOUNT)]
-DateTime = Annotated[datetime, msgspec.Meta(tz=True)]
 T = TypeVar("T")
 
 
@@ -51,7 +51,7 @@ class GrantBody(Body):
     idempotencyKey: str
     entries: Annotated[list[Entry], msgspec.Meta(min_length=1)]
     kind: Literal["reward", "crate"] | None = None
-    expiresAt: DateTime | None = None
+    expiresAt: str | None = None
     sourceKind: Literal["api", "admin"] | None = None
     sourceRefId: str | None = None
     metadata: dict[str, Any] | None = None
@@ -62,7 +62,7 @@ class LobbyBody(Body):
 
     key: str
     externalPlayerIds: list[str]
-    capacity: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    capacity: Amount | None = None
     fillBots: bool | None = None
     metadata: dict[str, Any] | None = None
 
@@ -148,11 +148,32 @@ def read(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
         raise invalid("$", "nested too deep") from None
 
 
+def moment(text: str | None) -> datetime | None:
+    """An RFC 3339 date-time; a leap second counts as the one before. ApiError 400 for others."""
+    if text is None:
+        return None
+    try:
+        text = text.upper().replace(":60", ":59")
+        if not validate_rfc3339(text):
+            raise ValueError
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise invalid("$.expiresAt", "not an RFC 3339 date-time") from None
+
+
 def fingerprint(*parts: Any) -> str:
     """One text for all spellings of one value: key order does not count, 1 and 1.0 are equal.
 
-    JSON text keeps 1 and true apart, which Python's own equality does not (GRANT-3).
+    JSON text keeps 1 and true apart, which Python's own equality does not (GRANT-3). ApiError 400
+    for what is nested too deep to be compared.
     """
+    try:
+        return _text(parts)
+    except RecursionError:
+        raise invalid("$", "nested too deep") from None
+
+
+def _text(parts: tuple[Any, ...]) -> str:
     return json.dumps([_canonical(msgspec.to_builtins(part)) for part in parts], sort_keys=True)
 
 
@@ -161,6 +182,6 @@ def _canonical(value: Any) -> Any:
         return {key: _canonical(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_AMOUNT:
         return int(value)
     return value

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from dataclasses import dataclass
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -10,6 +11,15 @@ from limits.strategies import FixedWindowRateLimiter
 
 from .errors import ApiError
 from .world import Key
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one request did to a budget; `seconds` are left of the window."""
+
+    allowed: bool
+    seconds: int
+    headers: dict[str, str]
 
 
 class Budget:
@@ -20,25 +30,21 @@ class Budget:
         self.limiter = FixedWindowRateLimiter(MemoryStorage())
         self.lock = threading.Lock()
 
-    def spend(self, key: Key, *, refuse: bool = True) -> dict[str, str]:
-        """Count one request and return its RateLimit headers; ApiError 429 past the budget.
-
-        With `refuse` False the request passes all the same: ping documents no 429.
-        """
+    def spend(self, key: Key) -> Spent:
+        """Count one request of the key."""
         item = RateLimitItemPerSecond(key.budget, self.window)
         with self.lock:
             allowed = self.limiter.hit(item, key.prefix)
             stats = self.limiter.get_window_stats(item, key.prefix)
         seconds = max(1, math.ceil(stats.reset_time - time.time()))
-        headers = self.headers(key.budget, stats.remaining if allowed else 0, seconds)
-        if not allowed and refuse:
-            raise ApiError(
-                429,
-                "rate_limited",
-                "The request budget is spent",
-                headers={**headers, "Retry-After": str(seconds)},
-            )
-        return headers
+        remaining = stats.remaining if allowed else 0
+        return Spent(allowed, seconds, self.headers(key.budget, remaining, seconds))
+
+    def check(self, spent: Spent) -> None:
+        """Refuse a request past the budget with 429 (RATE-1, RATE-2)."""
+        if not spent.allowed:
+            headers = {**spent.headers, "Retry-After": str(spent.seconds)}
+            raise ApiError(429, "rate_limited", "The request budget is spent", headers=headers)
 
     def headers(self, limit: int, remaining: int, reset: int) -> dict[str, str]:
         """The three RateLimit headers (RATE-2)."""

@@ -1,8 +1,9 @@
 """GRANT and ACK: promises of entries and their acknowledgement."""
 
+from datetime import datetime
 from typing import Any
 
-from .bodies import CurrencyEntry, Entry, GrantBody, ItemEntry, fingerprint
+from .bodies import CurrencyEntry, Entry, GrantBody, ItemEntry, fingerprint, moment
 from .errors import not_found, reused_key, unknown_key
 from .replies import Reply
 from .state import GameState, Grant, Player, Remembered, now
@@ -17,27 +18,31 @@ class Grants:
     def create(self, external_id: str, body: GrantBody) -> Reply:
         """201 for a new key, 200 with the first answer for a replay, 409 for another body."""
         self.check_catalogue(body.entries)
+        expires_at = moment(body.expiresAt)
+        asked = self.fingerprint(body)
         used = self.state.remembered("grants")
         first = used.get(body.idempotencyKey)
         if first is not None:
-            if first.fingerprint != self.fingerprint(external_id, body):
+            # The player is compared by row: a freed id is another player.
+            if first.fingerprint != asked or first.player is not self.state.players.get(
+                external_id
+            ):
                 raise reused_key()
             return self.replay(first)
-        grant = self.issue(self.state.ensure(external_id), body)
-        answer = grant.view()
-        used[body.idempotencyKey] = Remembered(self.fingerprint(external_id, body), answer)
+        player = self.state.ensure(external_id)
+        answer = self.issue(player, body, expires_at).view()
+        used[body.idempotencyKey] = Remembered(asked, player, answer)
         return Reply(201, answer)
 
     def replay(self, first: Remembered) -> Reply:
         """What the repetition of a create gets (GRANT-2)."""
         return Reply(200, first.answer)
 
-    def fingerprint(self, external_id: str, body: GrantBody) -> str:
-        """Names the request by value, and the player by row: a freed id is another player."""
-        player = self.state.players.get(external_id)
-        return fingerprint(player.id if player else None, body)
+    def fingerprint(self, body: GrantBody) -> str:
+        """Names the request by value (GRANT-3)."""
+        return fingerprint(body)
 
-    def issue(self, player: Player, body: GrantBody) -> Grant:
+    def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
         """Make the grant and hang it on the player."""
         grant = Grant(
             player=player,
@@ -45,7 +50,7 @@ class Grants:
             entries=[entry_view(entry) for entry in body.entries],
             source_kind=body.sourceKind or "api",
             source_ref_id=body.sourceRefId,
-            expires_at=body.expiresAt,
+            expires_at=expires_at,
         )
         player.grants.append(grant)
         self.state.grants[grant.id] = grant

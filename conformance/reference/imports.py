@@ -85,7 +85,7 @@ class Imports:
                 raise reused_key()
             return False
         apply(row)
-        used[row.idempotencyKey] = Remembered(asked, {})
+        used[row.idempotencyKey] = Remembered(asked, None, {})
         return True
 
     def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:

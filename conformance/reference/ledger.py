@@ -40,26 +40,28 @@ class Ledger:
         self.check_key(key)
         if body.idempotencyKey is None:
             return Reply(200, self.apply(change, external_id, key, amount))
+        asked = self.fingerprint(change, key, body)
         used = self.state.remembered(self.name)
         first = used.get(body.idempotencyKey)
         if first is not None:
-            if first.fingerprint != self.fingerprint(change, external_id, key, body):
+            # The player is compared by row: a freed id is another player.
+            if first.fingerprint != asked or first.player is not self.state.players.get(
+                external_id
+            ):
                 raise reused_key()
             return self.replay(first)
         answer = self.apply(change, external_id, key, amount)
-        used[body.idempotencyKey] = Remembered(
-            self.fingerprint(change, external_id, key, body), answer
-        )
+        player = self.state.known(external_id)
+        used[body.idempotencyKey] = Remembered(asked, player, answer)
         return Reply(200, answer)
 
     def replay(self, first: Remembered) -> Reply:
         """The holding as the first call left it, marked as not applied again (LEDGER-3)."""
         return Reply(200, {**first.answer, "applied": False})
 
-    def fingerprint(self, change: str, external_id: str, key: str, body: Adjustment) -> str:
-        """Names the request by value, and the player by row: a freed id is another player."""
-        player = self.state.players.get(external_id)
-        return fingerprint(change, player.id if player else None, key, body)
+    def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
+        """Names the request by value (LEDGER-4)."""
+        return fingerprint(change, key, body)
 
     def apply(self, change: str, external_id: str, key: str, amount: int) -> dict[str, Any]:
         """Change the holding and answer it."""

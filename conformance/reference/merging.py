@@ -3,9 +3,10 @@
 import uuid
 from typing import Any
 
+from .bodies import MAX_AMOUNT
 from .errors import unprocessable
 from .replies import Reply
-from .state import GameState, Holdings, Merge, Player, now, stamp
+from .state import GameState, Holdings, Player, now, stamp
 
 
 class Merging:
@@ -18,7 +19,7 @@ class Merging:
         """Move everything, or say that it was moved already (MERGE-1, MERGE-6, MERGE-7)."""
         done = self.earlier(source_id, target_id)
         if done is not None:
-            return Reply(200, {**done.answer, "status": "no_op_already_merged"})
+            return Reply(200, {**done, "status": "no_op_already_merged"})
         source, target = self.state.known(source_id), self.state.known(target_id)
         self.check(source, target)
         counts = self.move(source, target)
@@ -35,15 +36,15 @@ class Merging:
             "mergedAt": stamp(now()),
             "status": "merged",
         }
-        self.state.merges[source_id] = Merge(target, answer)
+        self.state.merges[source_id, target.id] = answer
         return Reply(200, answer)
 
-    def earlier(self, source_id: str, target_id: str) -> Merge | None:
-        """The merge that this call repeats: the source is gone and went to this very target."""
-        done = self.state.merges.get(source_id)
-        if done is None or source_id in self.state.players:
+    def earlier(self, source_id: str, target_id: str) -> dict[str, Any] | None:
+        """The answer to the merge that this call repeats: the source is gone, and went there."""
+        target = self.state.players.get(target_id)
+        if target is None or source_id in self.state.players:
             return None
-        return done if self.state.players.get(target_id) is done.target else None
+        return self.state.merges.get((source_id, target.id))
 
     def check(self, source: Player, target: Player) -> None:
         """Refuse merges that make no sense, before anything moves (MERGE-7)."""
@@ -51,6 +52,12 @@ class Merging:
             raise unprocessable("a player cannot be merged into itself")
         if target.banned_at is not None:
             raise unprocessable("the target is banned")
+        for ours, theirs in (
+            (source.wallet.amounts, target.wallet.amounts),
+            (source.inventory.amounts, target.inventory.amounts),
+        ):
+            if any(ours[key] + theirs[key] > MAX_AMOUNT for key in ours.keys() & theirs.keys()):
+                raise unprocessable("a sum would exceed the largest exact number")
 
     def free(self, source_id: str) -> None:
         """Give the source's id back: the next contact makes a new player (MERGE-5)."""
@@ -69,6 +76,9 @@ class Merging:
         touched = self.move_lobbies(source, target)
         source.grants, source.lobbies = [], []
         source.inventory, source.wallet = Holdings(), Holdings()
+        target.first_seen = min(target.first_seen, source.first_seen)
+        target.registered_at = target.registered_at or source.registered_at
+        target.context_snapshot = target.context_snapshot or source.context_snapshot
         return {**counts, "lobbiesTouched": touched, "leaderboardsScrubbed": touched}
 
     def move_grants(self, source: Player, target: Player) -> int:

@@ -33,9 +33,11 @@ class Players:
 
     def limit(self, asked: str | None) -> int:
         """A bad limit is the default; a large one is cut."""
-        if asked is None or not asked.isascii() or not asked.isdigit() or len(asked) > 9:
+        if asked is None or not asked.isascii() or not asked.isdigit():
             return DEFAULT_LIMIT
-        return min(int(asked), MAX_LIMIT) or DEFAULT_LIMIT
+        digits = asked.lstrip("0")
+        wanted = MAX_LIMIT if len(digits) > len(str(MAX_LIMIT)) else int(digits or 0)
+        return min(wanted, MAX_LIMIT) or DEFAULT_LIMIT
 
     def view(self, player: Player) -> dict[str, Any]:
         """The player row as the profile shows it."""

@@ -33,15 +33,23 @@ def origin(bound: socket.socket) -> str:
 
 def serve(application: Starlette, bound: socket.socket) -> None:
     """Answer requests on the socket until the process is asked to stop."""
+    server_of(application).run(sockets=[bound])
+
+
+def server_of(application: Starlette) -> uvicorn.Server:
+    """The HTTP server of the application, not yet running."""
     config = uvicorn.Config(
         application,
+        # h11 and no upgrades: httptools stops reading at an Upgrade header and loses the body.
+        http="h11",
+        ws="none",
         log_level="warning",
         access_log=False,
         lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[bound])
+    return uvicorn.Server(config)
 
 
 def stop_with_parent() -> None:

@@ -115,10 +115,15 @@ class Lobby:
     id: str = field(default_factory=lambda: new_id("lobby"))
     leaderboard_id: str = field(default_factory=lambda: new_id("leaderboard"))
     created_at: datetime = field(default_factory=now)
+    started_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.members) + self.bots >= self.capacity:
+            self.started_at = self.created_at
 
     def status(self) -> str:
-        """`active` once every seat is taken."""
-        return "active" if len(self.members) + self.bots >= self.capacity else "forming"
+        """`active` once every seat was taken; a merge that frees a seat does not undo that."""
+        return "active" if self.started_at else "forming"
 
     def view(self) -> dict[str, Any]:
         """The lobby as its own responses show it."""
@@ -133,7 +138,7 @@ class Lobby:
             "fillBy": None,
             "participantCount": len(self.members),
             "botSlots": self.bots,
-            "startedAt": stamp(self.created_at),
+            "startedAt": stamp(self.started_at),
             "endsAt": None,
         }
 
@@ -152,15 +157,12 @@ class Remembered:
     """The first use of an idempotency key: what was asked and what was answered."""
 
     fingerprint: str
+    player: Player | None
     answer: dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Merge:
-    """A merge that happened, for its replays."""
-
-    target: Player
-    answer: dict[str, Any]
+    def matches(self, fingerprint: str, player: Player | None) -> bool:
+        """Whether a request repeats the first; players are rows, a freed id is another one."""
+        return self.fingerprint == fingerprint and self.player is player
 
 
 @dataclass
@@ -173,7 +175,7 @@ class GameState:
     players: dict[str, Player] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict)
     lobbies: dict[str, Lobby] = field(default_factory=dict)
-    merges: dict[str, Merge] = field(default_factory=dict)
+    merges: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     erasures: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: dict[str, dict[str, Remembered]] = field(default_factory=dict)
     lobby_keys: dict[str, Lobby] = field(default_factory=dict)

@@ -64,6 +64,10 @@ class World:
 
     def __post_init__(self) -> None:
         tokens = {key.token: (game, key) for game in self.games for key in game.keys}
+        prefixes = {key.prefix for _, key in tokens.values()}
+        ids = {game.id for game in self.games}
+        if len(ids) < len(self.games) or len(prefixes) < sum(len(g.keys) for g in self.games):
+            raise ValueError("games and key prefixes must differ from each other")
         object.__setattr__(self, "tokens", tokens)
 
     def key(self, role: str) -> Key:

@@ -1,0 +1,94 @@
+"""What the suite's own tests share: reference servers in this process, and runs of the suite."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from conformance import resources
+from conformance.bundled import declared
+from conformance.reference.app import Settings, create_app
+from conformance.reference.serving import listen, origin, server_of
+from conformance.reference.world import load_world
+from conformance.target import DEFAULT_VARIABLES, write_target
+
+ROOT = resources.CHECKOUT
+WINDOW = 1
+"""Seconds; scenarios of RATE wait for one."""
+
+
+@contextmanager
+def serving(application: Any) -> Iterator[str]:
+    """An ASGI application on a free port, by its base URL."""
+    bound = listen("127.0.0.1", 0)
+    server = server_of(application)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+    thread.start()
+    try:
+        yield origin(bound)
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def reference(settings: Settings | None = None) -> Iterator[str]:
+    """A reference server, or a variant of it, by its base URL."""
+    world = load_world(resources.world_file())
+    with serving(create_app(world, settings or Settings(window=WINDOW))) as url:
+        yield url
+
+
+def keys() -> dict[str, str]:
+    """The environment with the demo keys in it."""
+    world = load_world(resources.world_file())
+    tokens = {name: world.key(role).token for role, name in DEFAULT_VARIABLES.items()}
+    return {**os.environ, **tokens}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run of the suite that ended: exit code, terminal output, and `results.json`."""
+
+    code: int
+    output: str
+    reports: Path
+    document: dict[str, Any] = field(repr=False)
+
+    def outcome(self, requirement: str) -> str:
+        """The outcome of a requirement."""
+        return str(self.row(requirement)["outcome"])
+
+    def row(self, requirement: str) -> dict[str, Any]:
+        """Everything about a requirement."""
+        return next(row for row in self.document["requirements"] if row["id"] == requirement)
+
+    def with_outcome(self, *outcomes: str) -> list[str]:
+        """The requirements with one of these outcomes."""
+        rows = self.document["requirements"]
+        return [row["id"] for row in rows if row["outcome"] in outcomes]
+
+
+Runner = Callable[..., Ended]
+
+
+def run_suite(folder: Path, *arguments: str, url: str | None, target: Path | None) -> Ended:
+    """Run the suite as a user does, in a process of its own, with its reports in `folder`."""
+    if url is not None:
+        target = folder / "target.toml"
+        write_target(target, "variant", url, declared(load_world(resources.world_file())))
+    reports = folder / "reports"
+    command = [sys.executable, "-m", "conformance", "run", "--reports", str(reports)]
+    command += [*(("--target", str(target)) if target else ()), *arguments]
+    done = subprocess.run(
+        command, env=keys(), cwd=folder, capture_output=True, text=True, check=False
+    )
+    results = reports / "latest" / "results.json"
+    document = json.loads(results.read_text()) if results.exists() else {}
+    return Ended(done.returncode, done.stdout + done.stderr, reports, document)

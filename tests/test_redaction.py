@@ -1,0 +1,41 @@
+"""No secret is kept or shown."""
+
+from conformance.exchange import Exchange, Redactor, Request, Response
+
+TOKENS = {"server": "ksk_live_1.s3cr3t-of-the-server", "throttled": "ksk_2.other-secret"}
+
+
+def redacted() -> Exchange:
+    headers = (("Authorization", f"Bearer {TOKENS['server']}"), ("Accept", "*/*"))
+    request = Request("ping", "GET", "/server/v1/ping", headers, b"")
+    response = Response(200, (("X-Echo", TOKENS["server"]),), TOKENS["throttled"].encode())
+    exchange = Exchange(request, response, f"failed with {TOKENS['server']}", 0.0, 0.0)
+    return Redactor(TOKENS).exchange(exchange)
+
+
+def test_no_part_of_an_exchange_keeps_a_secret() -> None:
+    text = repr(redacted())
+    assert "s3cr3t" not in text
+    assert "other-secret" not in text
+    assert "[server key]" in text
+    assert "[throttled key]" in text
+
+
+def test_curl_takes_the_key_from_the_environment() -> None:
+    command = redacted().request.curl("https://api.example")
+    assert "$KRATY_SERVER_KEY" in command
+    assert "s3cr3t" not in command
+
+
+def test_a_key_with_one_letter_changed_is_not_shown() -> None:
+    headers = (("Authorization", "Bearer ksk_live_1.s3cr3t-of-the-servex"),)
+    request = Request("ping", "GET", "/server/v1/ping", headers, b"")
+    shown = Redactor(TOKENS).exchange(Exchange(request, None, None, 0.0, 0.0))
+    assert "s3cr3t" not in repr(shown)
+    assert shown.request.headers == (("Authorization", "Bearer [not a key of the run]"),)
+
+
+def test_a_body_is_quoted_for_the_shell() -> None:
+    body = b'{"reason": "it\'s $(rm -rf /)"}'
+    request = Request("banPlayer", "POST", "/server/v1/players/a/ban", (), body)
+    assert '\'{"reason": "it\'"\'"\'s $(rm -rf /)"}\'' in request.curl("http://h")

@@ -1,0 +1,77 @@
+"""The verdict, rule by rule."""
+
+import pytest
+
+from conformance.catalogue import Level
+from conformance.results import Check, Outcome, outcome_of
+from conformance.verdict import EXIT_CODES, Verdict, judge_run
+
+MUST, SHOULD = Level.MUST, Level.SHOULD
+
+
+def verdict(*outcomes: tuple[Level, Outcome], trouble: str | None = None) -> Verdict:
+    return judge_run(outcomes, trouble).verdict
+
+
+def test_a_failed_must_is_not_conformant_whatever_else_happened() -> None:
+    rows = [(MUST, outcome) for outcome in Outcome]
+    assert verdict(*rows, trouble="interrupted") is Verdict.NOT_CONFORMANT
+
+
+@pytest.mark.parametrize("undecided", [Outcome.BLOCKED, Outcome.INCONCLUSIVE])
+def test_an_undecided_must_is_inconclusive(undecided: Outcome) -> None:
+    assert verdict((MUST, Outcome.PASSED), (MUST, undecided)) is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("undecided", [Outcome.BLOCKED, Outcome.INCONCLUSIVE])
+def test_an_undecided_should_decides_nothing(undecided: Outcome) -> None:
+    assert verdict((MUST, Outcome.PASSED), (SHOULD, undecided)) is Verdict.CONFORMANT
+
+
+def test_nothing_that_ran_is_inconclusive() -> None:
+    assert verdict() is Verdict.INCONCLUSIVE
+    assert verdict((MUST, Outcome.NOT_EXERCISED)) is Verdict.INCONCLUSIVE
+    assert verdict((SHOULD, Outcome.PASSED)) is Verdict.INCONCLUSIVE
+
+
+def test_a_run_that_did_not_end_is_inconclusive() -> None:
+    assert verdict((MUST, Outcome.PASSED), trouble="interrupted") is Verdict.INCONCLUSIVE
+
+
+def test_passed_musts_are_conformant_with_others_not_exercised() -> None:
+    judgement = judge_run([(MUST, Outcome.PASSED), (MUST, Outcome.NOT_EXERCISED)])
+    assert judgement.verdict is Verdict.CONFORMANT
+    assert (judgement.exercised, judgement.total) == (1, 2)
+    assert "1 of 2 MUSTs exercised" in str(judgement)
+
+
+def test_a_should_that_is_not_met_is_told_and_conformant() -> None:
+    judgement = judge_run([(MUST, Outcome.PASSED), (SHOULD, Outcome.WARNED)])
+    assert judgement.verdict is Verdict.CONFORMANT
+    assert "1 SHOULD not met" in str(judgement)
+
+
+def test_a_should_that_failed_under_strictness_is_not_conformant() -> None:
+    assert verdict((MUST, Outcome.PASSED), (SHOULD, Outcome.FAILED)) is Verdict.NOT_CONFORMANT
+
+
+def test_every_verdict_has_an_exit_code_of_its_own() -> None:
+    assert sorted(EXIT_CODES) == sorted(Verdict)
+    assert sorted(EXIT_CODES.values()) == [0, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([], Outcome.NOT_EXERCISED),
+        ([Outcome.PASSED, Outcome.NOT_EXERCISED], Outcome.PASSED),
+        ([Outcome.PASSED, Outcome.BLOCKED], Outcome.BLOCKED),
+        ([Outcome.BLOCKED, Outcome.INCONCLUSIVE], Outcome.INCONCLUSIVE),
+        ([Outcome.INCONCLUSIVE, Outcome.FAILED, Outcome.PASSED], Outcome.FAILED),
+        ([Outcome.WARNED, Outcome.PASSED], Outcome.WARNED),
+    ],
+)
+def test_a_requirement_is_what_its_worst_check_is(
+    outcomes: list[Outcome], expected: Outcome
+) -> None:
+    assert outcome_of([Check("GRANT-1", "test", outcome) for outcome in outcomes]) is expected
