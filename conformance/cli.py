@@ -9,7 +9,7 @@ import click
 from conformance import __version__, resources
 from conformance.bundled import declared
 from conformance.listing import as_json, as_markdown, as_table
-from conformance.plugin.options import OPTIONS
+from conformance.options import OPTIONS
 from conformance.reference.app import BASE_PATH, Settings, create_app
 from conformance.reference.serving import listen, origin, serve
 from conformance.reference.world import load_world
