@@ -170,12 +170,8 @@ def checks_of(
 
     checks = {id: check(id, ending) for id in own}
     if ending.requirement is not None:
-        stopped = Ending(
-            Outcome.BLOCKED,
-            f"blocked by {ending.requirement}: the test stopped there",
-            blamed=ending.requirement,
-        )
-        checks = {id: check(id, stopped) for id in own}
+        stopped = f"the test stopped when {ending.requirement} was broken"
+        checks = {id: check(id, Ending(Outcome.NOT_EXERCISED, stopped)) for id in own}
         checks[ending.requirement] = check(ending.requirement, ending)
     for id, finding in recorder.findings.items():
         told = Mismatch(finding.breach.expected, finding.breach.received)

@@ -1,0 +1,108 @@
+"""What the contract promises of a few players, written from the contract and nothing else.
+
+A small model of one game: who exists, what each holds, which grants and lobbies there are, who
+was banned, merged or erased, and which idempotency keys are used up. `conformance.fuzzing.machine`
+drives a server and this model side by side and compares them after every step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LEDGERS = ("wallet", "inventory")
+
+
+@dataclass(eq=False)
+class Person:
+    """A player as the contract sees one. Grants are id to status, lobbies are ids."""
+
+    banned: bool = False
+    wallet: dict[str, int] = field(default_factory=dict)
+    inventory: dict[str, int] = field(default_factory=dict)
+    grants: dict[str, str] = field(default_factory=dict)
+    lobbies: set[str] = field(default_factory=set)
+
+    def holdings(self, ledger: str) -> dict[str, int]:
+        """The column of a ledger."""
+        return self.wallet if ledger == "wallet" else self.inventory
+
+
+@dataclass(frozen=True)
+class Use:
+    """The first use of an idempotency key: by whom, with which request, and what it answered.
+
+    `person` is the very player, who may since have been merged away or erased.
+    """
+
+    person: Person
+    request: Any
+    answer: Any
+
+
+@dataclass
+class Model:
+    """The game. Players by external id; `ended` says how the last one of an id went away."""
+
+    people: dict[str, Person] = field(default_factory=dict)
+    merged: dict[tuple[str, Person], str] = field(default_factory=dict)
+    ended: dict[str, str] = field(default_factory=dict)
+    uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+    lobbies: dict[str, str] = field(default_factory=dict)
+
+    def ensure(self, player: str) -> Person:
+        """The player, created on first contact (GRANT-6, LEDGER-1, MIG-6, LOBBY-6)."""
+        return self.people.setdefault(player, Person())
+
+    def use(self, scope: str, key: str) -> Use | None:
+        """The first use of a key in a scope, or None."""
+        return self.uses.get((scope, key))
+
+    def remember(self, scope: str, key: str, person: Person, request: Any, answer: Any) -> None:
+        """Note the first use of a key."""
+        self.uses[scope, key] = Use(person, request, answer)
+
+    def adjust(self, ledger: str, player: str, key: str, amount: int) -> int | None:
+        """Change a holding; None where more would be taken than is held (LEDGER-1, LEDGER-2)."""
+        person = self.people.get(player)
+        held = person.holdings(ledger).get(key, 0) if person else 0
+        if held + amount < 0:
+            return None
+        self.ensure(player).holdings(ledger)[key] = held + amount
+        return held + amount
+
+    def merge(self, source: str, target: str) -> None:
+        """Move everything (MERGE-2 to MERGE-5)."""
+        gone, kept = self.people.pop(source), self.people[target]
+        for ledger in LEDGERS:
+            for key, held in gone.holdings(ledger).items():
+                kept.holdings(ledger)[key] = kept.holdings(ledger).get(key, 0) + held
+        kept.grants |= gone.grants
+        kept.lobbies |= gone.lobbies
+        self.merged[source, kept] = target
+        self.ended[source] = "merged"
+
+    def was_merged(self, source: str, target: str) -> bool:
+        """Whether a merge of these two would be a replay (MERGE-6)."""
+        person = self.people.get(target)
+        return source not in self.people and (source, person) in self.merged
+
+    def went_to(self, source: str, target: str) -> bool:
+        """Whether the source was once merged into somebody with the target's id."""
+        return any(gone == source and to == target for (gone, _), to in self.merged.items())
+
+    def erase(self, player: str) -> None:
+        """Forget the player; used keys stay used (DEL-2, DEL-9)."""
+        del self.people[player]
+        self.ended[player] = "erased"
+
+    def state(self, player: str) -> Mapping[str, Any] | None:
+        """What an export must tell, or None for a stranger (EXP-1, EXP-2)."""
+        person = self.people.get(player)
+        if person is None:
+            return None
+        return {
+            "wallet": {key: held for key, held in person.wallet.items() if held},
+            "inventory": {key: held for key, held in person.inventory.items() if held},
+            "grants": person.grants,
+            "lobbies": person.lobbies,
+        }

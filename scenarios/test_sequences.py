@@ -1,0 +1,21 @@
+"""Random sequences of all operations, compared with a model of what the contract promises."""
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Api
+from conformance.fuzzing.machine import REQUIREMENTS, machine_for, run_sequences
+from conformance.recorder import Recorder
+from conformance.run import Run
+
+STEPS = 20
+
+
+@pytest.mark.requirement(*REQUIREMENTS)
+def test_no_sequence_of_operations_departs_from_the_contract(
+    api: Api, given: Given, recorder: Recorder, run: Run
+) -> None:
+    given.entries()
+    machine = machine_for(api, given, recorder)
+
+    run_sequences(machine, sequences=run.examples, steps=STEPS, seed=run.seed)
