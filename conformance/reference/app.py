@@ -34,11 +34,13 @@ class Settings:
 
     `window` is the length of a rate window in seconds. With `threads`, operations run on a
     thread pool, as a server with real parallelism would run them; the answers are the same.
+    `parts` and `server` are the classes that play the families and the HTTP side.
     """
 
     window: int = 60
     threads: bool = False
     parts: Parts = field(default_factory=Parts)
+    server: type["Server"] | None = None
 
 
 class RawPath:
@@ -140,7 +142,8 @@ async def protocol_error(_: Request, error: Exception) -> Response:
 
 def create_app(world: World, settings: Settings | None = None) -> Starlette:
     """The ASGI application of a reference server over `world`."""
-    server = Server(world, settings or Settings())
+    settings = settings or Settings()
+    server = (settings.server or Server)(world, settings)
 
     def route(operation: Operation) -> Route:
         async def endpoint(request: Request) -> Response:
