@@ -64,11 +64,14 @@ class Machine(RuleBasedStateMachine):
         self.grants = ["grant-of-nobody"]
         self.lobbies = ["lobby-of-nobody"]
 
-    @initialize()
-    def start(self) -> None:
-        """Begin with players and keys that the server has never seen."""
+    @initialize(known=st.integers(0, 3))
+    def start(self, known: int) -> None:
+        """Begin with some players who have something, and others whom nobody knows."""
         self.recorder.restart()
         self.stem = self.given.names.player()
+        for player, key in zip(PLAYERS[:known], KEYS, strict=False):
+            self.create_grant(player, key, "r1")
+            self.change_holding(player, "wallet", 40, None)
 
     def name(self, short: str) -> str:
         """The full name of a player or key of this sequence."""
@@ -89,12 +92,6 @@ class Machine(RuleBasedStateMachine):
         known = self.api.export_player(self.name(player)).status == 200
         if player not in self.model.people and known:
             self.model.ensure(player)
-
-    @rule()
-    def ping(self) -> None:
-        """The key stays valid."""
-        with self.under("PING-1"):
-            expect_status(self.api.ping(), 200, because="the key is valid")
 
     @rule(player=players, key=keys, ref=refs)
     def create_grant(self, player: str, key: str, ref: str) -> None:
@@ -122,10 +119,13 @@ class Machine(RuleBasedStateMachine):
                 expect_status(answer, 200, because=f"the key {key} was used with this body")
                 expect_equal(answer.data["id"], first.answer, "the grant that the key names")
 
-    @rule(player=players, number=st.integers(0, 5))
-    def ack_grant(self, player: str, number: int) -> None:
-        """An ack of any grant of the sequence, for any player."""
+    @precondition(lambda self: len(self.grants) > 1)
+    @rule(stranger=st.none() | players, number=st.integers(1, 6))
+    def ack_grant(self, stranger: str | None, number: int) -> None:
+        """An ack of any grant of the sequence, for its owner or for whomever."""
         grant = self.grants[number % len(self.grants)]
+        owners = [name for name, person in self.model.people.items() if grant in person.grants]
+        player = stranger or next(iter(owners), PLAYERS[0])
         answer = self.api.ack_grant(self.name(player), grant)
         person = self.model.people.get(player)
         if person is None or grant not in person.grants:
@@ -214,19 +214,17 @@ class Machine(RuleBasedStateMachine):
                 expect_fields(answer.data, skipped=1, failed=0)
         self.follow(player)
 
-    @rule(player=players)
-    def ban(self, player: str) -> None:
-        """A ban is applied where there is none."""
-        answer = self.api.ban_player(self.name(player), {"reason": "stateful"})
-        self.judge_ban(answer, player, banned=True, requirement="BAN-2")
+    @rule(player=players, banned=st.booleans())
+    def ban_or_unban(self, player: str, banned: bool) -> None:
+        """A ban is applied where there is none, lifting it where there is one."""
+        name = self.name(player)
+        if banned:
+            answer = self.api.ban_player(name, {"reason": "stateful"})
+        else:
+            answer = self.api.unban_player(name)
+        self.judge_ban(answer, player, banned, "BAN-2" if banned else "BAN-3")
 
-    @rule(player=players)
-    def unban(self, player: str) -> None:
-        """Lifting a ban is applied where there is one."""
-        answer = self.api.unban_player(self.name(player))
-        self.judge_ban(answer, player, banned=False, requirement="BAN-3")
-
-    def judge_ban(self, answer: Answer, player: str, *, banned: bool, requirement: str) -> None:
+    def judge_ban(self, answer: Answer, player: str, banned: bool, requirement: str) -> None:
         """`applied` tells whether the ban changed."""
         person = self.model.people.get(player)
         if person is None:
@@ -238,10 +236,12 @@ class Machine(RuleBasedStateMachine):
             expect_fields(answer.data, applied=person.banned is not banned)
         person.banned = banned
 
-    @rule(source=players, into=players)
-    def merge(self, source: str, into: str) -> None:
-        """A merge, its replay, or one that is refused."""
+    @precondition(lambda self: len(self.model.people) > 1 or self.model.merged)
+    @rule(pair=st.none() | st.tuples(players, players))
+    def merge(self, pair: tuple[str, str] | None) -> None:
+        """A merge, its replay, or one that is refused; without a pair, of two who are known."""
         people = self.model.people
+        source, into = pair or tuple(dict.fromkeys([*people, *PLAYERS]))[:2]
         answer = self.api.merge_player(self.name(source), self.name(into))
         if self.model.was_merged(source, into):
             with self.under("MERGE-6"):
@@ -267,6 +267,7 @@ class Machine(RuleBasedStateMachine):
                 expect_fields(answer.data, status="merged")
             self.model.merge(source, into)
 
+    @precondition(lambda self: len(self.model.people) > 1 or self.model.ended)
     @rule(player=players)
     def erase(self, player: str) -> None:
         """An erasure, or one of its no-ops."""
@@ -317,11 +318,20 @@ class Machine(RuleBasedStateMachine):
         for player in roster:
             self.follow(player)
 
-    @precondition(lambda self: self.given.world.lobby_event and self.api.game_id)
-    @rule(number=st.integers(0, 3))
-    def get_lobby(self, number: int) -> None:
+    @rule(player=players, limit=st.sampled_from([None, 1, 2]), number=st.integers(0, 3))
+    def look(self, player: str, limit: int | None, number: int) -> None:
+        """Ping, a profile, and a lobby: reading changes nothing."""
+        with self.under("PING-1"):
+            expect_status(self.api.ping(), 200, because="the key is valid")
+        answer = self.api.get_player(self.name(player), limit)
+        known = player in self.model.people
+        with self.under("PLAYER-4" if known else "PLAYER-1"):
+            expect_status(answer, 200 if known else 404, because="so the server's own answers say")
+        if self.api.game_id:
+            self.look_at_lobby(self.lobbies[number % len(self.lobbies)])
+
+    def look_at_lobby(self, lobby: str) -> None:
         """A lobby of the sequence, or one that nobody has."""
-        lobby = self.lobbies[number % len(self.lobbies)]
         answer = self.api.get_lobby(lobby)
         if lobby == self.lobbies[0]:
             with self.under("LOBBY-9"):
@@ -330,14 +340,6 @@ class Machine(RuleBasedStateMachine):
         with self.under("LOBBY-8"):
             expect_status(answer, 200, because="the lobby exists")
             expect_fields(answer.data, id=lobby, capacity=SEATS)
-
-    @rule(player=players, limit=st.sampled_from([None, 1, 2]))
-    def get_player(self, player: str, limit: int | None) -> None:
-        """A profile of a known player or of a stranger."""
-        answer = self.api.get_player(self.name(player), limit)
-        known = player in self.model.people
-        with self.under("PLAYER-4" if known else "PLAYER-1"):
-            expect_status(answer, 200 if known else 404, because="so the server's own answers say")
 
     @invariant()
     def the_server_agrees_with_the_model(self) -> None:
