@@ -8,6 +8,7 @@ import click
 
 from conformance import __version__, resources
 from conformance.bundled import declared
+from conformance.faults import listing as variants
 from conformance.listing import as_json, as_markdown, as_table
 from conformance.options import OPTIONS
 from conformance.reference.app import BASE_PATH, Settings, create_app
@@ -97,6 +98,13 @@ def list_requirements(form: str | None) -> None:
     """List every requirement of the contract."""
     forms = {None: as_table, "json": as_json, "markdown": as_markdown}
     print(forms[form]().rstrip("\n"))
+
+
+@main.command(name="variants")
+@click.option("--markdown", is_flag=True, help="As docs/free-points.md.")
+def list_variants(markdown: bool) -> None:
+    """List the conformant servers that answer a free point the other way."""
+    print((variants.free_points() if markdown else variants.as_table()).rstrip("\n"))
 
 
 @main.command(name="serve")

@@ -1,6 +1,7 @@
 """Collects what tests report and makes the results of the run of it."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,9 @@ from conformance.run import Run
 from conformance.spec import Spec
 from conformance.verdict import Judgement, judge_run
 
+UNREACHED = ("401", "403", "404")
+MOSTLY = 0.9
+"""A share of such answers from which on a run says little about a server."""
 NOT_SELECTED = "no scenario of this run decides it"
 
 
@@ -90,6 +94,7 @@ class Collected:
                 "seconds": round(seconds, 3),
                 "requests": self.traffic.total(),
             },
+            "notices": list(self._notices(spec)),
             "requirements": rows,
             "traffic": [
                 {
@@ -105,6 +110,16 @@ class Collected:
             ],
         }
         return Results(document, judgement)
+
+    def _notices(self, spec: Spec) -> Iterator[str]:
+        """What makes the run say less than it seems to."""
+        for id in spec.operations:
+            endings = {ending: n for (called, ending), n in self.traffic.items() if called == id}
+            if endings and not any(ending.startswith("2") for ending in endings):
+                yield f"{id} never succeeded: {', '.join(sorted(endings))}"
+        unreached = sum(n for (_, ending), n in self.traffic.items() if ending in UNREACHED)
+        if unreached > MOSTLY * self.traffic.total():
+            yield f"{unreached} of {self.traffic.total()} answers were 401, 403 or 404"
 
     def _row(self, requirement: Requirement) -> dict[str, Any]:
         checks = [check for check in self.checks if check.requirement == requirement.id]

@@ -14,6 +14,11 @@ def test_the_table_of_requirements_is_current() -> None:
     assert (ROOT / "docs" / "requirements.md").read_text() == made
 
 
+def test_the_table_of_free_points_is_current() -> None:
+    made = CliRunner().invoke(main, ["variants", "--markdown"]).output
+    assert (ROOT / "docs" / "free-points.md").read_text() == made
+
+
 def test_the_requirements_are_listed_for_programs() -> None:
     rows = json.loads(CliRunner().invoke(main, ["requirements", "--json"]).output)
     assert [row["id"] for row in rows] == list(catalogue())

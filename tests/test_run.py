@@ -275,6 +275,15 @@ def test_no_secret_is_in_any_artefact(run_suite: Runner) -> None:
     assert leaks == []
 
 
+def test_a_run_that_reaches_nothing_says_so(run_suite: Runner) -> None:
+    with reference() as url:
+        ended = run_suite("-k", "without_a_key_gets_401", url=url)
+
+    assert "createGrant never succeeded: 401" in ended.document["notices"]
+    assert any("answers were 401, 403 or 404" in notice for notice in ended.document["notices"])
+    assert "notice: createGrant never succeeded" in ended.output
+
+
 def test_junit_is_read_back(run_suite: Runner) -> None:
     with reference(settings(grants=ReplayAnswers201)) as url:
         ended = run_suite("-k", "test_grants or test_rate or throttled", url=url)

@@ -178,6 +178,7 @@ class Conformance:
         self._directory.write(results.document)
         judgement = results.judgement
         self._last_words = [
+            *(f"notice: {printable(notice)}" for notice in results.document["notices"]),
             f"verdict: {judgement}",
             f"report: {self._directory.path / 'report.html'}",
         ]
