@@ -18,6 +18,10 @@ import httpx
 from conformance.exchange import Exchange, Request, Response
 
 TIMEOUT_SECONDS = 20.0
+SIMULTANEOUS = 16
+"""How many requests a concurrency scenario sends at once."""
+ROUNDS = 3
+"""How often it does so."""
 
 
 def fire(base_url: str, requests: Sequence[Request]) -> list[Exchange]:

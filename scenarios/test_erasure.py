@@ -16,11 +16,10 @@ from conformance.expect import (
     expect_unchanged,
 )
 from conformance.ledgers import Ledger
+from conformance.volley import ROUNDS, SIMULTANEOUS
 
 requirement = pytest.mark.requirement
 
-SIMULTANEOUS = 16
-ROUNDS = 3
 PLACEHOLDER = re.compile(r"__deleted_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}__")
 
 

@@ -18,11 +18,9 @@ from conformance.expect import (
     expect_unchanged,
 )
 from conformance.failures import NotExercised
+from conformance.volley import ROUNDS, SIMULTANEOUS
 
 requirement = pytest.mark.requirement
-
-SIMULTANEOUS = 16
-ROUNDS = 3
 
 
 def in_days(days: int) -> str:

@@ -16,11 +16,10 @@ from conformance.expect import (
 )
 from conformance.imports import Import
 from conformance.ledgers import Ledger
+from conformance.volley import ROUNDS, SIMULTANEOUS
 
 requirement = pytest.mark.requirement
 
-SIMULTANEOUS = 16
-ROUNDS = 3
 MOST_ROWS = 1000
 
 

@@ -17,12 +17,11 @@ from conformance.expect import (
     expect_unchanged,
 )
 from conformance.ledgers import Ledger
+from conformance.volley import ROUNDS, SIMULTANEOUS
 
 requirement = pytest.mark.requirement
 directions = pytest.mark.parametrize("direction", ["increment", "decrement"])
 
-SIMULTANEOUS = 16
-ROUNDS = 3
 START = 100
 EXACT = 2**53 - 1
 

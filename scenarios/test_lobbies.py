@@ -14,11 +14,10 @@ from conformance.expect import (
     expect_that,
 )
 from conformance.naming import Names
+from conformance.volley import ROUNDS, SIMULTANEOUS
 
 requirement = pytest.mark.requirement
 
-SIMULTANEOUS = 16
-ROUNDS = 3
 FIXED = ("id", "eventId", "eventWindowId", "mode", "capacity", "participantCount")
 """What does not change while a lobby fills and starts."""
 

@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from .bodies import CurrencyEntry, Entry, GrantBody, ItemEntry, fingerprint, moment
-from .errors import not_found, reused_key, unknown_key
+from .errors import not_found, unknown_key
 from .replies import Reply
 from .state import GameState, Grant, Player, Remembered, now
+
+SCOPE = "grants"
 
 
 class Grants:
@@ -20,18 +22,12 @@ class Grants:
         self.check_catalogue(body.entries)
         expires_at = moment(body.expiresAt)
         asked = self.fingerprint(body)
-        used = self.state.remembered("grants")
-        first = used.get(body.idempotencyKey)
+        first = self.state.first_use(SCOPE, body.idempotencyKey, asked, external_id)
         if first is not None:
-            # The player is compared by row: a freed id is another player.
-            if first.fingerprint != asked or first.player is not self.state.players.get(
-                external_id
-            ):
-                raise reused_key()
             return self.replay(first)
         player = self.state.ensure(external_id)
         answer = self.issue(player, body, expires_at).view()
-        used[body.idempotencyKey] = Remembered(asked, player, answer)
+        self.state.remembered(SCOPE)[body.idempotencyKey] = Remembered(asked, player, answer)
         return Reply(201, answer)
 
     def replay(self, first: Remembered) -> Reply:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from .bodies import MAX_AMOUNT, Adjustment, ItemBody, WalletBody, fingerprint
-from .errors import conflict, reused_key, unknown_key
+from .errors import conflict, unknown_key
 from .replies import Reply
 from .state import GameState, Holdings, Player, Remembered
 
@@ -41,18 +41,12 @@ class Ledger:
         if body.idempotencyKey is None:
             return Reply(200, self.apply(change, external_id, key, amount))
         asked = self.fingerprint(change, key, body)
-        used = self.state.remembered(self.name)
-        first = used.get(body.idempotencyKey)
+        first = self.state.first_use(self.name, body.idempotencyKey, asked, external_id)
         if first is not None:
-            # The player is compared by row: a freed id is another player.
-            if first.fingerprint != asked or first.player is not self.state.players.get(
-                external_id
-            ):
-                raise reused_key()
             return self.replay(first)
         answer = self.apply(change, external_id, key, amount)
         player = self.state.known(external_id)
-        used[body.idempotencyKey] = Remembered(asked, player, answer)
+        self.state.remembered(self.name)[body.idempotencyKey] = Remembered(asked, player, answer)
         return Reply(200, answer)
 
     def replay(self, first: Remembered) -> Reply:

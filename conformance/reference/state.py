@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .errors import not_found
+from .errors import not_found, reused_key
 from .world import Event, Game
 
 EXPORT_LIMIT = 1000
@@ -194,6 +194,18 @@ class GameState:
             player = self.players[external_id] = Player(external_id)
         player.last_seen = now()
         return player
+
+    def first_use(
+        self, scope: str, key: str, fingerprint: str, external_id: str
+    ) -> Remembered | None:
+        """The first use of a key that this request repeats, or None for a new key.
+
+        ApiError 409 where the key was used for another request (GRANT-3, LEDGER-4).
+        """
+        first = self.remembered(scope).get(key)
+        if first is not None and not first.matches(fingerprint, self.players.get(external_id)):
+            raise reused_key()
+        return first
 
     def remembered(self, ledger: str) -> dict[str, Remembered]:
         """The used idempotency keys of one scope: keys of different ledgers never meet."""
