@@ -41,11 +41,15 @@ class Use:
 
 @dataclass
 class Model:
-    """The game. Players by external id; `ended` says how the last one of an id went away."""
+    """The game. Players by external id; `ended` says how the last one of an id went away.
+
+    `erased` are the ids of which any player was ever erased.
+    """
 
     people: dict[str, Person] = field(default_factory=dict)
     merged: dict[tuple[str, Person], str] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
+    erased: set[str] = field(default_factory=set)
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     lobbies: dict[str, str] = field(default_factory=dict)
 
@@ -94,6 +98,7 @@ class Model:
         """Forget the player; used keys stay used (DEL-2, DEL-9)."""
         del self.people[player]
         self.ended[player] = "erased"
+        self.erased.add(player)
 
     def state(self, player: str) -> Mapping[str, Any] | None:
         """What an export must tell, or None for a stranger (EXP-1, EXP-2)."""

@@ -38,6 +38,10 @@ REPORTED = {
 """What pytest's own summary, `-x` and third-party plugins see."""
 
 
+QUIET = (Outcome.PASSED, Outcome.NOT_EXERCISED)
+"""Outcomes that need no explanation on a failing test."""
+
+
 def requirements_of(item: pytest.Item) -> list[str]:
     """The ids that the scenario's markers name."""
     return [id for marker in item.iter_markers("requirement") for id in marker.args]
@@ -155,7 +159,7 @@ def checks_of(
     base_url = conformance.run.target.base_url
 
     def check(requirement: str, ended: Ending) -> Check:
-        shown = ended.outcome not in (Outcome.PASSED, Outcome.NOT_EXERCISED)
+        shown = ended.outcome not in QUIET
         return Check(
             requirement=requirement,
             test=test_id(item),
@@ -195,7 +199,8 @@ def restyle(
     outcome = outcome_of(checks)
     report.outcome = REPORTED[outcome]  # type: ignore[assignment]
     report.conformance_status = [str(word) for word in STATUS[outcome]]  # type: ignore[attr-defined]
-    words = "\n\n".join(explain(check) for check in checks if check.outcome is not Outcome.PASSED)
+    telling = [check for check in checks if check.outcome not in QUIET]
+    words = "\n\n".join(explain(check) for check in telling)
     if report.outcome == "failed":
         raised = conformance.redactor.text(str(report.longrepr or ""))
         report.longrepr = words if outcome is not Outcome.INCONCLUSIVE else f"{words}\n\n{raised}"
