@@ -59,7 +59,10 @@ def running_server(*arguments: str) -> Iterator[str]:
     """
     command = [sys.executable, "-m", "conformance.reference", "--world"]
     command += [str(resources.world_file()), "--window", str(WINDOW_SECONDS), *arguments]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # A session of its own: a Ctrl-C is for the suite, which stops the server when it is done.
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert process.stdout is not None
     try:
         base_url = process.stdout.readline().strip()

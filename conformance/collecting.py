@@ -54,6 +54,7 @@ class Collected:
             ],
             trouble,
         )
+        failed = [row["id"] for row in rows if row["outcome"] is Outcome.FAILED]
         document = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -61,6 +62,7 @@ class Collected:
             "verdict": {
                 "verdict": judgement.verdict,
                 "reason": judgement.reason,
+                "failed": failed,
                 "trouble": trouble,
                 "mustsExercised": judgement.exercised,
                 "musts": judgement.total,

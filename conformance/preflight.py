@@ -19,14 +19,14 @@ def identify(target: Target, spec: Spec) -> Identity:
     """
     wire = Wire(target.base_url)
     try:
-        api = Api(Line(wire, spec, Redactor(target.keys), Recorder()), target.keys["server"], "")
-        answer = api.ping()
+        line = Line(wire, spec, Redactor(target.keys), Recorder())
+        answer = Api(line, target.keys["server"], "").ping()
         if answer.status in (401, 403):
             raise Unreachable(
                 f"{target.base_url} refuses the server key with {answer.status} "
                 f"({answer.code or 'no error code'}); check the key and its permission set"
             )
-        if answer.status != 200 and not _speaks_the_api(api):
+        if answer.status != 200 and not _speaks_the_api(line):
             raise Unreachable(
                 f"{target.base_url} answers /server/v1/ping with {answer.status}; "
                 "is the base URL right?"
@@ -38,10 +38,10 @@ def identify(target: Target, spec: Spec) -> Identity:
         wire.close()
 
 
-def _speaks_the_api(api: Api) -> bool:
-    """Whether an unknown player gets the API's own 404."""
-    answer = api.get_player("kc-nobody")
-    return answer.status == 404 and answer.code is not None
+def _speaks_the_api(line: Line) -> bool:
+    """Whether another operation asks for a key; a path that nobody serves does not."""
+    answer = Api(line, None, "").get_player("kc-nobody")
+    return answer.status == 401 and answer.code is not None
 
 
 def _identity(answer: Answer) -> Identity:

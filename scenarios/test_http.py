@@ -102,15 +102,17 @@ def test_an_id_names_one_player_on_every_path(kind: str, given: Given, api: Api)
     wallet, inventory = Ledger("wallet", given), Ledger("inventory", given)
 
     grant = api.create_grant(player, given.grant_body())
-    wallet.increment(player, 5)
-    wallet.decrement(player, 1)
-    inventory.increment(player, 7)
-    inventory.decrement(player, 1)
+    changes = [ledger.increment(player, 5) for ledger in (wallet, inventory)]
+    changes += [ledger.decrement(player, 1) for ledger in (wallet, inventory)]
 
     expect_status(grant, 201, because="the key is new")
     acked = api.ack_grant(player, grant.data["id"])
     expect_status(acked, 200, because="the grant is the player's")
-    expect_equal((wallet.held(player), inventory.held(player)), (4, 6), "the holdings")
+    for change in changes:
+        expect_status(change, 200, because="the player holds enough")
+    told = [wallet.holding(changes[2]), inventory.holding(changes[3])]
+    held = [wallet.held(player), inventory.held(player)]
+    expect_equal(held, told, "the holdings of the player whom the export names")
 
 
 def imported(given: Given, suffix: str) -> str:

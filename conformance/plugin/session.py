@@ -12,9 +12,11 @@ import pytest
 
 from conformance import __version__, resources
 from conformance.bundled import bundled_target, running_server
+from conformance.catalogue import catalogue
 from conformance.collecting import Collected
 from conformance.exchange import Redactor
 from conformance.explain import printable
+from conformance.failures import UsageError
 from conformance.plugin.options import option_value
 from conformance.preflight import identify
 from conformance.report import RunDirectory
@@ -25,7 +27,7 @@ from conformance.target import Target, load_target, target_of_url
 from conformance.verdict import EXIT_CODES, EXIT_USAGE
 from conformance.wire import Wire
 
-MOST_LINES = 40
+MOST_LINES = 120
 TROUBLE = {
     pytest.ExitCode.INTERRUPTED: "the run was interrupted",
     pytest.ExitCode.INTERNAL_ERROR: "pytest stopped with an internal error",
@@ -51,6 +53,19 @@ def selects_scenarios(config: pytest.Config) -> bool:
         if path == folder or folder in path.parents or path in folder.parents:
             return True
     return False
+
+
+def summary_of(checks: list[Check]) -> list[str]:
+    """Lines for the end of the terminal, worst outcomes first."""
+    lines = []
+    for outcome in (Outcome.FAILED, Outcome.WARNED, Outcome.INCONCLUSIVE, Outcome.BLOCKED):
+        for id, requirement in catalogue().items():
+            found = [c for c in checks if c.requirement == id and c.outcome is outcome]
+            if found:
+                more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+                lines.append(f"{outcome.upper()} {id}: {requirement.sentence}")
+                lines.append(f"  {found[0].test}{more}: {found[0].message}")
+    return lines
 
 
 class Conformance:
@@ -88,6 +103,8 @@ class Conformance:
     def _settle(self) -> None:
         reports = Path(self.config.invocation_params.dir, option_value(self.config, "--reports"))
         seed = option_value(self.config, "--seed")
+        if option_value(self.config, "--examples") < 1:
+            raise UsageError("--examples must be at least 1")
         run = Run(
             id=new_id(),
             seed=new_seed() if seed is None else seed,
@@ -143,16 +160,14 @@ class Conformance:
             self.collected.trouble = f"{report.nodeid} died"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """List what neither passed nor failed; pytest itself lists the failures."""
-        told = (Outcome.WARNED, Outcome.INCONCLUSIVE, Outcome.BLOCKED)
-        checks = [check for check in self.collected.checks if check.outcome in told]
-        if checks:
-            terminalreporter.section("not decided, or recommended and not met")
-        for check in checks[:MOST_LINES]:
-            terminalreporter.line(printable(f"{check.outcome} {check.requirement} {check.test}"))
-            terminalreporter.line(f"  {printable(check.message)}")
-        if len(checks) > MOST_LINES:
-            terminalreporter.line(f"and {len(checks) - MOST_LINES} more, all in the report")
+        """One entry for each requirement that did not pass: its outcome, its first test, why."""
+        entries = summary_of(self.collected.checks)
+        if entries:
+            terminalreporter.section("requirements that did not pass")
+        for line in entries[:MOST_LINES]:
+            terminalreporter.line(printable(line, 300))
+        if len(entries) > MOST_LINES:
+            terminalreporter.line("and more, all in the report")
 
     def finish(self, exit_status: int) -> int:
         """Write the results and return the exit code of the verdict."""
@@ -180,9 +195,15 @@ class Conformance:
         self._last_words = [
             *(f"notice: {printable(notice)}" for notice in results.document["notices"]),
             f"verdict: {judgement}",
+            *self._failed(results.document["verdict"]["failed"]),
             f"report: {self._directory.path / 'report.html'}",
         ]
         return EXIT_CODES[judgement.verdict]
+
+    @staticmethod
+    def _failed(ids: list[str]) -> list[str]:
+        """The failed requirements in a line, so that the end of a log names them."""
+        return [f"failed: {', '.join(ids)}"] if ids else []
 
     def close(self) -> None:
         """Stop what was started, and have the last word on the terminal."""
