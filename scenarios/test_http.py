@@ -102,11 +102,11 @@ def test_an_id_names_one_player_on_every_path(kind: str, given: Given, api: Api)
     wallet, inventory = Ledger("wallet", given), Ledger("inventory", given)
 
     grant = api.create_grant(player, given.grant_body())
+    expect_status(grant, 201, because="the key is new")
+    acked = api.ack_grant(player, grant.data["id"])
     changes = [ledger.increment(player, 5) for ledger in (wallet, inventory)]
     changes += [ledger.decrement(player, 1) for ledger in (wallet, inventory)]
 
-    expect_status(grant, 201, because="the key is new")
-    acked = api.ack_grant(player, grant.data["id"])
     expect_status(acked, 200, because="the grant is the player's")
     for change in changes:
         expect_status(change, 200, because="the player holds enough")
