@@ -60,13 +60,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
-def expect_refused(answer: Answer, *statuses: int, because: str) -> None:
-    """The answer refuses with one of these statuses and carries an error code."""
-    expect_status(answer, *statuses, because=because)
-    if answer.code is None:
-        raise Mismatch("the error envelope", f"status {answer.status} without an error code")
-
-
 def expect_unchanged(before: Any, after: Any, what: str) -> None:
     """Two states (see `Given.state`) are the same; only what differs is told."""
     if before == after:

@@ -7,7 +7,6 @@ from conformance.client import Api
 from conformance.expect import (
     expect_equal,
     expect_fields,
-    expect_refused,
     expect_status,
     expect_that,
     expect_unchanged,
@@ -44,7 +43,7 @@ def test_a_second_ack_answers_the_same(given: Given, api: Api, player: str) -> N
 def test_the_ack_of_an_unknown_grant_gets_404(given: Given, api: Api) -> None:
     answer = api.ack_grant(given.player(), "grant-of-nobody")
 
-    expect_refused(answer, 404, because="there is no such grant")
+    expect_status(answer, 404, because="there is no such grant")
 
 
 @requirement("ACK-3")
@@ -55,7 +54,7 @@ def test_the_ack_of_a_well_formed_unknown_grant_gets_404(
 
     answer = api.ack_grant(player, with_another_end(id))
 
-    expect_refused(answer, 404, because="there is no such grant")
+    expect_status(answer, 404, because="there is no such grant")
 
 
 @requirement("ACK-3")
@@ -65,7 +64,7 @@ def test_the_ack_for_an_unknown_player_gets_404(given: Given, api: Api, player: 
 
     answer = api.ack_grant(player, grant["id"])
 
-    expect_refused(answer, 404, because="there is no such player")
+    expect_status(answer, 404, because="there is no such player")
     expect_equal(given.state(player), None, "the player whom the ack named")
 
 
@@ -76,7 +75,7 @@ def test_the_ack_of_another_players_grant_gets_404(given: Given, api: Api, playe
 
     answer = api.ack_grant(given.player(), grant["id"])
 
-    expect_refused(answer, 404, because="the grant is another player's")
+    expect_status(answer, 404, because="the grant is another player's")
     expect_unchanged(before, given.state(player), "the owner")
 
 

@@ -10,7 +10,6 @@ from conformance.client import Answer, Api
 from conformance.expect import (
     expect_equal,
     expect_fields,
-    expect_refused,
     expect_status,
     expect_that,
     expect_unchanged,
@@ -51,7 +50,7 @@ def test_an_erased_player_is_unknown(given: Given, api: Api, player: str) -> Non
         api.export_player(player),
         api.ack_grant(player, grant),
     ):
-        expect_refused(answer, 404, because="the player is erased")
+        expect_status(answer, 404, because="the player is erased")
 
 
 @requirement("DEL-2")
@@ -63,7 +62,7 @@ def test_the_placeholder_is_no_way_to_the_erased_player(
 
     answer = api.ack_grant(placeholder, grant)
 
-    expect_refused(answer, 404, because="the owner of the grant is erased")
+    expect_status(answer, 404, because="the owner of the grant is erased")
 
 
 @requirement("DEL-3")
@@ -112,7 +111,7 @@ def test_an_unlisted_reason_gets_400_and_erases_nobody(
 
     answer = api.delete_player(player, {"reason": reason})
 
-    expect_refused(answer, 400, because="the reason is not on the list")
+    expect_status(answer, 400, because="the reason is not on the list")
     expect_unchanged(before, given.state(player), "the player")
 
 
@@ -139,7 +138,7 @@ def test_a_change_of_a_holding_after_the_erasure_starts_at_zero(
     player = ledger.filled(70)
     given.erased(player)
 
-    expect_refused(ledger.decrement(player, 1), 409, because="the new player holds nothing")
+    expect_status(ledger.decrement(player, 1), 409, because="the new player holds nothing")
     expect_equal(ledger.holding(ledger.increment(player, 5)), 5, "the new player's holding")
 
 

@@ -7,7 +7,6 @@ from conformance.client import Api
 from conformance.expect import (
     expect_equal,
     expect_fields,
-    expect_refused,
     expect_status,
     expect_that,
     expect_unchanged,
@@ -78,7 +77,7 @@ def test_an_export_tells_every_lobby(given: Given, player: str) -> None:
 
 @requirement("EXP-2")
 def test_the_export_of_an_unknown_player_gets_404(api: Api, player: str) -> None:
-    expect_refused(api.export_player(player), 404, because="the player is unknown")
+    expect_status(api.export_player(player), 404, because="the player is unknown")
 
 
 @requirement("EXP-3")

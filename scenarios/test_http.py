@@ -38,7 +38,7 @@ IDS = {
     "upper case": "ABC",
     "merge-into": "/merge-into/x",
     "grants": "/grants",
-    "200 characters": "x" * 160,
+    "200 characters": "x" * 173,
 }
 
 DISTINCT = {

@@ -11,7 +11,6 @@ from conformance.expect import (
     expect_code,
     expect_equal,
     expect_fields,
-    expect_refused,
     expect_status,
     expect_that,
     expect_unchanged,
@@ -68,7 +67,7 @@ def test_more_than_is_held_is_refused(amount: int, ledger: Ledger, given: Given)
 
     answer = ledger.decrement(player, amount)
 
-    expect_refused(answer, 409, because=f"only 7 are held, not {amount}")
+    expect_status(answer, 409, because=f"only 7 are held, not {amount}")
     expect_unchanged(before, given.state(player), "the player")
 
 
@@ -79,7 +78,7 @@ def test_nothing_can_be_taken_twice(ledger: Ledger) -> None:
 
     answer = ledger.decrement(player, 1)
 
-    expect_refused(answer, 409, because="nothing is left")
+    expect_status(answer, 409, because="nothing is left")
     expect_equal(ledger.held(player), 0, "the holding")
 
 
@@ -87,7 +86,7 @@ def test_nothing_can_be_taken_twice(ledger: Ledger) -> None:
 def test_nothing_can_be_taken_from_a_stranger(ledger: Ledger, given: Given, player: str) -> None:
     answer = ledger.decrement(player, 1)
 
-    expect_refused(answer, 409, because="an unknown player holds nothing")
+    expect_status(answer, 409, because="an unknown player holds nothing")
     expect_equal(given.state(player), None, "the stranger after the refused decrement")
 
 
@@ -167,7 +166,7 @@ def test_a_key_with_another_body_is_refused(
 
     answer = ledger.change(direction, player, **{**first, **OTHER[change]})
 
-    expect_refused(answer, 409, because=f"the key was used with another {change}")
+    expect_status(answer, 409, because=f"the key was used with another {change}")
     expect_unchanged(before, given.state(player), "the player")
 
 
@@ -185,7 +184,7 @@ def test_a_key_with_a_field_left_out_is_refused(
 
     answer = ledger.change(direction, player, 30, **body)
 
-    expect_refused(answer, 409, because=f"the key was used with a {left_out}")
+    expect_status(answer, 409, because=f"the key was used with a {left_out}")
     expect_unchanged(before, given.state(player), "the player")
 
 
@@ -303,7 +302,7 @@ def test_a_bad_amount_gets_400(direction: str, kind: str, ledger: Ledger, given:
 
     answer = ledger.change(direction, player, AMOUNTS[kind])
 
-    expect_refused(answer, 400, because=f"the amount is not valid ({kind})")
+    expect_status(answer, 400, because=f"the amount is not valid ({kind})")
     expect_unchanged(before, given.state(player), "the player")
 
 
@@ -318,13 +317,13 @@ def test_a_missing_amount_gets_400(direction: str, ledger: Ledger, given: Given,
 
     answer = api.call(operation, {"reason": "no amount"}, path=path)
 
-    expect_refused(answer, 400, because="the amount is missing")
+    expect_status(answer, 400, because="the amount is missing")
     expect_unchanged(before, given.state(player), "the player")
 
 
 @requirement("LEDGER-7")
 def test_a_bad_amount_creates_nobody(ledger: Ledger, given: Given, player: str) -> None:
-    expect_refused(ledger.increment(player, -5), 400, because="the amount is negative")
+    expect_status(ledger.increment(player, -5), 400, because="the amount is negative")
     expect_equal(given.state(player), None, "the player of the refused call")
 
 
@@ -349,7 +348,7 @@ def test_another_key_keeps_its_holding(ledger: Ledger) -> None:
     held = (ledger.held(player), ledger.held(player, ledger.other_key))
     expect_equal(held, (11, 9), "the two holdings")
     refused = ledger.decrement(player, 10, ledger.other_key)
-    expect_refused(refused, 409, because="9 are held of the other, not 10")
+    expect_status(refused, 409, because="9 are held of the other, not 10")
 
 
 @requirement("LEDGER-8")
@@ -529,7 +528,7 @@ def test_larger_amounts_are_exact_or_refused(amount: int, ledger: Ledger, given:
         expect_equal(ledger.holding(answer), amount, "the holding")
         expect_equal(ledger.held(player), amount, "the holding in the export")
     else:
-        expect_refused(answer, 400, 409, because="an amount beyond 2^31-1 may be refused")
+        expect_status(answer, 400, 409, because="an amount beyond 2^31-1 may be refused")
         expect_unchanged(before, given.state(player), "the player")
 
 

@@ -9,7 +9,6 @@ from conformance.client import Api
 from conformance.expect import (
     expect_equal,
     expect_fields,
-    expect_refused,
     expect_status,
     expect_that,
 )
@@ -135,7 +134,7 @@ def test_an_unknown_event_gets_404_and_creates_nobody(
 ) -> None:
     answer = api.create_lobby("kc-no-such-event", lobby_body(given, [player]), game=game_id)
 
-    expect_refused(answer, 404, because="there is no such event")
+    expect_status(answer, 404, because="there is no such event")
     expect_equal(given.state(player), None, "the player of the refused lobby")
 
 
@@ -145,7 +144,7 @@ def test_an_unknown_game_is_refused_and_creates_nobody(
 ) -> None:
     answer = api.create_lobby(event, lobby_body(given, [player]), game="kc-no-such-game")
 
-    expect_refused(answer, 403, 404, because="there is no such game")
+    expect_status(answer, 403, 404, because="there is no such game")
     expect_equal(given.state(player), None, "the player of the refused lobby")
 
 
@@ -157,7 +156,7 @@ def test_the_game_of_another_key_is_refused_and_creates_nobody(
 
     answer = api.create_lobby(event, lobby_body(given, [player]), game=other_game)
 
-    expect_refused(answer, 403, 404, because="the game is not the key's")
+    expect_status(answer, 403, 404, because="the game is not the key's")
     expect_equal(given.state(player), None, "the player of the refused lobby here")
     there = other_game_api.export_player(player)
     expect_status(there, 404, because="nobody was created in the other game either")
@@ -169,7 +168,7 @@ def test_the_lobby_of_an_unknown_game_is_not_read(given: Given, api: Api, player
 
     answer = api.get_lobby(lobby["id"], game="kc-no-such-game")
 
-    expect_refused(answer, 403, 404, because="there is no such game")
+    expect_status(answer, 403, 404, because="there is no such game")
 
 
 @requirement("LOBBY-5")
@@ -178,7 +177,7 @@ def test_an_event_of_another_mode_gets_409(given: Given, api: Api, player: str) 
 
     answer = api.create_lobby(event, lobby_body(given, [player]))
 
-    expect_refused(answer, 409, because="the event takes no pushed lobbies")
+    expect_status(answer, 409, because="the event takes no pushed lobbies")
     state = given.state(player) or {"lobbies": []}
     expect_equal(state["lobbies"], [], "the lobbies of the player")
 
@@ -224,7 +223,7 @@ def test_more_players_than_seats_are_refused(
 ) -> None:
     answer = api.create_lobby(event, lobby_body(given, roster, capacity=2))
 
-    expect_refused(answer, 400, 409, because="three players do not fit two seats")
+    expect_status(answer, 400, 409, because="three players do not fit two seats")
     states = [given.state(player) or {"lobbies": []} for player in roster]
     expect_equal([state["lobbies"] for state in states], [[], [], []], "the players' lobbies")
 
@@ -245,7 +244,7 @@ def test_a_lobby_reads_as_it_was_created(
 def test_an_unknown_lobby_gets_404(api: Api, game_id: str) -> None:
     answer = api.get_lobby("kc-no-such-lobby", game=game_id)
 
-    expect_refused(answer, 404, because="there is no such lobby")
+    expect_status(answer, 404, because="there is no such lobby")
 
 
 @requirement("LOBBY-9")
@@ -254,7 +253,7 @@ def test_a_well_formed_unknown_lobby_gets_404(given: Given, api: Api, player: st
 
     answer = api.get_lobby(with_another_end(id))
 
-    expect_refused(answer, 404, because="there is no such lobby")
+    expect_status(answer, 404, because="there is no such lobby")
 
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -273,7 +272,7 @@ def refused_lobby(given: Given, api: Api, event: str, body: dict[str, Any], play
     """The body gets 400, and its player is not created."""
     answer = api.create_lobby(event, body)
 
-    expect_refused(answer, 400, because="the body is not valid")
+    expect_status(answer, 400, because="the body is not valid")
     expect_equal(given.state(player), None, "the player of the refused lobby")
 
 

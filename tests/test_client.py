@@ -1,0 +1,120 @@
+"""What the client makes of a path that fails, a gateway that fails, and a spent budget."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from support import keys, reference
+
+from conformance import resources
+from conformance.client import Api
+from conformance.exchange import Redactor
+from conformance.failures import Inconclusive, Mismatch
+from conformance.naming import Names
+from conformance.recorder import Recorder
+from conformance.reference.app import Server, Settings
+from conformance.reference.operations import Operation
+from conformance.spec import load_spec
+from conformance.wire import Line, Wire
+
+PATIENCE_SECONDS = 0.5
+FOREVER_SECONDS = 5
+
+
+@contextmanager
+def client(url: str) -> Iterator[Api]:
+    wire = Wire(url, timeout=PATIENCE_SECONDS)
+    token = keys()["KRATY_SERVER_KEY"]
+    line = Line(wire, load_spec(resources.spec_file()), Redactor({"server": token}), Recorder())
+    yield Api(line, token, "game")
+    wire.close()
+
+
+def odd_server(odd: Callable[[int], Response | None]) -> type[Server]:
+    """A server that answers its nth profile read by `odd(n)`; None stands for no answer."""
+
+    class Odd(Server):
+        reads = 0
+
+        async def answer(self, operation: Operation, request: Request) -> Response:
+            if operation.path != "/players/{externalId}":
+                return await super().answer(operation, request)
+            Odd.reads += 1
+            response = odd(Odd.reads)
+            if response is None:
+                await asyncio.sleep(FOREVER_SECONDS)
+            return response or await super().answer(operation, request)
+
+    return Odd
+
+
+def unknown() -> Response:
+    return JSONResponse({"error": {"code": "not_found", "message": "no"}}, 404)
+
+
+def test_a_hang_that_repeats_breaks_err_3() -> None:
+    hanging = Settings(server=odd_server(lambda _: None))
+    with reference(hanging) as url, client(url) as api:
+        request = api.request("getPlayer", path={"externalId": "x"})
+        with pytest.raises(Mismatch) as raised:
+            api.insist(request)
+    assert raised.value.requirement == "ERR-3"
+    assert "ReadTimeout" in raised.value.received
+
+
+def test_a_hang_that_does_not_repeat_is_inconclusive() -> None:
+    once = Settings(server=odd_server(lambda n: None if n == 1 else unknown()))
+    with reference(once) as url, client(url) as api, pytest.raises(Inconclusive):
+        api.insist(api.request("getPlayer", path={"externalId": "x"}))
+
+
+def test_a_server_that_is_gone_is_inconclusive() -> None:
+    with client("http://127.0.0.1:1") as api, pytest.raises(Inconclusive):
+        api.insist(api.request("ping"))
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_gateway_that_fails_once_is_inconclusive(status: int) -> None:
+    once = Settings(server=odd_server(lambda n: Response("", status) if n == 1 else unknown()))
+    with reference(once) as url, client(url) as api, pytest.raises(Inconclusive):
+        api.get_player("x")
+
+
+def test_a_gateway_status_that_repeats_breaks_err_3() -> None:
+    always = Settings(server=odd_server(lambda _: Response("", 503)))
+    with reference(always) as url, client(url) as api, pytest.raises(Mismatch) as raised:
+        api.get_player("x")
+    assert raised.value.requirement == "ERR-3"
+
+
+def test_a_429_is_waited_out() -> None:
+    limited = {"error": {"code": "rate_limited", "message": "wait"}}
+    once = Settings(
+        server=odd_server(
+            lambda n: JSONResponse(limited, 429, {"Retry-After": "1"}) if n == 1 else unknown()
+        )
+    )
+    with reference(once) as url, client(url) as api:
+        answer = api.get_player("x")
+        statuses = [e.response.status for e in api.line.recorder.exchanges if e.response]
+    assert answer.status == 404
+    assert statuses == [429, 404]
+
+
+def test_simultaneous_requests_are_all_answered_in_order() -> None:
+    with reference() as url, client(url) as api:
+        requests = [api.request("getPlayer", path={"externalId": f"p{n}"}) for n in range(16)]
+        answers = api.together([*requests, api.request("ping")])
+        recorded = [exchange.request.target for exchange in api.line.recorder.exchanges]
+    assert [answer.status for answer in answers] == [404] * 16 + [200]
+    assert recorded == [*(request.target for request in requests), "/server/v1/ping"]
+
+
+def test_no_name_is_a_part_of_another() -> None:
+    names = Names("kc-test")
+    made = [names.player() for _ in range(200)] + [names.key() for _ in range(200)]
+    assert len(set(made)) == 400
+    assert not any(one in other for one in made for other in made if one != other)
