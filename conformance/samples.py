@@ -6,7 +6,7 @@ from typing import Any
 
 from conformance.arrange import Given, needed
 from conformance.client import Answer, Api, Body
-from conformance.exchange import Headers, Request
+from conformance.exchange import Request
 from conformance.spec import Schemas
 
 
@@ -29,10 +29,6 @@ class Sample:
     def call(self, api: Api, body: Body | bytes | None = None, **fields: Any) -> Answer:
         """Send `request`."""
         return Answer(api.send(self.request(api, body, **fields)))
-
-    def call_with(self, api: Api, headers: Headers) -> Answer:
-        """Send the sample with these headers only."""
-        return api.call(self.operation, self.body, headers=headers, path=self.path)
 
 
 class Samples:

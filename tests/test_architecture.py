@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from conformance import resources
 from conformance.catalogue import catalogue, load_catalogue
+from conformance.fuzzing.machine import REQUIREMENTS
 
 PACKAGE = resources.PACKAGE
 FORBIDDEN = {
@@ -73,6 +75,12 @@ def test_every_requirement_has_a_scenario_and_every_scenario_a_requirement() -> 
     named = set(markers())
     assert sorted(set(catalogue()) - named) == []
     assert sorted(named - set(catalogue())) == []
+
+
+def test_the_stateful_test_names_what_it_can_accuse_of_and_no_more() -> None:
+    text = (PACKAGE / "fuzzing" / "machine.py").read_text(encoding="utf-8")
+    accused = set(re.findall(r'"([A-Z]+-[0-9]+)"', text[text.index("class Machine") :]))
+    assert accused == set(REQUIREMENTS)
 
 
 def test_every_scenario_names_a_requirement() -> None:

@@ -44,7 +44,7 @@ REQUIREMENTS = (
     *("ACK-1", "ACK-3", "LEDGER-1", "LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-10"),
     *("MIG-1", "MIG-2", "BAN-2", "BAN-3", "BAN-4"),
     *("MERGE-1", "MERGE-6", "MERGE-7", "DEL-1", "DEL-3", "DEL-4"),
-    *("LOBBY-1", "LOBBY-2", "LOBBY-3", "LOBBY-8", "LOBBY-9", "PLAYER-1", "PLAYER-4", "EXP-1"),
+    *("LOBBY-1", "LOBBY-3", "LOBBY-8", "LOBBY-9", "PLAYER-1", "PLAYER-4", "EXP-1"),
 )
 """What a sequence can accuse a server of. A wrong state is the fault of the step before."""
 
