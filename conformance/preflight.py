@@ -2,7 +2,7 @@
 
 from conformance.client import Answer, Api
 from conformance.exchange import Redactor
-from conformance.failures import Inconclusive, Unreachable
+from conformance.failures import Inconclusive, Mismatch, Unreachable
 from conformance.recorder import Recorder
 from conformance.run import Identity
 from conformance.spec import Spec
@@ -32,7 +32,7 @@ def identify(target: Target, spec: Spec) -> Identity:
                 "is the base URL right?"
             )
         return _identity(answer)
-    except Inconclusive as failure:
+    except (Inconclusive, Mismatch) as failure:
         raise Unreachable(f"{target.base_url} does not answer: {failure}") from None
     finally:
         wire.close()

@@ -240,6 +240,18 @@ def test_another_kind_of_server_is_inconclusive(run_suite: Runner) -> None:
     assert "is the base URL right?" in ended.output
 
 
+def test_a_gateway_without_a_server_is_inconclusive(run_suite: Runner) -> None:
+    async def unavailable(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("try later", 503)
+
+    with serving(Starlette(routes=[Route("/{path:path}", unavailable)])) as url:
+        ended = run_suite(url=url)
+
+    assert ended.code == 3
+    assert "does not answer" in ended.output
+    assert "Traceback" not in ended.output
+
+
 def test_a_path_that_nobody_serves_is_inconclusive(run_suite: Runner) -> None:
     with reference() as url:
         ended = run_suite("-k", "test_ping", url=f"{url}/elsewhere")

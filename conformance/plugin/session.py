@@ -24,7 +24,7 @@ from conformance.results import Check, Outcome, redact_check
 from conformance.run import Identity, Run, new_id, new_seed
 from conformance.spec import load_spec
 from conformance.target import Target, load_target, target_of_url
-from conformance.verdict import EXIT_CODES, EXIT_USAGE
+from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 from conformance.wire import Wire
 
 MOST_LINES = 120
@@ -190,8 +190,14 @@ class Conformance:
             seconds=time.time() - self.started,
             trouble=trouble,
         )
-        self._directory.write(results.document)
         judgement = results.judgement
+        try:
+            self._directory.write(results.document)
+        except OSError as error:
+            where = f"{self._directory.path}: {error.strerror}"
+            self._last_words = [f"verdict: {judgement}", f"cannot write the results to {where}"]
+            code = EXIT_CODES[judgement.verdict]
+            return code or EXIT_CODES[Verdict.INCONCLUSIVE]
         self._last_words = [
             *(f"notice: {printable(notice)}" for notice in results.document["notices"]),
             f"verdict: {judgement}",
