@@ -9,6 +9,7 @@ import click
 from conformance import __version__, resources
 from conformance.bundled import declared
 from conformance.faults import listing as variants
+from conformance.launch import pytest_arguments
 from conformance.listing import as_json, as_markdown, as_table
 from conformance.options import OPTIONS
 from conformance.reference.app import BASE_PATH, Settings, create_app
@@ -65,25 +66,6 @@ def wait(process: subprocess.Popen[bytes]) -> int:
             return process.wait()
         except KeyboardInterrupt:
             continue
-
-
-def pytest_arguments(arguments: list[str]) -> list[str]:
-    """The arguments for pytest: configuration, plugin and, unless modules are named, scenarios."""
-    named = any(names_a_module(argument) for argument in arguments)
-    return [
-        *("-c", str(resources.PACKAGE / "pytest.ini")),
-        *("--rootdir", str(resources.scenarios().parent)),
-        *("-p", "conformance.plugin"),
-        *("-p", "no:cacheprovider"),
-        *arguments,
-        *([] if named else [str(resources.scenarios())]),
-    ]
-
-
-def names_a_module(argument: str) -> bool:
-    """Whether an argument selects scenarios: a module, or a test in one."""
-    path = Path(argument.partition("::")[0])
-    return path.suffix == ".py" and path.exists()
 
 
 def exit_code(code: int) -> int:

@@ -36,4 +36,5 @@ OPTIONS = (
         type=int,
         default=DEFAULT_EXAMPLES,
     ),
+    Option("--requirement", "ID,...", "run only the tests of these requirements"),
 )

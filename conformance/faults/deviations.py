@@ -2,19 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from enum import StrEnum
 
+from conformance.reference import services
 from conformance.reference.app import Server, Settings
 from conformance.reference.services import Parts
 
 WINDOW_SECONDS = 1
 DEFAULTS: dict[str, type] = {part.name: getattr(Parts(), part.name) for part in fields(Parts)}
+REFERENCE = services.__name__.rpartition(".")[0]
 
 
 @dataclass(frozen=True)
 class Deviation:
     """A server that differs from the reference server by `classes`, each in place of one part.
 
-    With `threads` its operations run on a thread pool, where a gap between check and write shows.
+    A class that deviates from what several parts have in common, such as the ledger of wallet and
+    inventory, stands in for all of them. With `threads` operations run on a thread pool, where a
+    gap between check and write shows.
     """
 
     id: str
@@ -30,6 +35,30 @@ class Variant(Deviation):
     point: str = ""
 
 
+class Difficulty(StrEnum):
+    """How hard a fault is to see."""
+
+    OBVIOUS = "obvious"
+    """A wrong status or shape, on every call."""
+    MEDIUM = "medium"
+    """A wrong state, or only on a replay."""
+    SUBTLE = "subtle"
+    """Only under concurrency, at a boundary, for a rare input or in a combination."""
+
+
+@dataclass(frozen=True)
+class Fault(Deviation):
+    """A server that is wrong in one way: `requirements` are all that it breaks, the main first."""
+
+    requirements: tuple[str, ...] = ()
+    difficulty: Difficulty = Difficulty.OBVIOUS
+
+    @property
+    def family(self) -> str:
+        """The family of the main requirement."""
+        return self.requirements[0].partition("-")[0]
+
+
 def settings_of(deviations: Iterable[Deviation], window: int = WINDOW_SECONDS) -> Settings:
     """The settings of a server that deviates in all these ways at once."""
     chosen = list(deviations)
@@ -43,9 +72,15 @@ def settings_of(deviations: Iterable[Deviation], window: int = WINDOW_SECONDS) -
     )
 
 
+def origin_of(deviating: type) -> type:
+    """The class of the reference server from which this one deviates."""
+    return next(cls for cls in deviating.__mro__ if cls.__module__.startswith(REFERENCE))
+
+
 def _combined(default: type, classes: list[type]) -> type:
     """One class with the overrides of all those that deviate from `default`."""
-    overriding = tuple(cls for cls in classes if issubclass(cls, default))
+    overriding = tuple(cls for cls in classes if issubclass(default, origin_of(cls)))
     if not overriding:
         return default
-    return overriding[0] if len(overriding) == 1 else type("Combined", overriding, {})
+    whole = len(overriding) == 1 and issubclass(overriding[0], default)
+    return overriding[0] if whole else type("Combined", (*overriding, default), {})

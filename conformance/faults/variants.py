@@ -4,7 +4,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from conformance.faults.deviations import Variant
+from conformance.faults.tools import document, leaves
 from conformance.reference.app import Server
 from conformance.reference.bodies import (
     Adjustment,
@@ -28,7 +29,7 @@ from conformance.reference.errors import ApiError, conflict, invalid, not_found,
 from conformance.reference.gdpr import Gdpr
 from conformance.reference.grants import Grants
 from conformance.reference.imports import Imports
-from conformance.reference.ledger import Inventory, Ledger, Wallet
+from conformance.reference.ledger import Ledger
 from conformance.reference.lobbies import Lobbies
 from conformance.reference.merging import Merging
 from conformance.reference.operations import Call, Operation
@@ -44,24 +45,6 @@ VARIANTS: dict[str, Variant] = {}
 def variant(id: str, point: str, summary: str, *classes: type) -> None:
     """Register a variant."""
     VARIANTS[id] = Variant(id, summary, classes, point=point)
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """All values in a JSON value."""
-    yield value
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from leaves(item)
-
-
-def document(call: Call) -> Any:
-    """The body as JSON, or None."""
-    try:
-        return json.loads(call.raw) if call.raw else None
-    except (ValueError, RecursionError):
-        return None
 
 
 class WholeFloats(Server):
@@ -225,26 +208,11 @@ class Catalogue404(Ledger):
             raise not_found("item or currency") from None
 
 
-class Wallet404(Catalogue404, Wallet):
-    """The wallet with 404."""
+variant("catalogue-404", "an unknown item or currency key", "gets 404", Catalogue404)
 
 
-class Inventory404(Catalogue404, Inventory):
-    """The inventory with 404."""
-
-
-variant("catalogue-404", "an unknown item or currency key", "gets 404", Wallet404, Inventory404)
-
-
-class AnyWallet(Wallet):
-    """Takes every currency."""
-
-    def check_key(self, key: str) -> None:
-        """Nothing is unknown."""
-
-
-class AnyInventory(Inventory):
-    """Takes every item."""
+class AnyKey(Ledger):
+    """Takes every item and currency."""
 
     def check_key(self, key: str) -> None:
         """Nothing is unknown."""
@@ -268,8 +236,7 @@ variant(
     "catalogue-200",
     "an unknown item or currency key",
     "gets 200",
-    AnyWallet,
-    AnyInventory,
+    AnyKey,
     StillFails,
 )
 
@@ -458,20 +425,11 @@ class KeyOfHolding(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-class WalletOfHoldings(KeyOfHolding, Wallet):
-    """The wallet with such keys."""
-
-
-class InventoryOfHoldings(KeyOfHolding, Inventory):
-    """The inventory with such keys."""
-
-
 variant(
     "key-of-holding",
     "one key for two currencies, items or players, or up and down",
     "is independent",
-    WalletOfHoldings,
-    InventoryOfHoldings,
+    KeyOfHolding,
 )
 
 
@@ -483,20 +441,11 @@ class ListsZero(Ledger):
         return [{self.key_field: k, self.holding_field: held} for k, held in amounts.items()]
 
 
-class WalletListsZero(ListsZero, Wallet):
-    """The wallet with zeros."""
-
-
-class InventoryListsZero(ListsZero, Inventory):
-    """The inventory with zeros."""
-
-
 variant(
     "lists-zero",
     "whether an export lists a holding of zero",
     "is yes",
-    WalletListsZero,
-    InventoryListsZero,
+    ListsZero,
 )
 
 
@@ -509,15 +458,7 @@ class SmallAmounts(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-class SmallWallet(SmallAmounts, Wallet):
-    """The wallet of small amounts."""
-
-
-class SmallInventory(SmallAmounts, Inventory):
-    """The inventory of small amounts."""
-
-
-variant("small-amounts", "amounts beyond 2^31-1", "get 400", SmallWallet, SmallInventory)
+variant("small-amounts", "amounts beyond 2^31-1", "get 400", SmallAmounts)
 
 
 class SkipsUsed(Imports):

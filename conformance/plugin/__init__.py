@@ -13,7 +13,14 @@ import pytest
 from conformance.catalogue import catalogue
 from conformance.failures import Mismatch, Unreachable, UsageError
 from conformance.plugin.options import add_options
-from conformance.plugin.outcomes import RECORDER, checks_of, is_should, remember_warning, restyle
+from conformance.plugin.outcomes import (
+    RECORDER,
+    checks_of,
+    is_should,
+    remember_warning,
+    requirements_of,
+    restyle,
+)
 from conformance.plugin.session import (
     CONFORMANCE,
     Conformance,
@@ -78,6 +85,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         for id in marker.args:
             if id not in catalogue():
                 raise pytest.UsageError(f"{item.nodeid}: {id!r} is no requirement")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--requirement`, leave the tests of other requirements out."""
+    conformance = config.stash.get(CONFORMANCE, None)
+    wanted = conformance.wanted() if conformance else None
+    if wanted is not None:
+        others = [item for item in items if not wanted & set(requirements_of(item))]
+        items[:] = [item for item in items if wanted & set(requirements_of(item))]
+        config.hook.pytest_deselected(items=others)
 
 
 @pytest.hookimpl(wrapper=True)

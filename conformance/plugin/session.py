@@ -105,6 +105,10 @@ class Conformance:
         seed = option_value(self.config, "--seed")
         if option_value(self.config, "--examples") < 1:
             raise UsageError("--examples must be at least 1")
+        unknown = sorted((self.wanted() or set()) - set(catalogue()))
+        if unknown:
+            known = "`kraty-conformance requirements` lists them"
+            raise UsageError(f"--requirement {unknown[0]!r} is no requirement: {known}")
         run = Run(
             id=new_id(),
             seed=new_seed() if seed is None else seed,
@@ -118,6 +122,11 @@ class Conformance:
         self._directory = RunDirectory.create(reports, run.id, self.started)
         self.config.option.allure_report_dir = str(self._directory.allure)
         self._adopt(replace(run, identity=identify(run.target, self.spec)))
+
+    def wanted(self) -> set[str] | None:
+        """The requirements that `--requirement` selects, or None for all."""
+        told = option_value(self.config, "--requirement")
+        return None if told is None else {id.strip() for id in told.split(",")}
 
     def _is_bundled(self) -> bool:
         return not any(option_value(self.config, flag) for flag in ("--base-url", "--target"))

@@ -19,7 +19,6 @@ from .errors import ApiError, invalid
 from .operations import OPERATIONS, Call, Operation
 from .replies import Reply
 from .services import Parts, Services
-from .state import GameState
 from .world import World
 
 log = logging.getLogger(__name__)
@@ -65,7 +64,9 @@ class Server:
         self.budget = settings.parts.budget(settings.window)
         ids = frozenset(game.id for game in world.games)
         self.services = {
-            game.id: Services(settings.parts, GameState(game, other_games=ids - {game.id}))
+            game.id: Services(
+                settings.parts, settings.parts.state(game, other_games=ids - {game.id})
+            )
             for game in world.games
         }
 
@@ -79,7 +80,7 @@ class Server:
             self.auth.check_permission(key)
             if operation.limited:
                 self.budget.check(spent)
-            path = {name: decoded(value) for name, value in request.path_params.items()}
+            path = {name: self.decode(value) for name, value in request.path_params.items()}
             call = Call(game, key, path, request.query_params, await body_of(request))
             reply = await self.run(operation, self.services[game.id], call)
         except ApiError as error:
@@ -89,7 +90,14 @@ class Server:
         except Exception:
             log.exception("an operation failed")
             return self.refuse(ApiError(500, "internal_error", "Something went wrong"), headers)
-        return as_json(reply.status, reply.body(), headers)
+        return self.accept(reply, headers)
+
+    def decode(self, segment: str) -> str:
+        """A path segment percent-decoded once (HTTP-4); ApiError 400 where that is no UTF-8."""
+        try:
+            return unquote_to_bytes(segment.encode("latin-1")).decode("utf-8")
+        except UnicodeDecodeError:
+            raise invalid("path", "not UTF-8") from None
 
     async def run(self, operation: Operation, services: Services, call: Call) -> Reply:
         """Run the operation, alone in its game."""
@@ -102,17 +110,19 @@ class Server:
         with services.state.lock:
             return operation.handler(services, call)
 
+    def accept(self, reply: Reply, headers: Mapping[str, str]) -> Response:
+        """What an operation answers, as JSON."""
+        return as_json(reply.status, reply.body(), headers)
+
     def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
         """The error envelope."""
         return as_json(error.status, error.envelope(), {**headers, **error.headers})
 
-
-def decoded(segment: str) -> str:
-    """A path segment percent-decoded once; ApiError 400 where that is no UTF-8."""
-    try:
-        return unquote_to_bytes(segment.encode("latin-1")).decode("utf-8")
-    except UnicodeDecodeError:
-        raise invalid("path", "not UTF-8") from None
+    async def lost(self, _: Request, error: Exception) -> Response:
+        """404 for unknown paths and 405 for unknown methods, in the envelope (HTTP-3)."""
+        assert isinstance(error, HTTPException)
+        code = "not_found" if error.status_code == 404 else "method_not_allowed"
+        return self.refuse(ApiError(error.status_code, code, error.detail), error.headers or {})
 
 
 async def body_of(request: Request) -> bytes:
@@ -132,14 +142,6 @@ def as_json(status: int, body: object, headers: Mapping[str, str] | None = None)
     )
 
 
-async def protocol_error(_: Request, error: Exception) -> Response:
-    """404 for unknown paths and 405 for unknown methods, in the envelope (HTTP-3)."""
-    assert isinstance(error, HTTPException)
-    code = "not_found" if error.status_code == 404 else "method_not_allowed"
-    envelope = ApiError(error.status_code, code, error.detail).envelope()
-    return as_json(error.status_code, envelope, error.headers)
-
-
 def create_app(world: World, settings: Settings | None = None) -> Starlette:
     """The ASGI application of a reference server over `world`."""
     settings = settings or Settings()
@@ -155,7 +157,7 @@ def create_app(world: World, settings: Settings | None = None) -> Starlette:
     application = Starlette(
         routes=[Mount(BASE_PATH, app=operations)],
         middleware=[Middleware(RawPath)],
-        exception_handlers={HTTPException: protocol_error},
+        exception_handlers={HTTPException: server.lost},
     )
     application.router.redirect_slashes = False
     return application

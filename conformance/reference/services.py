@@ -18,6 +18,7 @@ from .state import GameState
 class Parts:
     """The class that plays each part of the server."""
 
+    state: type[GameState] = GameState
     auth: type[Auth] = Auth
     budget: type[Budget] = Budget
     grants: type[Grants] = Grants

@@ -1,0 +1,83 @@
+"""Many trials, several at a time, journalled so that a campaign can be resumed."""
+
+import hashlib
+import json
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing.context import BaseContext
+from pathlib import Path
+
+from conformance import resources
+from conformance.failures import UsageError
+from conformance.faults.trial import Detection, Trial, attempt
+
+FORMAT = "kraty-conformance-detections"
+PRELOADED = ["conformance.plugin", "conformance.fuzzing.machine", "conformance.faults.trial"]
+
+
+class Journal:
+    """The detections of a campaign on disk, one a line, behind a line that says of which suite."""
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        self.path = path
+        self.known: dict[Trial, Detection] = {}
+        head = {"format": FORMAT, "suite": digest()}
+        if resume and path.exists():
+            self._read(head)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(head) + "\n", encoding="utf-8")
+
+    def _read(self, head: dict[str, str]) -> None:
+        first, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
+        if first != json.dumps(head):
+            reason = "it is of another version of the suite, or no journal"
+            raise UsageError(f"cannot resume {self.path}: {reason}; start anew without --resume")
+        for line in lines:
+            detection = Detection(**json.loads(line))
+            self.known[Trial(detection.id, detection.seed, detection.full)] = detection
+
+    def add(self, trial: Trial, detection: Detection) -> None:
+        """Keep a detection, on disk at once."""
+        self.known[trial] = detection
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(detection)) + "\n")
+
+
+def digest() -> str:
+    """A digest of the package, the scenarios and the spec: another one is another suite."""
+    files = [*resources.PACKAGE.rglob("*.py"), *resources.scenarios().glob("*.py")]
+    content = hashlib.sha256()
+    for file in [*sorted(files), resources.spec_file()]:
+        content.update(file.read_bytes())
+    return content.hexdigest()
+
+
+def run_campaign(
+    trials: Sequence[Trial], workers: int, journal: Journal
+) -> Iterator[tuple[Trial, Detection]]:
+    """Each trial with its detection, as they come; those that the journal has come first."""
+    for trial in trials:
+        if trial in journal.known:
+            yield trial, journal.known[trial]
+    waiting = [trial for trial in trials if trial not in journal.known]
+    with ProcessPoolExecutor(workers, context(), max_tasks_per_child=1) as pool:
+        futures = {pool.submit(attempt, trial): trial for trial in waiting}
+        try:
+            for future in as_completed(futures):
+                trial, detection = futures[future], future.result()
+                journal.add(trial, detection)
+                yield trial, detection
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def context() -> BaseContext:
+    """Processes that start with the suite's imports done, where the system can."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(PRELOADED)
+    return forkserver

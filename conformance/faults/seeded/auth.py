@@ -1,0 +1,312 @@
+"""Faults of credentials and tenants."""
+
+import json
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, fault
+from conformance.reference.app import Server, Settings
+from conformance.reference.auth import CHALLENGE, PERMISSION_SET, Auth
+from conformance.reference.errors import ApiError, invalid
+from conformance.reference.lobbies import Lobbies
+from conformance.reference.operations import Call, Operation
+from conformance.reference.replies import Reply
+from conformance.reference.services import Services
+from conformance.reference.world import Game, Key, World
+
+
+@fault(
+    "auth-missing-403", "AUTH-1", "AUTH-1.code", "AUTH-1.challenge", "AUTH-5", difficulty=OBVIOUS
+)
+class MissingForbidden(Auth):
+    """A request without a key gets 403."""
+
+    def identify(self, headers: Headers) -> tuple[Game, Key]:
+        if "authorization" not in headers:
+            raise ApiError(403, "forbidden", "No API key was sent")
+        return super().identify(headers)
+
+
+@fault("auth-missing-code", "AUTH-1.code", difficulty=OBVIOUS)
+class MissingCode(Auth):
+    """The 401 for a missing key has a code of its own invention."""
+
+    def identify(self, headers: Headers) -> tuple[Game, Key]:
+        if "authorization" not in headers:
+            raise ApiError(401, "unauthorized", "No API key was sent", headers=CHALLENGE)
+        return super().identify(headers)
+
+
+@fault("auth-no-challenge", "AUTH-1.challenge", difficulty=OBVIOUS)
+class NoChallenge(Auth):
+    """The 401 for a missing key has no WWW-Authenticate."""
+
+    def identify(self, headers: Headers) -> tuple[Game, Key]:
+        try:
+            return super().identify(headers)
+        except ApiError as error:
+            error.headers = {}
+            raise
+
+
+@fault("auth-prefix-only", "AUTH-2", difficulty=MEDIUM)
+class PrefixOnly(Auth):
+    """A key is found by its prefix and the secret is never compared."""
+
+    def find(self, token: str) -> tuple[Game, Key] | None:
+        prefix = token.partition(".")[0]
+        owners = self.world.tokens.values()
+        return next((owner for owner in owners if owner[1].prefix == prefix), None)
+
+
+@fault("auth-secret-cut", "AUTH-2", difficulty=SUBTLE)
+class SecretCut(Auth):
+    """Only as many characters are compared as the stored token has, as bcrypt does after 72."""
+
+    def find(self, token: str) -> tuple[Game, Key] | None:
+        found = (known for known in self.world.tokens if token.startswith(known))
+        return self.world.tokens.get(next(found, ""))
+
+
+@fault("auth-token-folded", "AUTH-2", difficulty=SUBTLE)
+class TokenFolded(Auth):
+    """Tokens are compared without case, as a database collation does."""
+
+    def find(self, token: str) -> tuple[Game, Key] | None:
+        folded = {known.casefold(): owner for known, owner in self.world.tokens.items()}
+        return folded.get(token.casefold())
+
+
+@fault("auth-any-scheme", "AUTH-2", difficulty=MEDIUM)
+class AnyScheme(Auth):
+    """Whatever stands before the token is taken for the scheme."""
+
+    def identify(self, headers: Headers) -> tuple[Game, Key]:
+        token = headers.get("authorization", "").rpartition(" ")[2]
+        found = self.find(token) if token else None
+        return found if found and not found[1].revoked else super().identify(headers)
+
+
+@fault("auth-revoked-works", "AUTH-2", difficulty=MEDIUM)
+class RevokedWorks(Auth):
+    """A revoked key is still good."""
+
+    def identify(self, headers: Headers) -> tuple[Game, Key]:
+        found = self.find(headers.get("authorization", "").removeprefix("Bearer "))
+        return found if found and found[1].revoked else super().identify(headers)
+
+
+@fault("auth-unknown-403", "AUTH-2", difficulty=OBVIOUS)
+class UnknownForbidden(Auth):
+    """An unknown token gets 403."""
+
+    def identify(self, headers: Headers) -> tuple[Game, Key]:
+        try:
+            return super().identify(headers)
+        except ApiError as error:
+            if error.code == "session_invalid":
+                error.status = 403
+            raise
+
+
+@fault("auth-session-code", "AUTH-2.code", difficulty=OBVIOUS)
+class SessionCode(Auth):
+    """The 401 for an unknown token says that none was sent."""
+
+    def identify(self, headers: Headers) -> tuple[Game, Key]:
+        try:
+            return super().identify(headers)
+        except ApiError as error:
+            error.code = "unauthenticated"
+            raise
+
+
+@fault("auth-client-401", "AUTH-3", "AUTH-3.code", difficulty=OBVIOUS)
+class ClientUnauthenticated(Auth):
+    """A key of another permission set gets 401."""
+
+    def check_permission(self, key: Key) -> None:
+        if key.permission_set != PERMISSION_SET:
+            raise ApiError(401, "session_invalid", "Not a server key", headers=CHALLENGE)
+
+
+@fault("auth-client-code", "AUTH-3.code", difficulty=OBVIOUS)
+class ClientCode(Auth):
+    """The 403 for another permission set has another code."""
+
+    def check_permission(self, key: Key) -> None:
+        if key.permission_set != PERMISSION_SET:
+            raise ApiError(403, "permission_denied", "Not a server key")
+
+
+class AnyPermission(Auth):
+    """Leaves the permission set to others."""
+
+    def check_permission(self, key: Key) -> None:
+        """Nothing is refused here."""
+
+
+@fault("auth-client-reads", "AUTH-3", "AUTH-3.code", difficulty=MEDIUM, parts=(AnyPermission,))
+class ClientReads(Server):
+    """A client key may read players, since only writes look at the permission set."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        if operation.method == "POST" or "externalId" not in call.path:
+            Auth(self.auth.world).check_permission(call.key)
+        return super().alone(operation, services, call)
+
+
+@fault("auth-permission-late", "AUTH-4", difficulty=SUBTLE, parts=(AnyPermission,))
+class PermissionLate(Server):
+    """The permission set is looked at when the operation is already done."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        try:
+            return super().alone(operation, services, call)
+        finally:
+            Auth(self.auth.world).check_permission(call.key)
+
+
+@fault("auth-ban-before-auth", "AUTH-4", difficulty=SUBTLE, parts=(AnyPermission,))
+class BanBeforePermission(Server):
+    """A ban is written before the permission set is looked at; all else is checked first."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        if not operation.path.endswith("/ban"):
+            Auth(self.auth.world).check_permission(call.key)
+            return super().alone(operation, services, call)
+        try:
+            return super().alone(operation, services, call)
+        finally:
+            Auth(self.auth.world).check_permission(call.key)
+
+
+@fault("auth-player-before-auth", "AUTH-4", difficulty=SUBTLE)
+class PlayerBeforeAuth(Server):
+    """The player of a write is made before the key is looked at."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        writes = operation.method == "POST" and operation.path.count("{") == 1
+        if writes and "externalId" in request.path_params and "grants" in operation.path:
+            state = next(iter(self.services.values())).state
+            state.ensure(self.decode(request.path_params["externalId"]))
+        return await super().answer(operation, request)
+
+
+@fault("auth-body-first", "AUTH-5", difficulty=MEDIUM)
+class BodyFirst(Server):
+    """The body is parsed before the credentials are judged."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        body = await request.body()
+        try:
+            json.loads(body or b"null")
+        except (ValueError, RecursionError):
+            return self.refuse(invalid("$", "not JSON"), {})
+        return await super().answer(operation, request)
+
+
+@fault("auth-token-echoed", "AUTH-6", difficulty=MEDIUM)
+class TokenEchoed(Auth):
+    """The 401 tells which token is not valid."""
+
+    def identify(self, headers: Headers) -> tuple[Game, Key]:
+        try:
+            return super().identify(headers)
+        except ApiError as error:
+            error.message += ": " + headers.get("authorization", "none")
+            raise
+
+
+@fault("auth-token-in-details", "AUTH-6", difficulty=SUBTLE)
+class TokenInDetails(Server):
+    """A refused body is answered with the headers of its request, for debugging."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        response = await super().answer(operation, request)
+        if response.status_code != 400:
+            return response
+        error = ApiError(400, "validation_failed", "The request body is not valid")
+        error.details = {"request": dict(request.headers)}
+        return self.refuse(error, {})
+
+
+@fault("auth-lobby-of-all", "AUTH-7", difficulty=SUBTLE)
+class LobbyOfAll(Server):
+    """A lobby is read by its id, whichever game the key belongs to."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        if "lobbyId" in call.path:
+            services = self.services.get(call.path["gameId"], services)
+        return super().alone(operation, services, call)
+
+
+@fault("auth-export-of-all", "AUTH-7", difficulty=SUBTLE)
+class ExportOfAll(Server):
+    """The export looks for the player in every game."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        if operation.path.endswith("/export"):
+            homes = (
+                s for s in self.services.values() if call.path["externalId"] in s.state.players
+            )
+            own = call.path["externalId"] in services.state.players
+            services = services if own else next(homes, services)
+        return super().alone(operation, services, call)
+
+
+@fault("auth-ban-in-all", "AUTH-7", difficulty=SUBTLE)
+class BanInAll(Server):
+    """A ban or unban reaches a player of any game."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        if operation.path.endswith("ban"):
+            homes = (
+                s for s in self.services.values() if call.path["externalId"] in s.state.players
+            )
+            own = call.path["externalId"] in services.state.players
+            services = services if own else next(homes, services)
+        return super().alone(operation, services, call)
+
+
+@fault("auth-keys-of-all", "AUTH-7", difficulty=SUBTLE)
+class KeysOfAll(Server):
+    """Idempotency keys are unique in the whole server, not in the game."""
+
+    def __init__(self, world: World, settings: Settings) -> None:
+        super().__init__(world, settings)
+        first, *others = (services.state for services in self.services.values())
+        for state in others:
+            state.keys = first.keys
+
+
+@fault("auth-erasure-in-all", "AUTH-7", difficulty=SUBTLE)
+class ErasureInAll(Server):
+    """An erasure takes the external id out of every game."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        reply = super().alone(operation, services, call)
+        if operation.path.endswith("/delete"):
+            for other in self.services.values():
+                other.state.players.pop(call.path["externalId"], None)
+        return reply
+
+
+@fault("auth-game-of-path", "AUTH-7", "LOBBY-4", difficulty=MEDIUM)
+class GameOfPath(Server):
+    """A lobby is opened in whichever game the path names."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        if "eventKey" in call.path:
+            services = self.services.get(call.path["gameId"], services)
+        return super().alone(operation, services, call)
+
+
+@fault("lobby-game-ignored", "LOBBY-4", difficulty=MEDIUM)
+class GameIgnored(Lobbies):
+    """The game in the path is not looked at."""
+
+    def check_game(self, game_id: str) -> None:
+        """Every game is the key's own."""

@@ -1,0 +1,231 @@
+"""Faults of the rate budget and of ping."""
+
+from dataclasses import replace
+from email.utils import formatdate
+from typing import Any
+
+from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, fault
+from conformance.reference.app import Server
+from conformance.reference.budget import Budget, Spent
+from conformance.reference.errors import ApiError
+from conformance.reference.operations import Call, Operation
+from conformance.reference.replies import Reply
+from conformance.reference.services import Services
+from conformance.reference.world import Key
+
+
+@fault(
+    *("rate-none", "RATE-1", "RATE-2", "RATE-2.reset", "RATE-2.code", "RATE-3", "RATE-4"),
+    difficulty=OBVIOUS,
+)
+class NoBudget(Budget):
+    """The budget is counted and never enforced."""
+
+    def check(self, spent: Spent) -> None:
+        """Everything is allowed."""
+
+
+class On429(Budget):
+    """Changes the headers of a 429."""
+
+    def check(self, spent: Spent) -> None:
+        try:
+            super().check(spent)
+        except ApiError as error:
+            raise self.retold(error, spent) from None
+
+    def retold(self, error: ApiError, spent: Spent) -> ApiError:
+        """The 429 with other headers."""
+        error.headers = {**error.headers, **self.headers_of(spent)}
+        return error
+
+    def headers_of(self, spent: Spent) -> dict[str, str]:
+        """The headers that differ."""
+        raise NotImplementedError
+
+
+@fault("rate-no-retry-after", "RATE-1", "RATE-2", "RATE-2.reset", difficulty=OBVIOUS)
+class NoRetryAfter(On429):
+    """The 429 has no Retry-After."""
+
+    def retold(self, error: ApiError, spent: Spent) -> ApiError:
+        del error.headers["Retry-After"]
+        return error
+
+
+@fault("rate-bare-429", "RATE-1", "RATE-2", "RATE-2.reset", difficulty=MEDIUM)
+class Bare429(Server):
+    """The 429 comes before the code that sets the RateLimit headers."""
+
+    def refuse(self, error: ApiError, headers: Any) -> Any:
+        if error.status == 429:
+            kept = {"Retry-After": error.headers["Retry-After"]}
+            return super().refuse(ApiError(429, error.code, error.message, headers=kept), {})
+        return super().refuse(error, headers)
+
+
+@fault("rate-retry-after-date", "RATE-2", difficulty=SUBTLE)
+class RetryAfterDate(On429):
+    """Retry-After is a date, which HTTP allows and both clients cannot read."""
+
+    def headers_of(self, spent: Spent) -> dict[str, str]:
+        return {"Retry-After": formatdate(usegmt=True)}
+
+
+@fault("rate-retry-after-zero", "RATE-2", difficulty=SUBTLE)
+class RetryAfterZero(On429):
+    """Retry-After is rounded down, so that in the last second it is 0."""
+
+    def headers_of(self, spent: Spent) -> dict[str, str]:
+        return {"Retry-After": str(spent.seconds - 1)}
+
+
+@fault("rate-retry-after-milliseconds", "RATE-2", difficulty=MEDIUM)
+class RetryAfterMilliseconds(On429):
+    """Retry-After is told in milliseconds."""
+
+    def headers_of(self, spent: Spent) -> dict[str, str]:
+        return {"Retry-After": str(spent.seconds * 1000)}
+
+
+@fault("rate-remaining-negative", "RATE-2", difficulty=MEDIUM)
+class RemainingNegative(On429):
+    """The 429 tells -1 as what remains."""
+
+    def headers_of(self, spent: Spent) -> dict[str, str]:
+        return {"RateLimit-Remaining": "-1"}
+
+
+@fault("rate-remaining-one", "RATE-2", difficulty=SUBTLE)
+class RemainingOne(On429):
+    """The 429 tells the remainder from before the request."""
+
+    def headers_of(self, spent: Spent) -> dict[str, str]:
+        return {"RateLimit-Remaining": "1"}
+
+
+@fault("rate-reset-epoch", "RATE-2.reset", difficulty=MEDIUM)
+class ResetEpoch(On429):
+    """RateLimit-Reset is a moment, in seconds since 1970."""
+
+    def headers_of(self, spent: Spent) -> dict[str, str]:
+        return {"RateLimit-Reset": "4102444800"}
+
+
+@fault("rate-code", "RATE-2.code", difficulty=OBVIOUS)
+class OtherCode(On429):
+    """The 429 has the code too_many_requests."""
+
+    def retold(self, error: ApiError, spent: Spent) -> ApiError:
+        error.code = "too_many_requests"
+        return error
+
+
+@fault("rate-refused-and-done", "RATE-3", difficulty=SUBTLE)
+class RefusedAndDone(Server):
+    """Work is done while the budget is asked, and stays done after a 429."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.budget = NoBudget(self.settings.window)
+        self.asked = Budget(self.settings.window)
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        spent = self.asked.spend(call.key)
+        reply = super().alone(operation, services, call)
+        if operation.limited:
+            self.asked.check(spent)
+        return reply
+
+
+@fault("rate-retry-too-early", "RATE-3", difficulty=SUBTLE)
+class RetryTooEarly(Budget):
+    """The window is three times as long as Retry-After says."""
+
+    def __init__(self, window: int) -> None:
+        super().__init__(window * 3)
+        self.told = window
+
+    def spend(self, key: Key) -> Spent:
+        spent = super().spend(key)
+        return replace(spent, seconds=min(spent.seconds, self.told))
+
+
+@fault("rate-never-recovers", "RATE-3", "RATE-4", difficulty=MEDIUM)
+class NeverRecovers(Budget):
+    """Every refused request starts the window again, and the count stays."""
+
+    def __init__(self, window: int) -> None:
+        super().__init__(3600)
+        self.told = window
+
+    def spend(self, key: Key) -> Spent:
+        spent = super().spend(key)
+        seconds = min(spent.seconds, self.told)
+        return replace(spent, seconds=seconds, headers={**spent.headers, "RateLimit-Reset": "1"})
+
+
+@fault("rate-remaining-by-two", "RATE-4", difficulty=MEDIUM)
+class RemainingByTwo(Budget):
+    """Each request counts twice in what remains."""
+
+    def headers(self, limit: int, remaining: int, reset: int) -> dict[str, str]:
+        return super().headers(limit, max(0, 2 * remaining - limit), reset)
+
+
+@fault("rate-remaining-still", "RATE-4", difficulty=MEDIUM)
+class RemainingStill(Budget):
+    """What remains is the whole budget until it is spent."""
+
+    def headers(self, limit: int, remaining: int, reset: int) -> dict[str, str]:
+        return super().headers(limit, limit if remaining else 0, reset)
+
+
+class Ping(Server):
+    """Tells something else about a key."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        reply = super().alone(operation, services, call)
+        if operation.path != "/ping":
+            return reply
+        key = {**reply.data["apiKey"], **self.told(call.key)}
+        return replace(reply, data={**reply.data, "apiKey": key})
+
+    def told(self, key: Key) -> dict[str, str]:
+        """The members of the key that differ."""
+        raise NotImplementedError
+
+
+@fault("ping-prefix-cut", "PING-1", difficulty=SUBTLE)
+class PrefixCut(Ping):
+    """Ping tells the first eight characters of the prefix."""
+
+    def told(self, key: Key) -> dict[str, str]:
+        return {"prefix": key.prefix[:8]}
+
+
+@fault("ping-permission-set", "PING-1", difficulty=MEDIUM)
+class OtherPermissionSet(Ping):
+    """Ping tells the permission set under its old name."""
+
+    def told(self, key: Key) -> dict[str, str]:
+        return {"permissionSet": "server"}
+
+
+@fault("ping-shows-secret", "PING-2", "AUTH-6", difficulty=MEDIUM)
+class ShowsSecret(Ping):
+    """Ping tells the whole key."""
+
+    def told(self, key: Key) -> dict[str, str]:
+        return {"token": key.token}
+
+
+@fault("ping-not-ok", "PING-1", difficulty=OBVIOUS)
+class NotOk(Server):
+    """Ping says ok false for a key that is good."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        reply = super().alone(operation, services, call)
+        if operation.path == "/ping":
+            return replace(reply, data={**reply.data, "ok": False})
+        return reply

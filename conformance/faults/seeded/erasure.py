@@ -1,0 +1,373 @@
+"""Faults of erasure and export."""
+
+from dataclasses import replace
+from typing import Any
+
+from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, Rewriting, document, fault, gap, notes
+from conformance.reference import operations
+from conformance.reference.app import Server
+from conformance.reference.bodies import DeleteBody
+from conformance.reference.errors import ApiError, conflict, not_found
+from conformance.reference.gdpr import Gdpr
+from conformance.reference.grants import SCOPE, Grants
+from conformance.reference.lobbies import Lobbies
+from conformance.reference.operations import Call, Operation
+from conformance.reference.replies import Reply
+from conformance.reference.services import Services
+from conformance.reference.state import GameState, Lobby, Player, now
+
+
+class Retold(Gdpr):
+    """Answers an erasure otherwise."""
+
+    def delete(self, external_id: str, body: DeleteBody) -> Reply:
+        reply = super().delete(external_id, body)
+        return replace(reply, data={**reply.data, **self.told(reply.data)})
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The members of the answer that differ."""
+        raise NotImplementedError
+
+
+@fault("erasure-names-placeholder", "DEL-1", "HTTP-4", "DEL-3", difficulty=MEDIUM)
+class NamesPlaceholder(Retold):
+    """The answer has the placeholder as the external id."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"externalPlayerId": data["anonymizedExternalId"] or data["externalPlayerId"]}
+
+
+@fault("erasure-fixed-placeholder", "DEL-1", difficulty=SUBTLE)
+class FixedPlaceholder(Retold):
+    """The placeholder has the player's id in place of a uuid."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"anonymizedExternalId": data["playerId"] and f"__deleted_{data['playerId']}__"}
+
+
+@fault("erasure-without-player-id", "DEL-1", "DEL-6", difficulty=SUBTLE)
+class WithoutPlayerId(Retold):
+    """The answer to an erasure has no player id."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"playerId": None}
+
+
+@fault("erasure-profile-stays", "DEL-2", "DEL-3", "DEL-6", "DEL-8", difficulty=MEDIUM)
+class ProfileStays(Gdpr):
+    """The row is anonymised and is still found under the old id."""
+
+    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
+        answer = super().erase(player, external_id)
+        self.state.players[external_id] = player
+        return answer
+
+
+@fault("erasure-acks-stay", "DEL-2", difficulty=SUBTLE)
+class AcksStay(Grants):
+    """A grant of an erased player can still be acked under the old id."""
+
+    def ack(self, external_id: str, grant_id: str) -> Reply:
+        grant = self.state.grants.get(grant_id)
+        if grant is not None and grant.player.deleted_at and external_id in self.state.erasures:
+            self.claim(grant)
+            return Reply(200, grant.view())
+        return super().ack(external_id, grant_id)
+
+
+@fault("erasure-placeholder-acks", "DEL-2", difficulty=SUBTLE)
+class PlaceholderAcks(Gdpr):
+    """The erased row is found under its placeholder."""
+
+    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
+        answer = super().erase(player, external_id)
+        self.state.players[player.external_id] = player
+        return answer
+
+
+@fault("erasure-again-404", "DEL-3", "HTTP-1", "DEL-8", "DEL-4", "AUTH-7", difficulty=OBVIOUS)
+class Again404(Gdpr):
+    """An erasure of whoever is not there gets 404."""
+
+    def delete(self, external_id: str, body: DeleteBody) -> Reply:
+        self.state.known(external_id)
+        return super().delete(external_id, body)
+
+
+@fault("erasure-again-erased", "DEL-3", "DEL-8", difficulty=MEDIUM)
+class AgainErased(Retold):
+    """Erasing again says `erased`."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        done = data["status"] == "no_op_already_erased"
+        return {"status": "erased" if done else data["status"]}
+
+
+@fault("erasure-forgets", "DEL-3", difficulty=MEDIUM)
+class Forgets(Gdpr):
+    """An erased id is one that never existed."""
+
+    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
+        answer = super().erase(player, external_id)
+        del self.state.erasures[external_id]
+        return answer
+
+
+@fault("erasure-makes-strangers", "DEL-4", "AUTH-7", "PLAYER-4", difficulty=SUBTLE)
+class MakesStrangers(Gdpr):
+    """Erasing a stranger makes the player and erases it."""
+
+    def delete(self, external_id: str, body: DeleteBody) -> Reply:
+        if external_id not in self.state.erasures:
+            self.state.ensure(external_id)
+        return super().delete(external_id, body)
+
+
+@fault("erasure-stranger-is-erased", "DEL-4", "AUTH-7", "PLAYER-4", difficulty=MEDIUM)
+class StrangerIsErased(Retold):
+    """A stranger is told as already erased."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        stranger = data["status"] == "no_op_never_existed"
+        return {"status": "no_op_already_erased" if stranger else data["status"]}
+
+
+@fault("erasure-needs-reason", "DEL-5", "HTTP-4", difficulty=MEDIUM)
+class NeedsReason(Gdpr):
+    """An erasure without a reason gets 400."""
+
+    def delete(self, external_id: str, body: DeleteBody) -> Reply:
+        if body.reason is None:
+            raise ApiError(400, "validation_failed", "The reason is missing")
+        return super().delete(external_id, body)
+
+
+@fault("erasure-any-reason", "DEL-5", "ERR-4", difficulty=MEDIUM)
+class AnyReason(Rewriting):
+    """A reason outside the list is taken."""
+
+    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+        text = operation.path.endswith("/delete") and isinstance(body.get("reason"), str)
+        return {**body, "reason": "test"} if text else body
+
+
+@fault("erasure-reason-folded", "DEL-5", "ERR-4", difficulty=SUBTLE)
+class ReasonFolded(Rewriting):
+    """The reason may be written in capitals."""
+
+    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+        text = operation.path.endswith("/delete") and isinstance(body.get("reason"), str)
+        return {**body, "reason": body["reason"].lower()} if text else body
+
+
+@fault("erasure-checks-late", "DEL-5", "ERR-4", difficulty=SUBTLE)
+class ChecksLate(Server):
+    """The reason is judged when the player is already erased."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        body = document(call)
+        if operation.path.endswith("/delete") and isinstance(body, dict):
+            erased = Call(call.game, call.key, call.path, call.query, b"{}")
+            reply = super().alone(operation, services, erased)
+            call.body(DeleteBody)
+            return reply
+        return super().alone(operation, services, call)
+
+
+@fault("erasure-locks-id", "DEL-6", "DEL-9", "MERGE-7", difficulty=MEDIUM)
+class LocksId(GameState):
+    """An erased id can never be used again."""
+
+    def ensure(self, external_id: str) -> Player:
+        if external_id in self.erasures and external_id not in self.players:
+            raise conflict("the player was erased")
+        return super().ensure(external_id)
+
+
+@fault("erasure-wallet-returns", "DEL-6", difficulty=SUBTLE)
+class WalletReturns(GameState):
+    """Whoever uses an erased id gets the old balances back."""
+
+    def ensure(self, external_id: str) -> Player:
+        new = external_id not in self.players
+        player = super().ensure(external_id)
+        kept = notes(self, "wallets")
+        if new and external_id in kept:
+            player.wallet = kept[external_id]
+        kept[external_id] = player.wallet
+        return player
+
+
+@fault("erasure-second-no-op", "DEL-6", difficulty=SUBTLE)
+class SecondNoOp(Gdpr):
+    """A new player under an erased id cannot be erased: the id is on the list."""
+
+    def delete(self, external_id: str, body: DeleteBody) -> Reply:
+        done = self.state.erasures.get(external_id)
+        if done is not None:
+            return Reply(200, {**done, "status": "no_op_already_erased"})
+        return super().delete(external_id, body)
+
+
+@fault("erasure-roster-stays", "DEL-7", difficulty=SUBTLE)
+class RosterStays(Lobbies):
+    """A lobby shows the roster as it was sent, also when a player of it is erased."""
+
+    def open(self, event: Any, body: Any) -> Lobby:
+        lobby = super().open(event, body)
+        notes(self.state, "rosters")[lobby.id] = list(body.externalPlayerIds)
+        return lobby
+
+    def read(self, game_id: str, lobby_id: str) -> Reply:
+        data = super().read(game_id, lobby_id).data
+        return Reply(200, {**data, "roster": notes(self.state, "rosters")[lobby_id]})
+
+
+@fault("erasure-race", "DEL-8", difficulty=SUBTLE, racing=(operations.delete_player,))
+class Race(Gdpr):
+    """The player is looked up, then erased: of two erasures at once both say `erased`."""
+
+    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
+        gap()
+        with self.state.lock:
+            self.state.players.setdefault(external_id, player)
+            return super().erase(player, external_id)
+
+
+@fault("erasure-race-404", "DEL-8", "HTTP-1", difficulty=SUBTLE, racing=(operations.delete_player,))
+class Race404(Gdpr):
+    """The second of two erasures at once finds the row gone and answers 404."""
+
+    def delete(self, external_id: str, body: DeleteBody) -> Reply:
+        known = external_id in self.state.players
+        gap()
+        with self.state.lock:
+            if known and external_id not in self.state.players:
+                raise not_found("player")
+            return super().delete(external_id, body)
+
+
+@fault("erasure-frees-grant-keys", "DEL-9", difficulty=SUBTLE)
+class FreesGrantKeys(Gdpr):
+    """The idempotency keys of the erased player's grants are free again."""
+
+    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
+        used = self.state.remembered(SCOPE)
+        for key in [key for key, first in used.items() if first.player is player]:
+            del used[key]
+        return super().erase(player, external_id)
+
+
+@fault("erasure-frees-keys-of-id", "DEL-9", difficulty=SUBTLE)
+class FreesKeysOfId(Grants):
+    """A used key is looked up with the player's row, so a new player under the id is free."""
+
+    def create(self, external_id: str, body: Any) -> Reply:
+        used = self.state.remembered(SCOPE)
+        first = used.get(body.idempotencyKey)
+        if first is not None and first.player is not None and first.player.deleted_at:
+            del used[body.idempotencyKey]
+        return super().create(external_id, body)
+
+
+class Exporting(Gdpr):
+    """Exports something else."""
+
+    def export(self, external_id: str) -> Reply:
+        data = super().export(external_id).data
+        return Reply(200, {**data, **self.told(self.state.known(external_id), data)})
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        """The members of the export that differ."""
+        raise NotImplementedError
+
+
+@fault("export-version", "EXP-1", "HTTP-2", difficulty=OBVIOUS)
+class Version2(Exporting):
+    """The export has schema version 2."""
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        return {"schemaVersion": 2}
+
+
+@fault("export-claimed-left-out", "EXP-1", "ACK-4", "MERGE-3", difficulty=SUBTLE)
+class ClaimedLeftOut(Exporting):
+    """The export lists pending grants only."""
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        return {"grants": [grant for grant in data["grants"] if grant["status"] == "pending"]}
+
+
+@fault("export-first-page", "EXP-1", difficulty=SUBTLE)
+class FirstPage(Exporting):
+    """The export lists the newest hundred grants."""
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        return {"grants": data["grants"][-100:]}
+
+
+@fault("export-one-holding", "EXP-1", "LEDGER-8", "MERGE-2", "LEDGER-10", difficulty=SUBTLE)
+class OneHolding(Exporting):
+    """The export lists the first holding of a wallet only."""
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        return {"wallet": data["wallet"][:1]}
+
+
+@fault("export-other-player-id", "EXP-1", "HTTP-4", "GRANT-6", "MIG-6", difficulty=MEDIUM)
+class OtherPlayerId(Exporting):
+    """The export has the row's id as external id."""
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        return {"player": {**data["player"], "externalPlayerId": player.id}}
+
+
+@fault("export-unknown-empty", "EXP-2", "DEL-2", difficulty=MEDIUM)
+class UnknownEmpty(Gdpr):
+    """The export of an unknown player is an empty one."""
+
+    def export(self, external_id: str) -> Reply:
+        if external_id in self.state.players:
+            return super().export(external_id)
+        self.state.players[external_id] = Player(external_id)
+        try:
+            return super().export(external_id)
+        finally:
+            del self.state.players[external_id]
+
+
+@fault("export-1001-rows", "EXP-3", difficulty=SUBTLE)
+class Rows1001(Exporting):
+    """A list may have 1001 rows: the bound is off by one."""
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        return {"grants": [grant.view() for grant in player.grants[-1001:]]}
+
+
+@fault("export-claims", "EXP-4", "EXP-1", difficulty=SUBTLE)
+class Claims(Exporting):
+    """An export marks the grants that it lists as claimed."""
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        for grant in player.grants:
+            grant.claimed_at = grant.claimed_at or now()
+        return {}
+
+
+@fault("export-shows-companions", "EXP-4", difficulty=SUBTLE)
+class ShowsCompanions(Exporting):
+    """The lobbies of an export name everybody who was in them."""
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        names = {lobby.id: [m.external_id for m in lobby.members] for lobby in player.lobbies}
+        return {"lobbies": [{**row, "members": names[row["id"]]} for row in data["lobbies"]]}
+
+
+@fault("export-same-reference", "EXP-4", "EXP-1", difficulty=SUBTLE)
+class SameReference(Exporting):
+    """The export joins grants by their sourceRefId, and so shows those of others."""
+
+    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+        refs = {grant.source_ref_id for grant in player.grants}
+        joined = [g for g in self.state.grants.values() if g.source_ref_id in refs]
+        return {"grants": [grant.view() for grant in joined[-1000:]]}

@@ -1,0 +1,1 @@
+"""Faults that only a history of mixed simultaneous calls shows."""

@@ -1,0 +1,394 @@
+"""Faults of the imports."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, document, fault, gap, notes
+from conformance.reference import operations
+from conformance.reference.app import Server
+from conformance.reference.bodies import ImportBody, InventoryRow, PlayerRow, WalletRow, fingerprint
+from conformance.reference.errors import ApiError, invalid, not_found
+from conformance.reference.imports import Imports
+from conformance.reference.operations import Call, Operation
+from conformance.reference.replies import Reply
+from conformance.reference.services import Services
+from conformance.reference.state import Remembered
+
+IMPORTS = (operations.migrate_players, operations.migrate_wallet, operations.migrate_inventory)
+COUNTS = ("applied", "skipped", "failed")
+Apply = Callable[[Any], None]
+
+
+class Retold(Imports):
+    """Answers a batch otherwise."""
+
+    def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
+        data = super().batch(scope, body, shape, apply).data
+        return Reply(200, {**data, **self.told(data)})
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The members of the answer that differ."""
+        raise NotImplementedError
+
+
+@fault("import-counts-skipped", "MIG-1", "MIG-2", "MIG-5", "MIG-10", difficulty=MEDIUM)
+class CountsSkipped(Retold):
+    """Skipped rows count as applied."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"applied": data["applied"] + data["skipped"], "skipped": 0}
+
+
+@fault("import-index-from-1", "MIG-1", "MIG-3", difficulty=MEDIUM)
+class IndexFrom1(Retold):
+    """`rowIndex` begins at 1."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        failures = [{**row, "rowIndex": row["rowIndex"] + 1} for row in data["failures"]]
+        return {"failures": failures}
+
+
+@fault("import-failures-of-players", "MIG-1", "MIG-3", difficulty=SUBTLE)
+class FailuresOfPlayers(Retold):
+    """`failures` names each player once, however many of its rows failed."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        named = {row.get("externalPlayerId"): row for row in data["failures"]}
+        return {"failures": list(named.values())}
+
+
+@fault("import-failures-without-code", "MIG-1", "HTTP-2", difficulty=MEDIUM)
+class FailuresWithoutCode(Retold):
+    """A failed row has a message and no code."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        rows = data["failures"]
+        return {"failures": [{**r, "error": {"message": r["error"]["message"]}} for r in rows]}
+
+
+@fault("import-counts-lost", "MIG-1", difficulty=SUBTLE)
+class FailedNotCounted(Retold):
+    """`failed` counts rows that were refused, not those that could not be read."""
+
+    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+        read = [row for row in data["failures"] if row["error"]["code"] != "validation_failed"]
+        return {"failed": len(read)}
+
+
+@fault("import-key-ignored", "MIG-2", "MIG-1", "MIG-5", "MIG-10", difficulty=MEDIUM)
+class KeyIgnored(Imports):
+    """Every row is applied."""
+
+    def row(self, scope: str, row: Any, apply: Apply) -> bool:
+        apply(row)
+        return True
+
+
+@fault("import-key-of-batch", "MIG-2", "MIG-1", "MIG-5", difficulty=SUBTLE)
+class KeyOfBatch(Imports):
+    """A batch is recognised as a whole, so its rows in another batch are applied again."""
+
+    def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
+        seen = notes(self.state, scope)
+        whole = fingerprint([bytes(row).decode() for row in body.rows])
+        if whole in seen:
+            skipped: Reply = seen[whole]
+            count = skipped.data["applied"] + skipped.data["skipped"]
+            return Reply(200, {**skipped.data, "applied": 0, "skipped": count})
+        self.state.remembered(scope).clear()
+        seen[whole] = super().batch(scope, body, shape, apply)
+        reply: Reply = seen[whole]
+        return reply
+
+
+@fault("import-key-per-player", "MIG-2", difficulty=SUBTLE)
+class KeyPerPlayer(Imports):
+    """A used key for another player is applied."""
+
+    def row(self, scope: str, row: Any, apply: Apply) -> bool:
+        return super().row(f"{scope} of {row.externalPlayerId}", row, apply)
+
+
+@fault("import-key-with-content", "MIG-2", difficulty=SUBTLE)
+class KeyWithContent(Imports):
+    """A used key with another amount is applied."""
+
+    def row(self, scope: str, row: Any, apply: Apply) -> bool:
+        content = msgspec.structs.replace(row, idempotencyKey=fingerprint(row))
+        return super().row(scope, content, apply)
+
+
+@fault("import-snapshot-of-used-key", "MIG-2", difficulty=SUBTLE)
+class SnapshotOfUsedKey(Imports):
+    """A used key of a players row still replaces the snapshot."""
+
+    def row(self, scope: str, row: Any, apply: Apply) -> bool:
+        if isinstance(row, PlayerRow) and row.externalPlayerId in self.state.players:
+            self.state.players[row.externalPlayerId].context_snapshot = row.contextSnapshot
+        return super().row(scope, row, apply)
+
+
+@fault("import-stops-at-bad-row", "MIG-3", "MIG-1", difficulty=MEDIUM)
+class StopsAtBadRow(Imports):
+    """The first bad row fails, and all after it with it."""
+
+    def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
+        failed = False
+
+        def until_then(row: Any) -> None:
+            if failed:
+                raise invalid("rows", "a row before this one failed")
+            apply(row)
+
+        def failure(index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
+            nonlocal failed
+            failed = True
+            return Imports.failure(self, index, raw, error)
+
+        self.failure = failure  # type: ignore[method-assign]
+        return super().batch(scope, body, shape, until_then)
+
+
+@fault("import-bad-row-400", "MIG-3", "MIG-1", difficulty=OBVIOUS)
+class BadRow400(Imports):
+    """A bad row refuses the whole batch with 400."""
+
+    def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
+        raise error
+
+
+@fault("import-negative-subtracts", "MIG-3", "MIG-1", difficulty=SUBTLE)
+class NegativeSubtracts(Server):
+    """A negative amount of a wallet row is taken without its sign."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        body = document(call)
+        rows = body.get("rows") if isinstance(body, dict) else None
+        for row in rows if isinstance(rows, list) else ():
+            amount = row.get("amount") if isinstance(row, dict) else None
+            if type(amount) is int and amount < 0:
+                row["amount"] = -amount
+                call = Call(call.game, call.key, call.path, call.query, msgspec.json.encode(body))
+        return super().alone(operation, services, call)
+
+
+@fault("import-unknown-keys-taken", "MIG-3", "MIG-1", difficulty=SUBTLE)
+class UnknownKeysTaken(Imports):
+    """A row with a key that the catalogue lacks is applied."""
+
+    def balance(self, row: WalletRow) -> None:
+        self.ledger_of_currencies.add(row.externalPlayerId, row.economyKey, row.amount)
+
+    def item(self, row: InventoryRow) -> None:
+        self.ledger_of_items.add(row.externalPlayerId, row.itemKey, row.quantity)
+
+
+@fault("import-bad-row-burns-key", "MIG-3", difficulty=SUBTLE)
+class BadRowBurnsKey(Imports):
+    """A row that failed has used its key: the mended row is skipped."""
+
+    def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
+        try:
+            row = msgspec.json.decode(raw)
+            notes(self.state, "burnt")[row["idempotencyKey"]] = True
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError, LookupError):
+            pass
+        return super().failure(index, raw, error)
+
+    def row(self, scope: str, row: Any, apply: Apply) -> bool:
+        if row.idempotencyKey in notes(self.state, "burnt"):
+            return False
+        return super().row(scope, row, apply)
+
+
+@fault("import-999-rows", "MIG-4", difficulty=SUBTLE)
+class Rows999(Imports):
+    """A batch of 1000 rows is one too many."""
+
+    def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
+        if len(body.rows) >= 1000:
+            raise invalid("$.rows", "too many")
+        return super().batch(scope, body, shape, apply)
+
+
+class Unbounded(Server):
+    """Takes batches of any length."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        body = document(call)
+        rows = body.get("rows") if isinstance(body, dict) else None
+        if operation.handler not in IMPORTS or not isinstance(rows, list) or len(rows) <= 1000:
+            return super().alone(operation, services, call)
+        return self.beyond(operation, services, call, rows)
+
+    def beyond(
+        self, operation: Operation, services: Services, call: Call, rows: list[Any]
+    ) -> Reply:
+        """What becomes of a batch that is too long."""
+        raise NotImplementedError
+
+    def part(self, call: Call, rows: list[Any]) -> Call:
+        """The call with these rows only."""
+        raw = msgspec.json.encode({"rows": rows})
+        return Call(call.game, call.key, call.path, call.query, raw)
+
+
+@fault("import-1001-rows", "MIG-4", difficulty=MEDIUM)
+class Rows1001(Unbounded):
+    """A batch may have any number of rows; what is beyond 1000 is left."""
+
+    def beyond(
+        self, operation: Operation, services: Services, call: Call, rows: list[Any]
+    ) -> Reply:
+        return super().alone(operation, services, self.part(call, rows[:1000]))
+
+
+@fault("import-too-many-and-done", "MIG-4", difficulty=SUBTLE)
+class TooManyAndDone(Unbounded):
+    """Rows are applied as they are read; the 1001st gets 400 and the others stay."""
+
+    def beyond(
+        self, operation: Operation, services: Services, call: Call, rows: list[Any]
+    ) -> Reply:
+        super().alone(operation, services, self.part(call, rows[:1000]))
+        raise invalid("$.rows", "too many")
+
+
+@fault("import-keys-after-batch", "MIG-5", difficulty=SUBTLE)
+class KeysAfterBatch(Imports):
+    """Keys are written when the batch is done, so a key twice in it applies twice."""
+
+    def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
+        used = self.state.remembered(scope)
+        replies = []
+        fresh: dict[str, Remembered] = {}
+        for raw in body.rows:
+            known = set(used)
+            replies.append(super().batch(scope, ImportBody(rows=[raw]), shape, apply).data)
+            fresh |= {key: used.pop(key) for key in set(used) - known}
+        used |= fresh
+        failures = [
+            {**row, "rowIndex": n} for n, reply in enumerate(replies) for row in reply["failures"]
+        ]
+        counts = {name: sum(reply[name] for reply in replies) for name in COUNTS}
+        return Reply(200, {**counts, "failures": failures})
+
+
+@fault("import-wallet-needs-player", "MIG-6", "MIG-1", "MIG-3", difficulty=MEDIUM)
+class WalletNeedsPlayer(Imports):
+    """A wallet row fails where the players import has not made the player."""
+
+    def balance(self, row: WalletRow) -> None:
+        if row.externalPlayerId not in self.state.players:
+            raise not_found("player")
+        super().balance(row)
+
+
+@fault("import-players-last-fails", "MIG-6", difficulty=SUBTLE)
+class PlayersLastFails(Imports):
+    """A players row fails where another import has made the player."""
+
+    def player(self, row: PlayerRow) -> None:
+        player = self.state.players.get(row.externalPlayerId)
+        if player is not None and player.wallet.amounts:
+            raise invalid("externalPlayerId", "exists")
+        super().player(row)
+
+
+@fault("import-players-resets", "MIG-6", difficulty=SUBTLE)
+class PlayersResets(Imports):
+    """A players row makes the player anew, and what was imported before is lost."""
+
+    def player(self, row: PlayerRow) -> None:
+        self.state.players.pop(row.externalPlayerId, None)
+        super().player(row)
+
+
+@fault("import-sets-balance", "MIG-7", "MIG-4", difficulty=MEDIUM)
+class SetsBalance(Imports):
+    """A wallet row sets the balance."""
+
+    def balance(self, row: WalletRow) -> None:
+        super().balance(row)
+        self.state.players[row.externalPlayerId].wallet.amounts[row.economyKey] = row.amount
+
+
+@fault("import-sets-within-batch", "MIG-7", "MIG-4", difficulty=SUBTLE)
+class SetsWithinBatch(Imports):
+    """Of several rows of a batch for one item the last counts."""
+
+    def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
+        before: dict[tuple[str, str], int] = {}
+
+        def put(row: Any) -> None:
+            if not isinstance(row, InventoryRow):
+                return apply(row)
+            held = self.state.ensure(row.externalPlayerId).inventory.amounts
+            start = before.setdefault((row.externalPlayerId, row.itemKey), held.get(row.itemKey, 0))
+            apply(row)
+            held[row.itemKey] = start + row.quantity
+            return None
+
+        return super().batch(scope, body, shape, put)
+
+
+@fault("import-rows-missing", "MIG-8", "ERR-4", difficulty=MEDIUM)
+class RowsMissing(Server):
+    """A batch without rows is an empty one."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        body = document(call)
+        if operation.handler in IMPORTS and isinstance(body, dict) and body.get("rows") is None:
+            nothing = {"applied": 0, "skipped": 0, "failed": 0, "failures": []}
+            return Reply(200, nothing)
+        return super().alone(operation, services, call)
+
+
+@fault("import-snapshot-lost", "MIG-9", difficulty=MEDIUM)
+class SnapshotLost(Imports):
+    """The snapshot is not kept."""
+
+    def player(self, row: PlayerRow) -> None:
+        row.contextSnapshot = None
+        super().player(row)
+
+
+@fault("import-snapshot-flat", "MIG-9", difficulty=SUBTLE)
+class SnapshotFlat(Imports):
+    """Of the snapshot only the values that are no objects are kept."""
+
+    def player(self, row: PlayerRow) -> None:
+        given = row.contextSnapshot or {}
+        row.contextSnapshot = {k: v for k, v in given.items() if not isinstance(v, dict)}
+        super().player(row)
+
+
+@fault("import-race", "MIG-10", difficulty=SUBTLE, racing=IMPORTS)
+class Race(Imports):
+    """The key is looked up, then the row is applied: two batches at once apply it twice."""
+
+    def row(self, scope: str, row: Any, apply: Apply) -> bool:
+        def slowly(given: Any) -> None:
+            gap()
+            apply(given)
+
+        return super().row(scope, row, slowly)
+
+
+@fault("import-busy-500", "MIG-10", "ERR-3", difficulty=SUBTLE, racing=IMPORTS)
+class Busy500(Imports):
+    """A row that another batch is writing is a deadlock, and a 500."""
+
+    def row(self, scope: str, row: Any, apply: Apply) -> bool:
+        busy = notes(self.state, f"busy {scope}")
+        if row.idempotencyKey in busy:
+            raise KeyError(row.idempotencyKey)
+        busy[row.idempotencyKey] = True
+        gap()
+        try:
+            with self.state.lock:
+                return super().row(scope, row, apply)
+        finally:
+            busy.pop(row.idempotencyKey, None)
