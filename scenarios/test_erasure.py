@@ -122,11 +122,12 @@ def test_the_erased_id_is_free_for_a_new_player(ledger: Ledger, given: Given) ->
     old = given.export(player)["player"]["id"]
     given.erased(player)
 
-    grant = given.grant(player)["id"]
+    created = given.api.create_grant(player, given.grant_body())
 
+    expect_status(created, 201, because="the erased id is free")
     state = given.state(player) or {}
     expect_that(state["player"] != old, "a new player", f"the old id {old}")
-    expect_equal([row["id"] for row in state["grants"]], [grant], "the new player's grants")
+    expect_equal([g["id"] for g in state["grants"]], [created.data["id"]], "the new one's grants")
     expect_equal((state["wallet"], state["inventory"]), ({}, {}), "the new player's holdings")
     expect_equal(state["lobbies"], [], "the new player's lobbies")
 

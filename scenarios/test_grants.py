@@ -311,6 +311,20 @@ def test_an_unknown_player_is_created(given: Given, api: Api, player: str) -> No
     expect_equal(given.export(player)["player"]["externalPlayerId"], player, "the player's id")
 
 
+@requirement("GRANT-6")
+def test_simultaneous_first_grants_create_one_player(given: Given, api: Api) -> None:
+    for _ in range(ROUNDS):
+        path = {"externalId": given.names.player()}
+        bodies = [given.grant_body() for _ in range(SIMULTANEOUS)]
+
+        answers = api.together([api.request("createGrant", body, path=path) for body in bodies])
+
+        created = sorted(answer.data["id"] for answer in answers if answer.status == 201)
+        expect_equal(len(created), SIMULTANEOUS, "the number of 201s for as many new keys")
+        held = sorted(grant["id"] for grant in given.export(path["externalId"])["grants"])
+        expect_equal(held, created, "the grants of the player whom they all created")
+
+
 ENTRY_FAULTS: dict[str, Any] = {
     "no entries": [],
     "unknown type": [{"type": "experience", "amount": 1}],
@@ -426,13 +440,29 @@ def test_a_key_that_the_catalogue_lacks_gets_400(
 
 
 @requirement("GRANT-8")
-def test_a_grant_shows_in_profile_and_export(given: Given, player: str) -> None:
-    grant = given.grant(player)
+@pytest.mark.parametrize("fields", [{}, {"expiresAt": in_days(3)}, {"sourceKind": "admin"}])
+def test_a_grant_shows_in_profile_and_export(
+    fields: dict[str, Any], given: Given, player: str
+) -> None:
+    grant = given.grant(player, given.grant_body(**fields))
 
     exported = mention(given.export(player), grant["id"])
     shown = mention(given.profile(player), grant["id"])
     expect_that(exported is not None, f"grant {grant['id']} in the export", "none")
     expect_that(shown is not None, f"grant {grant['id']} in the profile", "none")
+
+
+@requirement("GRANT-8")
+def test_a_grant_shows_also_where_one_looked_before(given: Given, player: str) -> None:
+    given.grant(player)
+    given.profile(player)
+    given.export(player)
+
+    grant = given.grant(player)
+
+    for shown in (given.profile(player), given.export(player)):
+        found = mention(shown, grant["id"])
+        expect_that(found is not None, f"grant {grant['id']}, made after a first look", "none")
 
 
 @requirement("GRANT-9")
@@ -474,5 +504,6 @@ def test_a_conflicting_body_leaves_the_first_grant_replayable(
 
     replay = api.create_grant(player, body)
 
+    expect_status(replay, 200, because="the refused body did not take the key over")
     expect_equal(replay.data["id"], first["id"], "the grant that the key names")
     expect_equal(len(given.export(player)["grants"]), 1, "the number of grants")

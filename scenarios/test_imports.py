@@ -43,6 +43,17 @@ def test_the_counts_add_up_and_failures_name_their_rows(batch: Import) -> None:
 
 
 @requirement("MIG-1")
+def test_each_failed_row_of_one_player_is_named(batch: Import, player: str) -> None:
+    broken = [{**batch.broken(), "externalPlayerId": player} for _ in range(3)]
+
+    answer = batch.send([batch.row(player), *broken])
+
+    expect_counts(answer, applied=1, failed=3)
+    named = sorted(row["rowIndex"] for row in answer.data["failures"])
+    expect_equal(named, [1, 2, 3], "the rows that failed")
+
+
+@requirement("MIG-1")
 def test_a_good_batch_has_no_failures(batch: Import) -> None:
     answer = batch.send([batch.row() for _ in range(3)])
 

@@ -122,6 +122,22 @@ def test_a_replay_after_other_calls_tells_the_first_holding(
 
 
 @requirement("LEDGER-3")
+@directions
+def test_each_of_several_keys_is_remembered(direction: str, ledger: Ledger, given: Given) -> None:
+    player, keys = ledger.filled(START), [given.names.key() for _ in range(3)]
+    firsts = [
+        ledger.holding(ledger.change(direction, player, 3, idempotencyKey=key)) for key in keys
+    ]
+
+    replays = [ledger.change(direction, player, 3, idempotencyKey=key) for key in keys]
+
+    for replay, first in zip(replays, firsts, strict=True):
+        expect_status(replay, 200, because="the same key came with the same body before")
+        expect_equal(ledger.holding(replay), first, "the holding as after the first call")
+    expect_equal(ledger.held(player), firsts[-1], "the holding")
+
+
+@requirement("LEDGER-3")
 def test_a_decrement_is_replayed_when_nothing_is_left(ledger: Ledger, given: Given) -> None:
     player, key = ledger.filled(30), given.names.key()
     needed(ledger.decrement(player, 30, idempotencyKey=key), "LEDGER-2", "a first call")
@@ -208,6 +224,19 @@ def test_without_a_key_each_call_applies(direction: str, ledger: Ledger) -> None
     holdings = [ledger.holding(ledger.change(direction, player, 5)) for _ in range(3)]
 
     expect_equal(holdings, [START + step * n for n in (1, 2, 3)], "the holdings one after another")
+
+
+@requirement("LEDGER-5")
+@directions
+def test_a_reference_is_no_key(direction: str, ledger: Ledger) -> None:
+    player = ledger.filled(START)
+    told = {"sourceRefId": "order-8", "reason": "bonus"}
+
+    ledger.change(direction, player, 5, **told)
+    ledger.change(direction, player, 5, **told)
+
+    after = START + 10 if direction == "increment" else START - 10
+    expect_equal(ledger.held(player), after, "the holding after two calls without a key")
 
 
 def request(ledger: Ledger, direction: str, player: str, amount: int, **body: Any) -> Request:
@@ -508,8 +537,11 @@ def test_an_unknown_key_is_no_crash(ledger: Ledger, player: str) -> None:
 @requirement("LEDGER-12")
 @pytest.mark.parametrize("amount", [2**31 - 2, 2**31 - 1, 2**24 + 1, 999_999_999])
 def test_large_amounts_are_exact(amount: int, ledger: Ledger, player: str) -> None:
-    told = [ledger.holding(ledger.increment(player, amount)) for _ in range(3)]
+    answers = [ledger.increment(player, amount) for _ in range(3)]
 
+    for answer in answers:
+        expect_status(answer, 200, because="amounts up to 2^31-1 are taken")
+    told = [ledger.holding(answer) for answer in answers]
     expect_equal(told, [amount, 2 * amount, 3 * amount], "the holdings one after another")
     expect_equal(ledger.held(player), 3 * amount, "the holding in the export")
     expect_equal(ledger.holding(ledger.decrement(player, 1)), 3 * amount - 1, "the holding less 1")

@@ -18,6 +18,7 @@ from conformance.volley import ROUNDS, SIMULTANEOUS
 
 requirement = pytest.mark.requirement
 
+LARGE = 2**31 - 1
 PLACEHOLDER = re.compile(r"__merged_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}__")
 
 
@@ -64,6 +65,15 @@ def test_holdings_of_other_keys_move(ledger: Ledger, given: Given) -> None:
 
 
 @requirement("MERGE-2")
+def test_large_holdings_are_summed_exactly(ledger: Ledger, given: Given) -> None:
+    source, target = ledger.filled(LARGE), ledger.filled(LARGE)
+
+    given.merged(source, target)
+
+    expect_equal(ledger.held(target), 2 * LARGE, "the target's holding")
+
+
+@requirement("MERGE-2")
 def test_what_was_moved_can_be_spent_to_the_last(ledger: Ledger, given: Given) -> None:
     source, target = ledger.filled(70), given.player()
     given.merged(source, target)
@@ -104,6 +114,22 @@ def test_a_claimed_grant_stays_claimed(given: Given) -> None:
     expect_equal(shown, [(grant, "claimed", claimed)], "the grants of the target")
 
 
+@requirement("MERGE-3")
+def test_an_ack_at_the_moment_of_the_merge_is_not_lost(given: Given, api: Api) -> None:
+    for _ in range(4 * ROUNDS):
+        source, target = given.names.player(), given.player()
+        grant = given.grant(source)["id"]
+        ids = {"fromExternalId": source, "toExternalId": target}
+        ack = api.request("ackGrant", path={"externalId": source, "grantId": grant})
+
+        answers = api.together([api.request("mergePlayer", path=ids), *[ack] * 4])
+
+        acked = any(answer.status == 200 for answer in answers[1:])
+        told = [(row["id"], row["status"]) for row in given.export(target)["grants"]]
+        status = "claimed" if acked else "pending"
+        expect_equal(told, [(grant, status)], "the grants of the target")
+
+
 @requirement("MERGE-4")
 def test_lobbies_move_without_duplicates(given: Given) -> None:
     source, target = given.player(), given.player()
@@ -132,11 +158,12 @@ def test_the_sources_id_is_free_for_a_new_player(ledger: Ledger, given: Given) -
     old = given.export(source)["player"]["id"]
     given.merged(source, target)
 
-    grant = given.grant(source)
+    created = given.api.create_grant(source, given.grant_body())
 
+    expect_status(created, 201, because="the merged-away id is free")
     state = given.state(source) or {}
     expect_that(state["player"] != old, "a new player", f"the old id {old}")
-    expect_equal([g["id"] for g in state["grants"]], [grant["id"]], "the new player's grants")
+    expect_equal([g["id"] for g in state["grants"]], [created.data["id"]], "the new one's grants")
     expect_equal((state["wallet"], state["inventory"]), ({}, {}), "the new player's holdings")
     expect_equal(ledger.held(target), 70, "the target's holding")
 

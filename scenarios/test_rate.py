@@ -59,6 +59,11 @@ def test_past_the_budget_a_429_carries_the_headers(refusal: Answer) -> None:
     expect_equal(missing, [], "the headers that the 429 lacks")
 
 
+@requirement("ERR-1")
+def test_a_429_carries_the_envelope(refusal: Answer) -> None:
+    expect_that(refusal.code is not None, "the error envelope on a 429", "no error code in it")
+
+
 @requirement("RATE-2")
 def test_the_headers_of_a_429_are_whole_numbers_in_range(refusal: Answer) -> None:
     limit, remaining, reset, retry = (number(refusal, name) for name in HEADERS)

@@ -36,7 +36,7 @@ PLAIN = "--assert=plain"
 REPORTED = (Outcome.FAILED, Outcome.WARNED)
 """Outcomes that name a requirement as broken; a SHOULD is warned of."""
 UNDECIDED = (Outcome.BLOCKED, Outcome.INCONCLUSIVE)
-GENERATED = "generated or sequences or histor"
+GENERATED = "generated or sequences"
 """Selects, by `-k`, the tests that make their requests up; the others are written by hand."""
 
 

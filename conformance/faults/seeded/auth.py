@@ -294,7 +294,7 @@ class ErasureInAll(Server):
         return reply
 
 
-@fault("auth-game-of-path", "AUTH-7", "LOBBY-4", difficulty=MEDIUM)
+@fault("auth-game-of-path", "LOBBY-4", "AUTH-7", difficulty=MEDIUM)
 class GameOfPath(Server):
     """A lobby is opened in whichever game the path names."""
 

@@ -220,7 +220,7 @@ class ShowsSecret(Ping):
         return {"token": key.token}
 
 
-@fault("ping-not-ok", "PING-1", difficulty=OBVIOUS)
+@fault("ping-not-ok", "PING-1", "HTTP-2", difficulty=OBVIOUS)
 class NotOk(Server):
     """Ping says ok false for a key that is good."""
 

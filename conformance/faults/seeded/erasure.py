@@ -336,7 +336,7 @@ class UnknownEmpty(Gdpr):
             del self.state.players[external_id]
 
 
-@fault("export-1001-rows", "EXP-3", difficulty=SUBTLE)
+@fault("export-1001-rows", "EXP-3", "HTTP-2", difficulty=SUBTLE)
 class Rows1001(Exporting):
     """A list may have 1001 rows: the bound is off by one."""
 

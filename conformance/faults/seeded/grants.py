@@ -456,7 +456,7 @@ class SecondUnchecked(CoercedEntries):
         return entry
 
 
-@fault("grant-any-expiry", "GRANT-7", difficulty=MEDIUM)
+@fault("grant-any-expiry", "GRANT-7", "ERR-4", difficulty=MEDIUM)
 class AnyExpiry(Rewriting):
     """`expiresAt` may be any text."""
 

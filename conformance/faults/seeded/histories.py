@@ -1,1 +1,225 @@
-"""Faults that only a history of mixed simultaneous calls shows."""
+"""Faults that show only where different calls about one player run at the same time."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from threading import RLock
+from typing import Any
+
+from conformance.faults.tools import SUBTLE, fault, gap, notes
+from conformance.reference import operations
+from conformance.reference.bodies import Adjustment, ImportBody, InventoryRow, WalletRow
+from conformance.reference.errors import ApiError, conflict
+from conformance.reference.gdpr import Gdpr
+from conformance.reference.imports import Imports
+from conformance.reference.ledger import Ledger
+from conformance.reference.merging import Merging
+from conformance.reference.replies import Reply
+from conformance.reference.state import GameState, Holdings, Player
+
+UP = (operations.credit_wallet, operations.grant_item)
+DOWN = (operations.debit_wallet, operations.revoke_item)
+MERGE = (operations.merge_player,)
+
+
+def lock_of(state: GameState, name: str) -> AbstractContextManager[object]:
+    """A lock of its own name, which keeps only its own kind of calls apart."""
+    lock: AbstractContextManager[object] = notes(state, "locks").setdefault(name, RLock())
+    return lock
+
+
+def slowly(holdings: Holdings, key: str, amount: int) -> int:
+    """Read, wait for the database, write."""
+    held = holdings.amounts.get(key, 0)
+    gap()
+    holdings.amounts[key] = held + amount
+    return holdings.amounts[key]
+
+
+@fault("mixed-up-and-down", "LEDGER-6", "LEDGER-11", difficulty=SUBTLE, racing=(*UP, *DOWN))
+class UpAndDown(Ledger):
+    """Increments lock out increments, decrements lock out decrements, and each loses the other."""
+
+    def once(self, change: str, *rest: Any) -> Reply:
+        with lock_of(self.state, change):
+            return super().once(change, *rest)
+
+    def add(self, external_id: str, key: str, amount: int) -> int:
+        return slowly(self.holdings(self.state.ensure(external_id)), key, amount)
+
+    def take(self, external_id: str, key: str, amount: int) -> int:
+        player = self.state.players.get(external_id)
+        if player is None or self.holdings(player).amounts.get(key, 0) < amount:
+            raise conflict("more than is held")
+        return slowly(self.holdings(player), key, -amount)
+
+
+class LockedLedger(Ledger):
+    """Changes of holdings lock out each other, and take their time."""
+
+    def once(self, *arguments: Any) -> Reply:
+        with lock_of(self.state, "changes"):
+            return super().once(*arguments)
+
+    def add(self, external_id: str, key: str, amount: int) -> int:
+        return slowly(self.holdings(self.state.ensure(external_id)), key, amount)
+
+
+@fault(
+    "mixed-import-and-change",
+    *("MIG-7", "LEDGER-6", "LEDGER-11"),
+    difficulty=SUBTLE,
+    parts=(LockedLedger,),
+    racing=(*UP, *DOWN, operations.migrate_wallet, operations.migrate_inventory),
+)
+class ImportAndChange(Imports):
+    """Imports lock out imports and other changes each other, and each loses the other's."""
+
+    def batch(
+        self, scope: str, body: ImportBody, shape: type[Any], apply: Callable[[Any], None]
+    ) -> Reply:
+        with lock_of(self.state, "imports"):
+            return super().batch(scope, body, shape, apply)
+
+    def balance(self, row: WalletRow) -> None:
+        self.ledger_of_currencies.check_key(row.economyKey)
+        slowly(self.state.ensure(row.externalPlayerId).wallet, row.economyKey, row.amount)
+
+    def item(self, row: InventoryRow) -> None:
+        self.ledger_of_items.check_key(row.itemKey)
+        slowly(self.state.ensure(row.externalPlayerId).inventory, row.itemKey, row.quantity)
+
+
+@fault("mixed-replay-tells-now", "LEDGER-3", difficulty=SUBTLE, racing=UP)
+class ReplayTellsNow(Ledger):
+    """A replay that meets its first call in flight waits for it and answers the holding of then."""
+
+    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
+        if body.idempotencyKey is None:
+            with self.state.lock:
+                return super().once(change, external_id, key, amount, body)
+        flying: dict[str, threading.Event] = notes(self.state, f"flying {self.name}")
+        first = flying.get(body.idempotencyKey)
+        if first is not None:
+            first.wait()
+            held = self.holdings(self.state.players[external_id]).amounts[key]
+            return Reply(200, {self.key_field: key, self.holding_field: held, "applied": False})
+        flying[body.idempotencyKey] = threading.Event()
+        try:
+            with self.state.lock:
+                reply = super().once(change, external_id, key, amount, body)
+            gap()
+            return reply
+        finally:
+            flying.pop(body.idempotencyKey).set()
+
+
+class LockedMerging(Merging):
+    """Merges lock out merges, and nothing else."""
+
+    def merge(self, source_id: str, target_id: str) -> Reply:
+        with lock_of(self.state, "merges"):
+            return super().merge(source_id, target_id)
+
+
+@fault("mixed-merge-loses-credit", "MERGE-2", difficulty=SUBTLE, racing=MERGE)
+class MergeLosesCredit(LockedMerging):
+    """What is added to the source after the merge has read it is lost."""
+
+    def move_holdings(self, source: Holdings, target: Holdings) -> int:
+        read = dict(source.amounts)
+        gap()
+        for key, amount in read.items():
+            target.add(key, amount)
+        return len(read)
+
+
+@fault("mixed-merge-overwrites-target", "MERGE-2", difficulty=SUBTLE, racing=MERGE)
+class MergeOverwritesTarget(LockedMerging):
+    """What is added to the target while the merge writes the sums is lost."""
+
+    def move_holdings(self, source: Holdings, target: Holdings) -> int:
+        sums = {k: target.amounts.get(k, 0) + amount for k, amount in source.amounts.items()}
+        gap()
+        target.amounts.update(sums)
+        return source.rows
+
+
+@fault("mixed-merge-loses-ack", "MERGE-3", "ACK-4", difficulty=SUBTLE, racing=MERGE)
+class MergeLosesAck(LockedMerging):
+    """A grant that is acked while the merge copies the rows is pending again."""
+
+    def move_grants(self, source: Player, target: Player) -> int:
+        read = [(grant, grant.claimed_at, grant.acked_by) for grant in source.grants]
+        gap()
+        moved = super().move_grants(source, target)
+        for grant, claimed_at, acked_by in read:
+            grant.claimed_at, grant.acked_by = claimed_at, acked_by
+        return moved
+
+
+@fault("mixed-merge-torn", "MERGE-2", "MERGE-3", difficulty=SUBTLE, racing=MERGE)
+class MergeTorn(LockedMerging):
+    """The source is gone some milliseconds before the target has what it held."""
+
+    def move(self, source: Player, target: Player) -> dict[str, int]:
+        del self.state.players[source.external_id]
+        for _ in range(4):
+            gap()
+        return super().move(source, target)
+
+    def free(self, source_id: str) -> None:
+        """It is free already."""
+
+
+@fault(
+    *("mixed-exports-shared", "LEDGER-11", "MERGE-2", "ACK-4", "MERGE-3"),
+    difficulty=SUBTLE,
+    racing=(operations.export_player,),
+)
+class ExportsShared(Gdpr):
+    """An export that meets another one of the player in flight gets its answer, read before."""
+
+    def export(self, external_id: str) -> Reply:
+        flying: dict[str, Future[Reply]] = notes(self.state, "exports")
+        shared = flying.get(external_id)
+        if shared is not None:
+            return shared.result()
+        mine = flying[external_id] = Future()
+        try:
+            with self.state.lock:
+                mine.set_result(super().export(external_id))
+            for _ in range(4):
+                gap()
+        except ApiError as error:
+            mine.set_exception(error)
+        finally:
+            flying.pop(external_id, None)
+        return mine.result()
+
+
+@fault("mixed-export-of-oldest-write", "LEDGER-11", difficulty=SUBTLE, racing=(*UP, *DOWN))
+class ExportOfOldestWrite(Ledger):
+    """While a decrement is in flight, exports show the holdings as they were before it began."""
+
+    def once(self, change: str, external_id: str, *rest: Any) -> Reply:
+        player = self.state.players.get(external_id)
+        if change == "increment" or player is None:
+            with self.state.lock:
+                return super().once(change, external_id, *rest)
+        flying: list[list[tuple[str, int]]] = notes(self.state, self.name).setdefault(player, [])
+        before = list(self.holdings(player).amounts.items())
+        flying.append(before)
+        try:
+            for _ in range(4):
+                gap()
+            with self.state.lock:
+                return super().once(change, external_id, *rest)
+        finally:
+            flying.remove(before)
+
+    def listing(self, player: Player) -> list[dict[str, Any]]:
+        flying = notes(self.state, self.name).get(player)
+        rows = next(iter(flying)) if flying else self.holdings(player).amounts.items()
+        return [{self.key_field: key, self.holding_field: held} for key, held in rows if held]

@@ -235,7 +235,7 @@ class Unbounded(Server):
         return Call(call.game, call.key, call.path, call.query, raw)
 
 
-@fault("import-1001-rows", "MIG-4", difficulty=MEDIUM)
+@fault("import-1001-rows", "MIG-4", "ERR-4", difficulty=MEDIUM)
 class Rows1001(Unbounded):
     """A batch may have any number of rows; what is beyond 1000 is left."""
 

@@ -52,7 +52,9 @@ class Unknown404(Ledger):
         return super().add(external_id, key, amount)
 
 
-@fault("ledger-overdraft", "LEDGER-2", "LEDGER-6", "MERGE-2", "LEDGER-8", difficulty=MEDIUM)
+@fault(
+    "ledger-overdraft", "LEDGER-2", "LEDGER-6", "MERGE-2", "LEDGER-8", "HTTP-2", difficulty=MEDIUM
+)
 class Overdraft(Ledger):
     """A holding may fall below zero."""
 
@@ -73,7 +75,7 @@ class KeepsOne(Ledger):
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-one-below", "LEDGER-2", "MERGE-2", "DEL-6", difficulty=SUBTLE)
+@fault("ledger-one-below", "LEDGER-2", "MERGE-2", "DEL-6", "HTTP-2", difficulty=SUBTLE)
 class OneBelow(Ledger):
     """One more than is held can be taken: the check is off by one."""
 
@@ -293,7 +295,7 @@ class LostIncrements(Ledger):
         return holdings.amounts[key]
 
 
-@fault("ledger-lost-decrements", "LEDGER-6", difficulty=SUBTLE, racing=DOWN)
+@fault("ledger-lost-decrements", "LEDGER-6", "HTTP-2", difficulty=SUBTLE, racing=DOWN)
 class LostDecrements(Ledger):
     """A decrement checks, then takes: simultaneous ones go below zero."""
 
@@ -554,7 +556,7 @@ class UnknownKey500(Ledger):
             raise KeyError(key)
 
 
-@fault("ledger-32-bits", "LEDGER-12", "LEDGER-2", difficulty=SUBTLE)
+@fault("ledger-32-bits", "LEDGER-12", "LEDGER-2", "HTTP-2", "HTTP-2", difficulty=SUBTLE)
 class Bits32(Ledger):
     """Holdings wrap at 2^31."""
 

@@ -112,7 +112,7 @@ class Wraps(Merging):
         return rows
 
 
-@fault("merge-leaves-source", "MERGE-2", "MERGE-5", difficulty=SUBTLE)
+@fault("merge-leaves-source", "MERGE-5", difficulty=SUBTLE)
 class LeavesHoldings(GameState):
     """The holdings of a merged-away row are copied, and come back with the id."""
 
@@ -188,18 +188,6 @@ class LobbiesLeft(Merging):
 
     def move_lobbies(self, source: Player, target: Player) -> int:
         return len(source.lobbies)
-
-
-@fault("merge-seat-doubled", "MERGE-4", difficulty=SUBTLE)
-class SeatDoubled(Merging):
-    """In a lobby in which both were, the target takes both seats."""
-
-    def move_lobbies(self, source: Player, target: Player) -> int:
-        shared = [lobby for lobby in source.lobbies if lobby in target.lobbies]
-        moved = super().move_lobbies(source, target)
-        for lobby in shared:
-            lobby.members.append(target)
-        return moved
 
 
 @fault("merge-source-stays", "MERGE-5", "MERGE-6", "MERGE-8", "MERGE-9", difficulty=MEDIUM)

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -284,7 +284,7 @@ class NoContentForUnban(Server):
         return Response(status_code=204) if done else response
 
 
-@fault("http-410-for-erased", "HTTP-1", "DEL-2", difficulty=MEDIUM)
+@fault("http-410-for-erased", "DEL-2", "HTTP-1", difficulty=MEDIUM)
 class GoneForErased(GameState):
     """An erased player is gone, 410."""
 
@@ -381,10 +381,10 @@ class DecodedTwice(Server):
 
 @fault("http-plus-is-blank", "HTTP-4", difficulty=SUBTLE)
 class PlusIsBlank(Server):
-    """A plus in a path parameter is taken for a blank, as in a form."""
+    """A path parameter is decoded by the framework, and by hand as a form is: plus is a blank."""
 
     def decode(self, segment: str) -> str:
-        return unquote_plus(segment)
+        return super().decode(segment).replace("+", " ")
 
 
 @fault("http-latin1-path", "HTTP-4", difficulty=MEDIUM)

@@ -1,0 +1,87 @@
+"""Calls of the API that tell what they did in the words of the models."""
+
+from conformance.arrange import mention, needed
+from conformance.client import Answer, Api, Body
+from conformance.expect import expect_status
+from conformance.histories.models import Done, Kind
+from conformance.imports import Import
+from conformance.ledgers import Ledger, held_in
+
+
+class Holdings:
+    """One holding of a source and of a target; `keys` gives the full name of a short key."""
+
+    def __init__(self, ledger: Ledger, source: str, target: str = "") -> None:
+        self.ledger = ledger
+        self.names = {"source": source, "target": target}
+
+    def change(self, kind: Kind, amount: int, key: str | None = None, who: str = "source") -> Done:
+        """An increment or decrement; `key` is short, the same for the same amount only."""
+        player = self.names[who]
+        named = {} if key is None else {"idempotencyKey": f"{self.names['source']}-{key}"}
+        answer = self.ledger.change(kind, player, amount, **named)
+        expect_status(answer, 200, 409, because="the amount is valid")
+        told = self.ledger.holding(answer) if answer.status == 200 else None
+        return Done(kind=kind, player=who, status=answer.status, told=told, amount=amount, key=key)
+
+    def imported(self) -> Done:
+        """An import of one row."""
+        batch = Import(self.ledger.name, self.ledger.given)
+        answer = batch.send([batch.row(self.names["source"])])
+        needed(answer, "MIG-1", "an import of one row")
+        return Done(kind=Kind.IMPORT, player="source", status=200, amount=batch.amount)
+
+    def read(self, who: str = "source") -> Done:
+        """The holding as the export tells it; an unknown player holds nothing."""
+        answer = self.ledger.given.api.export_player(self.names[who])
+        known = answer.status != 404 and needed(answer, "EXP-1", "an export of the player")
+        held = held_in(answer.data, self.ledger.name, self.ledger.key) if known else 0
+        return Done(kind=Kind.READ, player=who, status=answer.status, told=held)
+
+    def merge(self) -> Done:
+        """The merge of the source into the target."""
+        return merged(self.ledger.given.api, self.names)
+
+
+class Promised:
+    """A grant of a source, which may be merged into a target; `body` is the one that made it."""
+
+    def __init__(self, api: Api, source: str, target: str, grant: str, body: Body) -> None:
+        self.api = api
+        self.names = {"source": source, "target": target}
+        self.grant = grant
+        self.body = body
+
+    def create(self) -> Done:
+        """The create once more."""
+        answer = self.api.create_grant(self.names["source"], self.body)
+        expect_status(answer, 200, 409, because="the key was used with this body")
+        return Done(kind=Kind.CREATE, player="source", status=answer.status)
+
+    def ack(self, who: str) -> Done:
+        """An ack of the grant."""
+        answer = self.api.ack_grant(self.names[who], self.grant)
+        expect_status(answer, 200, 404, because="the grant is the player's, or another's")
+        return Done(kind=Kind.ACK, player=who, status=answer.status, told=status_of(answer))
+
+    def read(self, who: str) -> Done:
+        """The grant's status as the player's export tells it; None where it is not listed."""
+        answer = self.api.export_player(self.names[who])
+        found = mention(answer.data["grants"], self.grant) if answer.status == 200 else None
+        status = str(found["status"]) if found else None
+        return Done(kind=Kind.READ, player=who, status=answer.status, told=status)
+
+    def merge(self) -> Done:
+        """The merge of the source into the target."""
+        return merged(self.api, self.names)
+
+
+def merged(api: Api, names: dict[str, str]) -> Done:
+    """A merge and what its status says."""
+    answer = api.merge_player(names["source"], names["target"])
+    return Done(kind=Kind.MERGE, player="source", status=answer.status, told=status_of(answer))
+
+
+def status_of(answer: Answer) -> str | None:
+    """The member `status` of a success."""
+    return str(answer.data["status"]) if answer.status == 200 else None

@@ -1,0 +1,150 @@
+"""Histories: simultaneous clients, whose answers some order of their calls must explain."""
+
+import random
+from functools import partial
+from itertools import chain
+
+import pytest
+
+from conformance.arrange import Given
+from conformance.client import Api
+from conformance.histories.actions import Holdings, Promised
+from conformance.histories.judging import expect_order
+from conformance.histories.models import (
+    Done,
+    Holding,
+    Kind,
+    Pair,
+    Promise,
+    step_holding,
+    step_pair,
+    step_promise,
+)
+from conformance.histories.search import Unexplained
+from conformance.histories.workload import Call, side_by_side
+from conformance.ledgers import Ledger
+from conformance.recorder import Recorder
+from conformance.run import Run
+
+requirement = pytest.mark.requirement
+
+HISTORIES = 10
+CLIENTS = 4
+CALLS = 6
+START = 20
+
+
+@pytest.fixture
+def dice(run: Run) -> random.Random:
+    """Chooses the calls; the run's seed repeats the choice."""
+    return random.Random(run.seed)  # noqa: S311 - nothing secret
+
+
+def clients(dice: random.Random, choices: list[Call], calls: int = CALLS) -> list[list[Call]]:
+    """Clients that each make some of the calls."""
+    return [dice.choices(choices, k=calls) for _ in range(CLIENTS)]
+
+
+def of_changes(part: Unexplained[Holding, Done]) -> str:
+    """What an unexplained change of a holding breaks."""
+    return "LEDGER-3" if part.culprit.key else "LEDGER-6"
+
+
+def changes_of(history: list[Done]) -> list[Done]:
+    """The history without what only looks."""
+    return [event for event in history if event.kind is not Kind.READ]
+
+
+@requirement("LEDGER-6", "LEDGER-11")
+def test_increments_decrements_and_reads_have_an_order(
+    ledger: Ledger, dice: random.Random, recorder: Recorder
+) -> None:
+    for _ in range(HISTORIES):
+        recorder.restart()
+        holding = Holdings(ledger, ledger.filled(START))
+        choices: list[Call] = [
+            *(partial(holding.change, Kind.INCREMENT, amount) for amount in (1, 4)),
+            *(partial(holding.change, Kind.DECREMENT, amount) for amount in (2, 9)),
+            *(holding.read, holding.read),
+        ]
+
+        history = side_by_side(clients(dice, choices), [holding.read])
+
+        expect_order(changes_of(history), Holding(START), step_holding, of_changes)
+        expect_order(history, Holding(START), step_holding, lambda _: "LEDGER-11")
+
+
+@requirement("LEDGER-3", "LEDGER-6", "LEDGER-11")
+def test_replays_beside_other_changes_have_an_order(
+    ledger: Ledger, dice: random.Random, recorder: Recorder
+) -> None:
+    for _ in range(HISTORIES):
+        recorder.restart()
+        holding = Holdings(ledger, ledger.filled(START))
+        plain: list[Call] = [partial(holding.change, Kind.INCREMENT, 5)]
+        keyed = [partial(holding.change, Kind.INCREMENT, 3, key) for key in ("k1", "k2", "k3")]
+        pair: list[Call] = list(chain(*((call, call) for call in keyed)))
+        others = clients(dice, plain, len(pair))[2:]
+
+        history = side_by_side([pair, pair, *others], [holding.read])
+
+        expect_order(changes_of(history), Holding(START), step_holding, of_changes)
+        expect_order(history, Holding(START), step_holding, lambda _: "LEDGER-11")
+
+
+@requirement("MIG-7")
+def test_imports_beside_other_changes_have_an_order(
+    ledger: Ledger, dice: random.Random, recorder: Recorder
+) -> None:
+    for _ in range(HISTORIES):
+        recorder.restart()
+        holding = Holdings(ledger, ledger.filled(START))
+        change = partial(holding.change, Kind.INCREMENT, 1)
+
+        history = side_by_side(clients(dice, [holding.imported, change, change]), [holding.read])
+
+        expect_order(history, Holding(START), step_holding, lambda _: "MIG-7")
+
+
+@requirement("MERGE-2")
+def test_changes_and_reads_beside_a_merge_have_an_order(
+    ledger: Ledger, dice: random.Random, recorder: Recorder
+) -> None:
+    for _ in range(HISTORIES):
+        recorder.restart()
+        holding = Holdings(ledger, ledger.filled(START), ledger.filled(5))
+        change = partial(holding.change, Kind.INCREMENT, 3)
+        looks: list[Call] = [holding.read, partial(holding.read, "target")]
+        merging = [*dice.choices(looks, k=2), holding.merge, *dice.choices(looks, k=2)]
+        others = clients(dice, [change, partial(change, who="target")])[2:]
+
+        history = side_by_side([merging, looks * 4, *others], looks)
+
+        expect_order(history, Pair(START, 5), step_pair, lambda _: "MERGE-2")
+
+
+def of_promise(part: Unexplained[Promise, Done]) -> str:
+    """What an unexplained answer about a grant breaks."""
+    if any(event.kind is Kind.MERGE for event in part.events):
+        return "MERGE-3"
+    breaks = {Kind.READ: "ACK-4", Kind.ACK: "ACK-1", Kind.CREATE: "GRANT-2"}
+    return breaks[part.culprit.kind]
+
+
+@requirement("MERGE-3", "ACK-4", "ACK-1", "GRANT-2")
+def test_acks_and_replays_beside_a_merge_have_an_order(
+    given: Given, api: Api, dice: random.Random, recorder: Recorder
+) -> None:
+    for _ in range(3 * HISTORIES):
+        recorder.restart()
+        source, target, body = given.player(), given.player(), given.grant_body()
+        promise = Promised(api, source, target, given.grant(source, body)["id"], body)
+        looks: list[Call] = [partial(promise.read, who) for who in ("source", "target")]
+        acks: list[Call] = [partial(promise.ack, who) for who in ("source", "target")]
+        some = [dice.choices(looks, k=dice.randrange(3)) for _ in range(3)]
+        merging, acking, again = [*some[0], promise.merge], [*some[1], *acks], [*some[2], acks[0]]
+
+        history = side_by_side([merging, acking, again, [promise.create] * 3], looks)
+
+        expect_order(changes_of(history), Promise(), step_promise, of_promise)
+        expect_order(history, Promise(), step_promise, of_promise)
