@@ -11,7 +11,7 @@ import msgspec
 from conformance.naming import Names
 from conformance.target import Target, World
 
-DEFAULT_EXAMPLES = 64
+DEFAULT_EXAMPLES = 24
 
 
 @dataclass(frozen=True)

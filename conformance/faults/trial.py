@@ -31,8 +31,8 @@ from conformance.target import DEFAULT_VARIABLES, write_target
 
 PROCESSES: Any = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
 """How processes are started: forking saves them the imports."""
-PLAIN = "--assert=plain"
-"""Nothing is left to rewrite in a process that has the imports done."""
+PLAIN = ("--assert=plain", "-p", "no:allure_pytest")
+"""Nothing is left to rewrite in a process that has the imports done, and nobody reads Allure."""
 REPORTED = (Outcome.FAILED, Outcome.WARNED)
 """Outcomes that name a requirement as broken; a SHOULD is warned of."""
 UNDECIDED = (Outcome.BLOCKED, Outcome.INCONCLUSIVE)
@@ -135,7 +135,7 @@ def suite(
     os.environ.update({name: world.key(role).token for role, name in DEFAULT_VARIABLES.items()})
     options = ["--target", str(target), "--reports", str(reports), "--seed", str(seed)]
     child = PROCESSES.Process(
-        target=_run_pytest, args=(pytest_arguments([*options, "-q", PLAIN, *selection]), log)
+        target=_run_pytest, args=(pytest_arguments([*options, "-q", *PLAIN, *selection]), log)
     )
     child.start()
     child.join()
