@@ -8,9 +8,8 @@ from starlette.responses import Response
 
 from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, fault
 from conformance.reference.app import Server, Settings
-from conformance.reference.auth import CHALLENGE, PERMISSION_SET, Auth
+from conformance.reference.auth import Auth
 from conformance.reference.errors import ApiError, invalid
-from conformance.reference.lobbies import Lobbies
 from conformance.reference.operations import Call, Operation
 from conformance.reference.replies import Reply
 from conformance.reference.services import Services
@@ -26,16 +25,6 @@ class MissingForbidden(Auth):
     def identify(self, headers: Headers) -> tuple[Game, Key]:
         if "authorization" not in headers:
             raise ApiError(403, "forbidden", "No API key was sent")
-        return super().identify(headers)
-
-
-@fault("auth-missing-code", "AUTH-1.code", difficulty=OBVIOUS)
-class MissingCode(Auth):
-    """The 401 for a missing key has a code of its own invention."""
-
-    def identify(self, headers: Headers) -> tuple[Game, Key]:
-        if "authorization" not in headers:
-            raise ApiError(401, "unauthorized", "No API key was sent", headers=CHALLENGE)
         return super().identify(headers)
 
 
@@ -61,15 +50,6 @@ class PrefixOnly(Auth):
         return next((owner for owner in owners if owner[1].prefix == prefix), None)
 
 
-@fault("auth-secret-cut", "AUTH-2", difficulty=SUBTLE)
-class SecretCut(Auth):
-    """Only as many characters are compared as the stored token has, as bcrypt does after 72."""
-
-    def find(self, token: str) -> tuple[Game, Key] | None:
-        found = (known for known in self.world.tokens if token.startswith(known))
-        return self.world.tokens.get(next(found, ""))
-
-
 @fault("auth-token-folded", "AUTH-2", difficulty=SUBTLE)
 class TokenFolded(Auth):
     """Tokens are compared without case, as a database collation does."""
@@ -79,16 +59,6 @@ class TokenFolded(Auth):
         return folded.get(token.casefold())
 
 
-@fault("auth-any-scheme", "AUTH-2", difficulty=MEDIUM)
-class AnyScheme(Auth):
-    """Whatever stands before the token is taken for the scheme."""
-
-    def identify(self, headers: Headers) -> tuple[Game, Key]:
-        token = headers.get("authorization", "").rpartition(" ")[2]
-        found = self.find(token) if token else None
-        return found if found and not found[1].revoked else super().identify(headers)
-
-
 @fault("auth-revoked-works", "AUTH-2", difficulty=MEDIUM)
 class RevokedWorks(Auth):
     """A revoked key is still good."""
@@ -96,19 +66,6 @@ class RevokedWorks(Auth):
     def identify(self, headers: Headers) -> tuple[Game, Key]:
         found = self.find(headers.get("authorization", "").removeprefix("Bearer "))
         return found if found and found[1].revoked else super().identify(headers)
-
-
-@fault("auth-unknown-403", "AUTH-2", difficulty=OBVIOUS)
-class UnknownForbidden(Auth):
-    """An unknown token gets 403."""
-
-    def identify(self, headers: Headers) -> tuple[Game, Key]:
-        try:
-            return super().identify(headers)
-        except ApiError as error:
-            if error.code == "session_invalid":
-                error.status = 403
-            raise
 
 
 @fault("auth-session-code", "AUTH-2.code", difficulty=OBVIOUS)
@@ -121,24 +78,6 @@ class SessionCode(Auth):
         except ApiError as error:
             error.code = "unauthenticated"
             raise
-
-
-@fault("auth-client-401", "AUTH-3", "AUTH-3.code", difficulty=OBVIOUS)
-class ClientUnauthenticated(Auth):
-    """A key of another permission set gets 401."""
-
-    def check_permission(self, key: Key) -> None:
-        if key.permission_set != PERMISSION_SET:
-            raise ApiError(401, "session_invalid", "Not a server key", headers=CHALLENGE)
-
-
-@fault("auth-client-code", "AUTH-3.code", difficulty=OBVIOUS)
-class ClientCode(Auth):
-    """The 403 for another permission set has another code."""
-
-    def check_permission(self, key: Key) -> None:
-        if key.permission_set != PERMISSION_SET:
-            raise ApiError(403, "permission_denied", "Not a server key")
 
 
 class AnyPermission(Auth):
@@ -163,20 +102,6 @@ class PermissionLate(Server):
     """The permission set is looked at when the operation is already done."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        try:
-            return super().alone(operation, services, call)
-        finally:
-            Auth(self.auth.world).check_permission(call.key)
-
-
-@fault("auth-ban-before-auth", "AUTH-4", difficulty=SUBTLE, parts=(AnyPermission,))
-class BanBeforePermission(Server):
-    """A ban is written before the permission set is looked at; all else is checked first."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if not operation.path.endswith("/ban"):
-            Auth(self.auth.world).check_permission(call.key)
-            return super().alone(operation, services, call)
         try:
             return super().alone(operation, services, call)
         finally:
@@ -220,19 +145,6 @@ class TokenEchoed(Auth):
             raise
 
 
-@fault("auth-token-in-details", "AUTH-6", difficulty=SUBTLE)
-class TokenInDetails(Server):
-    """A refused body is answered with the headers of its request, for debugging."""
-
-    async def answer(self, operation: Operation, request: Request) -> Response:
-        response = await super().answer(operation, request)
-        if response.status_code != 400:
-            return response
-        error = ApiError(400, "validation_failed", "The request body is not valid")
-        error.details = {"request": dict(request.headers)}
-        return self.refuse(error, {})
-
-
 @fault("auth-lobby-of-all", "AUTH-7", difficulty=SUBTLE)
 class LobbyOfAll(Server):
     """A lobby is read by its id, whichever game the key belongs to."""
@@ -240,34 +152,6 @@ class LobbyOfAll(Server):
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         if "lobbyId" in call.path:
             services = self.services.get(call.path["gameId"], services)
-        return super().alone(operation, services, call)
-
-
-@fault("auth-export-of-all", "AUTH-7", difficulty=SUBTLE)
-class ExportOfAll(Server):
-    """The export looks for the player in every game."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if operation.path.endswith("/export"):
-            homes = (
-                s for s in self.services.values() if call.path["externalId"] in s.state.players
-            )
-            own = call.path["externalId"] in services.state.players
-            services = services if own else next(homes, services)
-        return super().alone(operation, services, call)
-
-
-@fault("auth-ban-in-all", "AUTH-7", difficulty=SUBTLE)
-class BanInAll(Server):
-    """A ban or unban reaches a player of any game."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if operation.path.endswith("ban"):
-            homes = (
-                s for s in self.services.values() if call.path["externalId"] in s.state.players
-            )
-            own = call.path["externalId"] in services.state.players
-            services = services if own else next(homes, services)
         return super().alone(operation, services, call)
 
 
@@ -302,11 +186,3 @@ class GameOfPath(Server):
         if "eventKey" in call.path:
             services = self.services.get(call.path["gameId"], services)
         return super().alone(operation, services, call)
-
-
-@fault("lobby-game-ignored", "LOBBY-4", difficulty=MEDIUM)
-class GameIgnored(Lobbies):
-    """The game in the path is not looked at."""
-
-    def check_game(self, game_id: str) -> None:
-        """Every game is the key's own."""

@@ -44,26 +44,6 @@ class On429(Budget):
         raise NotImplementedError
 
 
-@fault("rate-no-retry-after", "RATE-1", "RATE-2", "RATE-2.reset", difficulty=OBVIOUS)
-class NoRetryAfter(On429):
-    """The 429 has no Retry-After."""
-
-    def retold(self, error: ApiError, spent: Spent) -> ApiError:
-        del error.headers["Retry-After"]
-        return error
-
-
-@fault("rate-bare-429", "RATE-1", "RATE-2", "RATE-2.reset", difficulty=MEDIUM)
-class Bare429(Server):
-    """The 429 comes before the code that sets the RateLimit headers."""
-
-    def refuse(self, error: ApiError, headers: Any) -> Any:
-        if error.status == 429:
-            kept = {"Retry-After": error.headers["Retry-After"]}
-            return super().refuse(ApiError(429, error.code, error.message, headers=kept), {})
-        return super().refuse(error, headers)
-
-
 @fault("rate-retry-after-date", "RATE-2", difficulty=SUBTLE)
 class RetryAfterDate(On429):
     """Retry-After is a date, which HTTP allows and both clients cannot read."""
@@ -78,30 +58,6 @@ class RetryAfterZero(On429):
 
     def headers_of(self, spent: Spent) -> dict[str, str]:
         return {"Retry-After": str(spent.seconds - 1)}
-
-
-@fault("rate-retry-after-milliseconds", "RATE-2", difficulty=MEDIUM)
-class RetryAfterMilliseconds(On429):
-    """Retry-After is told in milliseconds."""
-
-    def headers_of(self, spent: Spent) -> dict[str, str]:
-        return {"Retry-After": str(spent.seconds * 1000)}
-
-
-@fault("rate-remaining-negative", "RATE-2", difficulty=MEDIUM)
-class RemainingNegative(On429):
-    """The 429 tells -1 as what remains."""
-
-    def headers_of(self, spent: Spent) -> dict[str, str]:
-        return {"RateLimit-Remaining": "-1"}
-
-
-@fault("rate-remaining-one", "RATE-2", difficulty=SUBTLE)
-class RemainingOne(On429):
-    """The 429 tells the remainder from before the request."""
-
-    def headers_of(self, spent: Spent) -> dict[str, str]:
-        return {"RateLimit-Remaining": "1"}
 
 
 @fault("rate-reset-epoch", "RATE-2.reset", difficulty=MEDIUM)
@@ -151,34 +107,12 @@ class RetryTooEarly(Budget):
         return replace(spent, seconds=min(spent.seconds, self.told))
 
 
-@fault("rate-never-recovers", "RATE-3", "RATE-4", difficulty=MEDIUM)
-class NeverRecovers(Budget):
-    """Every refused request starts the window again, and the count stays."""
-
-    def __init__(self, window: int) -> None:
-        super().__init__(3600)
-        self.told = window
-
-    def spend(self, key: Key) -> Spent:
-        spent = super().spend(key)
-        seconds = min(spent.seconds, self.told)
-        return replace(spent, seconds=seconds, headers={**spent.headers, "RateLimit-Reset": "1"})
-
-
 @fault("rate-remaining-by-two", "RATE-4", difficulty=MEDIUM)
 class RemainingByTwo(Budget):
     """Each request counts twice in what remains."""
 
     def headers(self, limit: int, remaining: int, reset: int) -> dict[str, str]:
         return super().headers(limit, max(0, 2 * remaining - limit), reset)
-
-
-@fault("rate-remaining-still", "RATE-4", difficulty=MEDIUM)
-class RemainingStill(Budget):
-    """What remains is the whole budget until it is spent."""
-
-    def headers(self, limit: int, remaining: int, reset: int) -> dict[str, str]:
-        return super().headers(limit, limit if remaining else 0, reset)
 
 
 class Ping(Server):
@@ -204,28 +138,9 @@ class PrefixCut(Ping):
         return {"prefix": key.prefix[:8]}
 
 
-@fault("ping-permission-set", "PING-1", difficulty=MEDIUM)
-class OtherPermissionSet(Ping):
-    """Ping tells the permission set under its old name."""
-
-    def told(self, key: Key) -> dict[str, str]:
-        return {"permissionSet": "server"}
-
-
 @fault("ping-shows-secret", "PING-2", "AUTH-6", difficulty=MEDIUM)
 class ShowsSecret(Ping):
     """Ping tells the whole key."""
 
     def told(self, key: Key) -> dict[str, str]:
         return {"token": key.token}
-
-
-@fault("ping-not-ok", "PING-1", "HTTP-2", difficulty=OBVIOUS)
-class NotOk(Server):
-    """Ping says ok false for a key that is good."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        reply = super().alone(operation, services, call)
-        if operation.path == "/ping":
-            return replace(reply, data={**reply.data, "ok": False})
-        return reply

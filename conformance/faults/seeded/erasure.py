@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, Rewriting, document, fault, gap, notes
+from conformance.faults.tools import MEDIUM, SUBTLE, Rewriting, document, fault, gap, notes
 from conformance.reference import operations
 from conformance.reference.app import Server
 from conformance.reference.bodies import DeleteBody
-from conformance.reference.errors import ApiError, conflict, not_found
+from conformance.reference.errors import conflict
 from conformance.reference.gdpr import Gdpr
 from conformance.reference.grants import SCOPE, Grants
 from conformance.reference.lobbies import Lobbies
@@ -37,32 +37,6 @@ class NamesPlaceholder(Retold):
         return {"externalPlayerId": data["anonymizedExternalId"] or data["externalPlayerId"]}
 
 
-@fault("erasure-fixed-placeholder", "DEL-1", difficulty=SUBTLE)
-class FixedPlaceholder(Retold):
-    """The placeholder has the player's id in place of a uuid."""
-
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"anonymizedExternalId": data["playerId"] and f"__deleted_{data['playerId']}__"}
-
-
-@fault("erasure-without-player-id", "DEL-1", "DEL-6", difficulty=SUBTLE)
-class WithoutPlayerId(Retold):
-    """The answer to an erasure has no player id."""
-
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"playerId": None}
-
-
-@fault("erasure-profile-stays", "DEL-2", "DEL-3", "DEL-6", "DEL-8", difficulty=MEDIUM)
-class ProfileStays(Gdpr):
-    """The row is anonymised and is still found under the old id."""
-
-    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
-        answer = super().erase(player, external_id)
-        self.state.players[external_id] = player
-        return answer
-
-
 @fault("erasure-acks-stay", "DEL-2", difficulty=SUBTLE)
 class AcksStay(Grants):
     """A grant of an erased player can still be acked under the old id."""
@@ -75,25 +49,6 @@ class AcksStay(Grants):
         return super().ack(external_id, grant_id)
 
 
-@fault("erasure-placeholder-acks", "DEL-2", difficulty=SUBTLE)
-class PlaceholderAcks(Gdpr):
-    """The erased row is found under its placeholder."""
-
-    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
-        answer = super().erase(player, external_id)
-        self.state.players[player.external_id] = player
-        return answer
-
-
-@fault("erasure-again-404", "DEL-3", "HTTP-1", "DEL-8", "DEL-4", "AUTH-7", difficulty=OBVIOUS)
-class Again404(Gdpr):
-    """An erasure of whoever is not there gets 404."""
-
-    def delete(self, external_id: str, body: DeleteBody) -> Reply:
-        self.state.known(external_id)
-        return super().delete(external_id, body)
-
-
 @fault("erasure-again-erased", "DEL-3", "DEL-8", difficulty=MEDIUM)
 class AgainErased(Retold):
     """Erasing again says `erased`."""
@@ -103,26 +58,6 @@ class AgainErased(Retold):
         return {"status": "erased" if done else data["status"]}
 
 
-@fault("erasure-forgets", "DEL-3", difficulty=MEDIUM)
-class Forgets(Gdpr):
-    """An erased id is one that never existed."""
-
-    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
-        answer = super().erase(player, external_id)
-        del self.state.erasures[external_id]
-        return answer
-
-
-@fault("erasure-makes-strangers", "DEL-4", "AUTH-7", "PLAYER-4", difficulty=SUBTLE)
-class MakesStrangers(Gdpr):
-    """Erasing a stranger makes the player and erases it."""
-
-    def delete(self, external_id: str, body: DeleteBody) -> Reply:
-        if external_id not in self.state.erasures:
-            self.state.ensure(external_id)
-        return super().delete(external_id, body)
-
-
 @fault("erasure-stranger-is-erased", "DEL-4", "AUTH-7", "PLAYER-4", difficulty=MEDIUM)
 class StrangerIsErased(Retold):
     """A stranger is told as already erased."""
@@ -130,25 +65,6 @@ class StrangerIsErased(Retold):
     def told(self, data: dict[str, Any]) -> dict[str, Any]:
         stranger = data["status"] == "no_op_never_existed"
         return {"status": "no_op_already_erased" if stranger else data["status"]}
-
-
-@fault("erasure-needs-reason", "DEL-5", "HTTP-4", difficulty=MEDIUM)
-class NeedsReason(Gdpr):
-    """An erasure without a reason gets 400."""
-
-    def delete(self, external_id: str, body: DeleteBody) -> Reply:
-        if body.reason is None:
-            raise ApiError(400, "validation_failed", "The reason is missing")
-        return super().delete(external_id, body)
-
-
-@fault("erasure-any-reason", "DEL-5", "ERR-4", difficulty=MEDIUM)
-class AnyReason(Rewriting):
-    """A reason outside the list is taken."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        text = operation.path.endswith("/delete") and isinstance(body.get("reason"), str)
-        return {**body, "reason": "test"} if text else body
 
 
 @fault("erasure-reason-folded", "DEL-5", "ERR-4", difficulty=SUBTLE)
@@ -234,19 +150,6 @@ class Race(Gdpr):
             return super().erase(player, external_id)
 
 
-@fault("erasure-race-404", "DEL-8", "HTTP-1", difficulty=SUBTLE, racing=(operations.delete_player,))
-class Race404(Gdpr):
-    """The second of two erasures at once finds the row gone and answers 404."""
-
-    def delete(self, external_id: str, body: DeleteBody) -> Reply:
-        known = external_id in self.state.players
-        gap()
-        with self.state.lock:
-            if known and external_id not in self.state.players:
-                raise not_found("player")
-            return super().delete(external_id, body)
-
-
 @fault("erasure-frees-grant-keys", "DEL-9", difficulty=SUBTLE)
 class FreesGrantKeys(Gdpr):
     """The idempotency keys of the erased player's grants are free again."""
@@ -256,18 +159,6 @@ class FreesGrantKeys(Gdpr):
         for key in [key for key, first in used.items() if first.player is player]:
             del used[key]
         return super().erase(player, external_id)
-
-
-@fault("erasure-frees-keys-of-id", "DEL-9", difficulty=SUBTLE)
-class FreesKeysOfId(Grants):
-    """A used key is looked up with the player's row, so a new player under the id is free."""
-
-    def create(self, external_id: str, body: Any) -> Reply:
-        used = self.state.remembered(SCOPE)
-        first = used.get(body.idempotencyKey)
-        if first is not None and first.player is not None and first.player.deleted_at:
-            del used[body.idempotencyKey]
-        return super().create(external_id, body)
 
 
 class Exporting(Gdpr):
@@ -282,44 +173,12 @@ class Exporting(Gdpr):
         raise NotImplementedError
 
 
-@fault("export-version", "EXP-1", "HTTP-2", difficulty=OBVIOUS)
-class Version2(Exporting):
-    """The export has schema version 2."""
-
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        return {"schemaVersion": 2}
-
-
-@fault("export-claimed-left-out", "EXP-1", "ACK-4", "MERGE-3", difficulty=SUBTLE)
-class ClaimedLeftOut(Exporting):
-    """The export lists pending grants only."""
-
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        return {"grants": [grant for grant in data["grants"] if grant["status"] == "pending"]}
-
-
 @fault("export-first-page", "EXP-1", difficulty=SUBTLE)
 class FirstPage(Exporting):
     """The export lists the newest hundred grants."""
 
     def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
         return {"grants": data["grants"][-100:]}
-
-
-@fault("export-one-holding", "EXP-1", "LEDGER-8", "MERGE-2", "LEDGER-10", difficulty=SUBTLE)
-class OneHolding(Exporting):
-    """The export lists the first holding of a wallet only."""
-
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        return {"wallet": data["wallet"][:1]}
-
-
-@fault("export-other-player-id", "EXP-1", "HTTP-4", "GRANT-6", "MIG-6", difficulty=MEDIUM)
-class OtherPlayerId(Exporting):
-    """The export has the row's id as external id."""
-
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        return {"player": {**data["player"], "externalPlayerId": player.id}}
 
 
 @fault("export-unknown-empty", "EXP-2", "DEL-2", difficulty=MEDIUM)

@@ -11,21 +11,17 @@ from conformance.faults.tools import (
     OBVIOUS,
     SUBTLE,
     Rewriting,
-    document,
     fault,
     gap,
     notes,
 )
 from conformance.reference import operations
-from conformance.reference.app import Server
 from conformance.reference.bodies import Entry, GrantBody, fingerprint
-from conformance.reference.errors import ApiError, conflict, not_found
+from conformance.reference.errors import ApiError, conflict
 from conformance.reference.gdpr import Gdpr
 from conformance.reference.grants import SCOPE, Grants
-from conformance.reference.operations import Call, Operation
-from conformance.reference.players import Players
+from conformance.reference.operations import Operation
 from conformance.reference.replies import Reply
-from conformance.reference.services import Services
 from conformance.reference.state import Grant, Player, Remembered, now, stamp
 
 
@@ -42,14 +38,6 @@ class Retold(Grants):
         raise NotImplementedError
 
 
-@fault("grant-new-200", "GRANT-1", difficulty=OBVIOUS)
-class New200(Grants):
-    """A new grant is answered with 200."""
-
-    def create(self, external_id: str, body: GrantBody) -> Reply:
-        return Reply(200, super().create(external_id, body).data)
-
-
 @fault("grant-kind-lost", "GRANT-1", difficulty=MEDIUM)
 class KindLost(Retold):
     """Every grant is a reward."""
@@ -58,38 +46,12 @@ class KindLost(Retold):
         grant.kind = "reward"
 
 
-@fault("grant-reference-lost", "GRANT-1", difficulty=MEDIUM)
-class ReferenceLost(Retold):
-    """The sourceRefId is not kept."""
-
-    def spoil(self, grant: Grant) -> None:
-        grant.source_ref_id = None
-
-
-@fault("grant-born-claimed", "GRANT-1", difficulty=SUBTLE)
-class BornClaimed(Retold):
-    """A grant that the studio's staff makes (source kind admin) is claimed at once."""
-
-    def spoil(self, grant: Grant) -> None:
-        if grant.source_kind == "admin":
-            grant.claimed_at = now()
-
-
 @fault("grant-contents-first-entry", "GRANT-1.contents", difficulty=SUBTLE)
 class FirstEntryOnly(Retold):
     """The contents carry the first entry only."""
 
     def spoil(self, grant: Grant) -> None:
         del grant.entries[1:]
-
-
-@fault("grant-parameters-lost", "GRANT-1.contents", difficulty=SUBTLE)
-class ParametersLost(Retold):
-    """The parameters of an item entry are not kept."""
-
-    def spoil(self, grant: Grant) -> None:
-        for entry in grant.entries:
-            entry.pop("parameters", None)
 
 
 @fault("grant-source-kind", "GRANT-1.source", difficulty=MEDIUM)
@@ -118,48 +80,6 @@ class ReplayNewTime(Grants):
         return Reply(200, {**first.answer, "createdAt": stamp(now())})
 
 
-@fault("grant-replay-newest", "GRANT-2", difficulty=SUBTLE)
-class ReplayNewest(Grants):
-    """A replay answers the player's newest grant."""
-
-    def replay(self, first: Remembered) -> Reply:
-        assert first.player is not None
-        return Reply(200, first.player.grants[-1].view())
-
-
-@fault("grant-replay-id-only", "GRANT-2", "HTTP-2", difficulty=MEDIUM)
-class ReplayIdOnly(Grants):
-    """A replay answers the id alone."""
-
-    def replay(self, first: Remembered) -> Reply:
-        return Reply(200, {"id": first.answer["id"]})
-
-
-@fault("grant-replay-409", "GRANT-2", "GRANT-4", "GRANT-9", "ACK-5", difficulty=OBVIOUS)
-class Replay409(Grants):
-    """Every second use of a key is a conflict."""
-
-    def replay(self, first: Remembered) -> Reply:
-        raise conflict("the key was used")
-
-
-@fault("grant-raw-fingerprint", "GRANT-2", difficulty=SUBTLE)
-class RawFingerprint(Server):
-    """Two bodies are the same when their bytes are, so white space and key order count."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        if operation.handler is not operations.create_grant or not isinstance(body, dict):
-            return super().alone(operation, services, call)
-        key = str(body.get("idempotencyKey"))
-        seen = notes(services.state, "bodies")
-        if seen.get(key, call.raw) != call.raw:
-            raise ApiError(409, "idempotency_conflict", "another body")
-        reply = super().alone(operation, services, call)
-        seen[key] = call.raw
-        return reply
-
-
 class Fingerprinted(Grants):
     """Forgets something when it compares bodies."""
 
@@ -180,53 +100,12 @@ class OrderCompared(Grants):
         return fingerprint(body) + json.dumps(body.metadata)
 
 
-@fault("grant-compares-nothing", "GRANT-3", "GRANT-3.code", "ERR-2", difficulty=MEDIUM)
-class ComparesNothing(Fingerprinted):
-    """A used key answers the first grant whatever the body."""
-
-    def compared(self, body: dict[str, Any]) -> Any:
-        return body["idempotencyKey"]
-
-
 @fault("grant-ignores-metadata", "GRANT-3", difficulty=SUBTLE)
 class IgnoresMetadata(Fingerprinted):
     """Bodies are the same when all but metadata is."""
 
     def compared(self, body: dict[str, Any]) -> Any:
         return {**body, "metadata": None}
-
-
-@fault("grant-ignores-expiry", "GRANT-3", difficulty=SUBTLE)
-class IgnoresExpiry(Fingerprinted):
-    """Bodies are the same when all but expiresAt is."""
-
-    def compared(self, body: dict[str, Any]) -> Any:
-        return {**body, "expiresAt": None}
-
-
-@fault("grant-ignores-amounts", "GRANT-3", difficulty=SUBTLE)
-class IgnoresAmounts(Fingerprinted):
-    """Entries are compared by type and key only."""
-
-    def compared(self, body: dict[str, Any]) -> Any:
-        plain = [{**entry, "amount": 0, "quantity": 0} for entry in body["entries"]]
-        return {**body, "entries": plain}
-
-
-@fault("grant-ignores-parameters", "GRANT-3", difficulty=SUBTLE)
-class IgnoresParameters(Fingerprinted):
-    """Item entries are compared without their parameters."""
-
-    def compared(self, body: dict[str, Any]) -> Any:
-        return {**body, "entries": [{**e, "parameters": None} for e in body["entries"]]}
-
-
-@fault("grant-compares-texts", "GRANT-3", difficulty=SUBTLE)
-class ComparesTexts(Fingerprinted):
-    """Values are compared as texts, so 1 and "1" are the same."""
-
-    def compared(self, body: dict[str, Any]) -> Any:
-        return as_texts(body)
 
 
 def as_texts(value: Any) -> Any:
@@ -245,14 +124,6 @@ class TrueIsOne(Grants):
         reply = super().create(external_id, first if first == body else body)
         notes(self.state, "bodies")[body.idempotencyKey] = first
         return reply
-
-
-@fault("grant-sorts-lists", "GRANT-3", difficulty=SUBTLE)
-class SortsLists(Fingerprinted):
-    """Lists are sorted before they are compared."""
-
-    def compared(self, body: dict[str, Any]) -> Any:
-        return as_sets(body)
 
 
 def as_sets(value: Any) -> Any:
@@ -326,18 +197,6 @@ class InFlight409(Grants):
             del flying[body.idempotencyKey]
 
 
-@fault("grant-race-201", "GRANT-4", difficulty=SUBTLE, racing=(operations.create_grant,))
-class Race201(Grants):
-    """The key is unique, but whoever looked before it was written is told 201."""
-
-    def create(self, external_id: str, body: GrantBody) -> Reply:
-        new = body.idempotencyKey not in self.state.remembered(SCOPE)
-        gap()
-        with self.state.lock:
-            reply = super().create(external_id, body)
-        return Reply(201 if new else reply.status, reply.data)
-
-
 @fault("grant-key-per-player", "GRANT-5", "DEL-9", "MERGE-9", difficulty=MEDIUM)
 class KeyPerPlayer(Grants):
     """A key is unique for a player, not in the game."""
@@ -347,31 +206,6 @@ class KeyPerPlayer(Grants):
             body, idempotencyKey=f"{self.state.ensure(external_id).id}/{body.idempotencyKey}"
         )
         return super().create(external_id, scoped)
-
-
-@fault("grant-moves-to-second-player", "GRANT-5", "MERGE-9", "DEL-9", difficulty=SUBTLE)
-class MovesToSecondPlayer(Grants):
-    """A key used for another player answers 200 and hands the grant over."""
-
-    def create(self, external_id: str, body: GrantBody) -> Reply:
-        used = self.state.remembered(SCOPE).get(body.idempotencyKey)
-        if used is None or used.player is self.state.players.get(external_id):
-            return super().create(external_id, body)
-        grant, player = self.state.grants[used.answer["id"]], self.state.ensure(external_id)
-        if grant in grant.player.grants:
-            grant.player.grants.remove(grant)
-        grant.player = player
-        player.grants.append(grant)
-        return Reply(200, grant.view())
-
-
-@fault("grant-unknown-404", "GRANT-6", "GRANT-1", difficulty=OBVIOUS)
-class Unknown404(Grants):
-    """A grant for an unknown player gets 404."""
-
-    def create(self, external_id: str, body: GrantBody) -> Reply:
-        self.state.known(external_id)
-        return super().create(external_id, body)
 
 
 @fault("grant-race-player", "GRANT-6", difficulty=SUBTLE, racing=(operations.create_grant,))
@@ -412,30 +246,6 @@ class FractionCut(CoercedEntries):
         }
 
 
-@fault("grant-zero-taken", "GRANT-7", "ERR-4", difficulty=SUBTLE)
-class ZeroTaken(CoercedEntries):
-    """An amount of zero is taken."""
-
-    def entry(self, place: int, entry: Any) -> Any:
-        if not isinstance(entry, dict):
-            return entry
-        zero = [name for name in ("amount", "quantity") if entry.get(name) == 0]
-        return {**entry, **dict.fromkeys(zero, 1)}
-
-
-@fault("grant-text-amount", "GRANT-7", "ERR-4", difficulty=MEDIUM)
-class TextAmount(CoercedEntries):
-    """An amount may be a text with digits."""
-
-    def entry(self, place: int, entry: Any) -> Any:
-        if not isinstance(entry, dict):
-            return entry
-        return {
-            k: int(v) if k in ("amount", "quantity") and isinstance(v, str) and v.isdigit() else v
-            for k, v in entry.items()
-        }
-
-
 @fault("grant-crates-unchecked", "GRANT-7", "ERR-4", difficulty=SUBTLE)
 class CratesUnchecked(CoercedEntries):
     """The quantity of a crate is not validated."""
@@ -466,51 +276,12 @@ class AnyExpiry(Rewriting):
         return body
 
 
-@fault("grant-any-kind", "GRANT-7", "ERR-4", difficulty=MEDIUM)
-class AnyKind(Rewriting):
-    """An unknown kind is taken for a reward."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        return {**body, "kind": "reward"} if body.get("kind", "reward") != "crate" else body
-
-
-@fault("grant-no-entries", "GRANT-7", "ERR-4", "GRANT-9", difficulty=MEDIUM)
-class NoEntries(Rewriting):
-    """An empty list of entries is taken."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if body.get("entries") == []:
-            return {**body, "entries": [{"type": "currency", "currencyKey": "gold", "amount": 1}]}
-        return body
-
-
 @fault("grant-unknown-item", "GRANT-7.code", difficulty=MEDIUM)
 class UnknownItem(Grants):
     """Only currencies are looked up in the catalogue."""
 
     def check_catalogue(self, entries: list[Entry]) -> None:
         super().check_catalogue([entry for entry in entries if hasattr(entry, "currencyKey")])
-
-
-@fault("grant-metric-code", "GRANT-7.code", difficulty=OBVIOUS)
-class MetricCode(Grants):
-    """A key that the catalogue lacks is not found, 404."""
-
-    def check_catalogue(self, entries: list[Entry]) -> None:
-        try:
-            super().check_catalogue(entries)
-        except ApiError:
-            raise not_found("currency or item") from None
-
-
-@fault("grant-not-in-profile", "GRANT-8", "PLAYER-2", "ACK-4", difficulty=MEDIUM)
-class NotInProfile(Players):
-    """The profile shows claimed grants only."""
-
-    def profile(self, external_id: str, limit: str | None) -> Reply:
-        data = super().profile(external_id, limit).data
-        claimed = [grant for grant in data["grants"] if grant["status"] == "claimed"]
-        return Reply(200, {**data, "grants": claimed})
 
 
 @fault("grant-not-in-export", "GRANT-8", "EXP-1", difficulty=SUBTLE)
@@ -536,25 +307,6 @@ class BurnsRefusedKey(Grants):
         except ApiError as error:
             if error.code == "invalid_metric":
                 burnt[body.idempotencyKey] = True
-            raise
-
-
-@fault("grant-burns-invalid-key", "GRANT-9", difficulty=SUBTLE)
-class BurnsInvalidKey(Server):
-    """A key is used even by a request whose body is refused."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        if operation.handler is not operations.create_grant or not isinstance(body, dict):
-            return super().alone(operation, services, call)
-        burnt, key = notes(services.state, "burnt"), str(body.get("idempotencyKey"))
-        if key in burnt:
-            raise conflict("the key was used")
-        try:
-            return super().alone(operation, services, call)
-        except ApiError as error:
-            if error.status == 400 and "idempotencyKey" in body:
-                burnt[key] = True
             raise
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, document, fault, gap, notes
+from conformance.faults.tools import MEDIUM, SUBTLE, document, fault, gap, notes
 from conformance.reference import operations
 from conformance.reference.app import Server
 from conformance.reference.bodies import ImportBody, InventoryRow, PlayerRow, WalletRow, fingerprint
@@ -33,14 +33,6 @@ class Retold(Imports):
         raise NotImplementedError
 
 
-@fault("import-counts-skipped", "MIG-1", "MIG-2", "MIG-5", "MIG-10", difficulty=MEDIUM)
-class CountsSkipped(Retold):
-    """Skipped rows count as applied."""
-
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"applied": data["applied"] + data["skipped"], "skipped": 0}
-
-
 @fault("import-index-from-1", "MIG-1", "MIG-3", difficulty=MEDIUM)
 class IndexFrom1(Retold):
     """`rowIndex` begins at 1."""
@@ -57,33 +49,6 @@ class FailuresOfPlayers(Retold):
     def told(self, data: dict[str, Any]) -> dict[str, Any]:
         named = {row.get("externalPlayerId"): row for row in data["failures"]}
         return {"failures": list(named.values())}
-
-
-@fault("import-failures-without-code", "MIG-1", "HTTP-2", difficulty=MEDIUM)
-class FailuresWithoutCode(Retold):
-    """A failed row has a message and no code."""
-
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
-        rows = data["failures"]
-        return {"failures": [{**r, "error": {"message": r["error"]["message"]}} for r in rows]}
-
-
-@fault("import-counts-lost", "MIG-1", difficulty=SUBTLE)
-class FailedNotCounted(Retold):
-    """`failed` counts rows that were refused, not those that could not be read."""
-
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
-        read = [row for row in data["failures"] if row["error"]["code"] != "validation_failed"]
-        return {"failed": len(read)}
-
-
-@fault("import-key-ignored", "MIG-2", "MIG-1", "MIG-5", "MIG-10", difficulty=MEDIUM)
-class KeyIgnored(Imports):
-    """Every row is applied."""
-
-    def row(self, scope: str, row: Any, apply: Apply) -> bool:
-        apply(row)
-        return True
 
 
 @fault("import-key-of-batch", "MIG-2", "MIG-1", "MIG-5", difficulty=SUBTLE)
@@ -103,14 +68,6 @@ class KeyOfBatch(Imports):
         return reply
 
 
-@fault("import-key-per-player", "MIG-2", difficulty=SUBTLE)
-class KeyPerPlayer(Imports):
-    """A used key for another player is applied."""
-
-    def row(self, scope: str, row: Any, apply: Apply) -> bool:
-        return super().row(f"{scope} of {row.externalPlayerId}", row, apply)
-
-
 @fault("import-key-with-content", "MIG-2", difficulty=SUBTLE)
 class KeyWithContent(Imports):
     """A used key with another amount is applied."""
@@ -118,45 +75,6 @@ class KeyWithContent(Imports):
     def row(self, scope: str, row: Any, apply: Apply) -> bool:
         content = msgspec.structs.replace(row, idempotencyKey=fingerprint(row))
         return super().row(scope, content, apply)
-
-
-@fault("import-snapshot-of-used-key", "MIG-2", difficulty=SUBTLE)
-class SnapshotOfUsedKey(Imports):
-    """A used key of a players row still replaces the snapshot."""
-
-    def row(self, scope: str, row: Any, apply: Apply) -> bool:
-        if isinstance(row, PlayerRow) and row.externalPlayerId in self.state.players:
-            self.state.players[row.externalPlayerId].context_snapshot = row.contextSnapshot
-        return super().row(scope, row, apply)
-
-
-@fault("import-stops-at-bad-row", "MIG-3", "MIG-1", difficulty=MEDIUM)
-class StopsAtBadRow(Imports):
-    """The first bad row fails, and all after it with it."""
-
-    def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
-        failed = False
-
-        def until_then(row: Any) -> None:
-            if failed:
-                raise invalid("rows", "a row before this one failed")
-            apply(row)
-
-        def failure(index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
-            nonlocal failed
-            failed = True
-            return Imports.failure(self, index, raw, error)
-
-        self.failure = failure  # type: ignore[method-assign]
-        return super().batch(scope, body, shape, until_then)
-
-
-@fault("import-bad-row-400", "MIG-3", "MIG-1", difficulty=OBVIOUS)
-class BadRow400(Imports):
-    """A bad row refuses the whole batch with 400."""
-
-    def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
-        raise error
 
 
 @fault("import-negative-subtracts", "MIG-3", "MIG-1", difficulty=SUBTLE)
@@ -172,17 +90,6 @@ class NegativeSubtracts(Server):
                 row["amount"] = -amount
                 call = Call(call.game, call.key, call.path, call.query, msgspec.json.encode(body))
         return super().alone(operation, services, call)
-
-
-@fault("import-unknown-keys-taken", "MIG-3", "MIG-1", difficulty=SUBTLE)
-class UnknownKeysTaken(Imports):
-    """A row with a key that the catalogue lacks is applied."""
-
-    def balance(self, row: WalletRow) -> None:
-        self.ledger_of_currencies.add(row.externalPlayerId, row.economyKey, row.amount)
-
-    def item(self, row: InventoryRow) -> None:
-        self.ledger_of_items.add(row.externalPlayerId, row.itemKey, row.quantity)
 
 
 @fault("import-bad-row-burns-key", "MIG-3", difficulty=SUBTLE)
@@ -233,16 +140,6 @@ class Unbounded(Server):
         """The call with these rows only."""
         raw = msgspec.json.encode({"rows": rows})
         return Call(call.game, call.key, call.path, call.query, raw)
-
-
-@fault("import-1001-rows", "MIG-4", "ERR-4", difficulty=MEDIUM)
-class Rows1001(Unbounded):
-    """A batch may have any number of rows; what is beyond 1000 is left."""
-
-    def beyond(
-        self, operation: Operation, services: Services, call: Call, rows: list[Any]
-    ) -> Reply:
-        return super().alone(operation, services, self.part(call, rows[:1000]))
 
 
 @fault("import-too-many-and-done", "MIG-4", difficulty=SUBTLE)
@@ -297,24 +194,6 @@ class PlayersLastFails(Imports):
         super().player(row)
 
 
-@fault("import-players-resets", "MIG-6", difficulty=SUBTLE)
-class PlayersResets(Imports):
-    """A players row makes the player anew, and what was imported before is lost."""
-
-    def player(self, row: PlayerRow) -> None:
-        self.state.players.pop(row.externalPlayerId, None)
-        super().player(row)
-
-
-@fault("import-sets-balance", "MIG-7", "MIG-4", difficulty=MEDIUM)
-class SetsBalance(Imports):
-    """A wallet row sets the balance."""
-
-    def balance(self, row: WalletRow) -> None:
-        super().balance(row)
-        self.state.players[row.externalPlayerId].wallet.amounts[row.economyKey] = row.amount
-
-
 @fault("import-sets-within-batch", "MIG-7", "MIG-4", difficulty=SUBTLE)
 class SetsWithinBatch(Imports):
     """Of several rows of a batch for one item the last counts."""
@@ -355,16 +234,6 @@ class SnapshotLost(Imports):
         super().player(row)
 
 
-@fault("import-snapshot-flat", "MIG-9", difficulty=SUBTLE)
-class SnapshotFlat(Imports):
-    """Of the snapshot only the values that are no objects are kept."""
-
-    def player(self, row: PlayerRow) -> None:
-        given = row.contextSnapshot or {}
-        row.contextSnapshot = {k: v for k, v in given.items() if not isinstance(v, dict)}
-        super().player(row)
-
-
 @fault("import-race", "MIG-10", difficulty=SUBTLE, racing=IMPORTS)
 class Race(Imports):
     """The key is looked up, then the row is applied: two batches at once apply it twice."""
@@ -375,20 +244,3 @@ class Race(Imports):
             apply(given)
 
         return super().row(scope, row, slowly)
-
-
-@fault("import-busy-500", "MIG-10", "ERR-3", difficulty=SUBTLE, racing=IMPORTS)
-class Busy500(Imports):
-    """A row that another batch is writing is a deadlock, and a 500."""
-
-    def row(self, scope: str, row: Any, apply: Apply) -> bool:
-        busy = notes(self.state, f"busy {scope}")
-        if row.idempotencyKey in busy:
-            raise KeyError(row.idempotencyKey)
-        busy[row.idempotencyKey] = True
-        gap()
-        try:
-            with self.state.lock:
-                return super().row(scope, row, apply)
-        finally:
-            busy.pop(row.idempotencyKey, None)

@@ -1,7 +1,5 @@
 """Faults of wallet and inventory. A class over `Ledger` breaks both."""
 
-import math
-import struct
 from typing import Any
 
 from conformance.faults.tools import (
@@ -17,7 +15,7 @@ from conformance.reference import operations
 from conformance.reference.bodies import Adjustment, fingerprint
 from conformance.reference.errors import ApiError, conflict
 from conformance.reference.gdpr import Gdpr
-from conformance.reference.ledger import Inventory, Ledger, Wallet
+from conformance.reference.ledger import Ledger, Wallet
 from conformance.reference.operations import Operation
 from conformance.reference.replies import Reply
 from conformance.reference.state import Player, Remembered
@@ -34,36 +32,6 @@ class HoldingBefore(Ledger):
         return super().add(external_id, key, amount) - amount
 
 
-@fault("ledger-answers-amount", "LEDGER-2", "LEDGER-11", "LEDGER-12", difficulty=MEDIUM)
-class AnswersAmount(Ledger):
-    """A decrement answers what was taken."""
-
-    def take(self, external_id: str, key: str, amount: int) -> int:
-        super().take(external_id, key, amount)
-        return amount
-
-
-@fault("ledger-unknown-404", "LEDGER-1", "DEL-6", "LEDGER-6", difficulty=OBVIOUS)
-class Unknown404(Ledger):
-    """An increment for an unknown player gets 404."""
-
-    def add(self, external_id: str, key: str, amount: int) -> int:
-        self.state.known(external_id)
-        return super().add(external_id, key, amount)
-
-
-@fault(
-    "ledger-overdraft", "LEDGER-2", "LEDGER-6", "MERGE-2", "LEDGER-8", "HTTP-2", difficulty=MEDIUM
-)
-class Overdraft(Ledger):
-    """A holding may fall below zero."""
-
-    def take(self, external_id: str, key: str, amount: int) -> int:
-        if external_id not in self.state.players:
-            return super().take(external_id, key, amount)
-        return self.holdings(self.state.players[external_id]).add(key, -amount)
-
-
 @fault("ledger-keeps-one", "LEDGER-2", "LEDGER-3", "MERGE-2", difficulty=SUBTLE)
 class KeepsOne(Ledger):
     """The last of a holding cannot be taken: the check is off by one."""
@@ -73,27 +41,6 @@ class KeepsOne(Ledger):
         if player and self.holdings(player).amounts.get(key, 0) == amount:
             raise conflict("more than is held")
         return super().take(external_id, key, amount)
-
-
-@fault("ledger-one-below", "LEDGER-2", "MERGE-2", "DEL-6", "HTTP-2", difficulty=SUBTLE)
-class OneBelow(Ledger):
-    """One more than is held can be taken: the check is off by one."""
-
-    def take(self, external_id: str, key: str, amount: int) -> int:
-        player = self.state.players.get(external_id)
-        if player and self.holdings(player).amounts.get(key, 0) == amount - 1:
-            return self.holdings(player).add(key, -amount)
-        return super().take(external_id, key, amount)
-
-
-@fault("ledger-takes-what-is-there", "LEDGER-2", "LEDGER-6", "MERGE-2", difficulty=MEDIUM)
-class TakesWhatIsThere(Ledger):
-    """A decrement of more than is held takes what is there and succeeds."""
-
-    def take(self, external_id: str, key: str, amount: int) -> int:
-        player = self.state.players.get(external_id)
-        held = self.holdings(player).amounts.get(key, 0) if player else 0
-        return super().take(external_id, key, min(amount, held) if held else amount)
 
 
 @fault("ledger-refused-makes-player", "LEDGER-2", difficulty=SUBTLE)
@@ -116,39 +63,6 @@ class RefusedEmpties(Ledger):
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-empty-422", "LEDGER-2", "HTTP-1", "MERGE-2", "ERR-2", difficulty=OBVIOUS)
-class Empty422(Ledger):
-    """More than is held gets 422."""
-
-    def take(self, external_id: str, key: str, amount: int) -> int:
-        try:
-            return super().take(external_id, key, amount)
-        except ApiError as error:
-            error.status = 422
-            raise
-
-
-@fault(
-    "ledger-key-ignored", "LEDGER-3", "LEDGER-3.applied", "LEDGER-4", "LEDGER-6", difficulty=MEDIUM
-)
-class KeyIgnored(Ledger):
-    """Idempotency keys are not looked at."""
-
-    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        body.idempotencyKey = None
-        return super().once(change, external_id, key, amount, body)
-
-
-@fault("ledger-key-for-increments-only", "LEDGER-3", "LEDGER-4", "LEDGER-6", difficulty=SUBTLE)
-class KeyForIncrements(Ledger):
-    """A replayed decrement is applied again."""
-
-    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        if change == "decrement":
-            body.idempotencyKey = None
-        return super().once(change, external_id, key, amount, body)
-
-
 @fault("ledger-replay-tells-now", "LEDGER-3", difficulty=SUBTLE)
 class ReplayTellsNow(Ledger):
     """A replay answers the holding of the moment, not the one after the first call."""
@@ -169,14 +83,6 @@ class ChecksBeforeKey(Ledger):
         if change == "decrement" and held < amount:
             raise conflict("more than is held")
         return super().once(change, external_id, key, amount, body)
-
-
-@fault("ledger-replay-409", "LEDGER-3", "LEDGER-3.applied", "LEDGER-9", difficulty=OBVIOUS)
-class Replay409(Ledger):
-    """Every second use of a key is a conflict."""
-
-    def replay(self, first: Remembered) -> Reply:
-        raise conflict("the key was used")
 
 
 @fault("ledger-replay-applied", "LEDGER-3.applied", difficulty=MEDIUM)
@@ -211,25 +117,11 @@ class Fingerprinted(Ledger):
         return fingerprint(change, key, kept)
 
 
-@fault("ledger-ignores-amount", "LEDGER-4", "LEDGER-4.code", difficulty=MEDIUM)
-class IgnoresAmount(Fingerprinted):
-    """Another amount with a used key answers the first call."""
-
-    forgets = ("amount", "quantity")
-
-
 @fault("ledger-ignores-reason", "LEDGER-4", difficulty=SUBTLE)
 class IgnoresReason(Fingerprinted):
     """Another reason with a used key answers the first call."""
 
     forgets = ("reason",)
-
-
-@fault("ledger-ignores-reference", "LEDGER-4", difficulty=SUBTLE)
-class IgnoresReference(Fingerprinted):
-    """Another sourceRefId with a used key answers the first call."""
-
-    forgets = ("sourceRefId",)
 
 
 @fault("ledger-conflict-applies", "LEDGER-4", difficulty=MEDIUM)
@@ -273,16 +165,6 @@ class SameCallIsReplay(Ledger):
         return reply
 
 
-@fault("ledger-default-key", "LEDGER-5", difficulty=SUBTLE)
-class DefaultKey(Ledger):
-    """A sourceRefId serves as key where none was sent."""
-
-    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        if body.idempotencyKey is None and body.sourceRefId is not None:
-            body.idempotencyKey = body.sourceRefId
-        return super().once(change, external_id, key, amount, body)
-
-
 @fault("ledger-lost-increments", "LEDGER-6", difficulty=SUBTLE, racing=UP)
 class LostIncrements(Ledger):
     """An increment reads the holding and writes the sum: simultaneous ones are lost."""
@@ -318,16 +200,6 @@ class AnswersLater(Ledger):
         return self.holdings(self.state.players[external_id]).amounts[key]
 
 
-@fault("ledger-replays-race", "LEDGER-6", difficulty=SUBTLE, racing=UP)
-class ReplaysRace(Ledger):
-    """The key is looked up, then the change is written: simultaneous replays apply twice."""
-
-    def add(self, external_id: str, key: str, amount: int) -> int:
-        gap()
-        with self.state.lock:
-            return super().add(external_id, key, amount)
-
-
 @fault("ledger-players-race", "LEDGER-6", difficulty=SUBTLE, racing=UP)
 class PlayersRace(Ledger):
     """Simultaneous first increments make a row each, and all but one are lost."""
@@ -357,24 +229,6 @@ class Amounts(Rewriting):
         raise NotImplementedError
 
 
-@fault("ledger-fraction-rounded", "LEDGER-7", "ERR-4", difficulty=SUBTLE)
-class FractionRounded(Amounts):
-    """A fraction is rounded up."""
-
-    def amount(self, operation: Operation, value: Any) -> Any:
-        fraction = isinstance(value, float) and 0 < value < 2**53 and value % 1
-        return math.ceil(value) if fraction else value
-
-
-@fault("ledger-text-taken", "LEDGER-7", "ERR-4", difficulty=MEDIUM)
-class TextTaken(Amounts):
-    """An amount may be a text with digits."""
-
-    def amount(self, operation: Operation, value: Any) -> Any:
-        digits = isinstance(value, str) and value.isascii() and value.isdigit()
-        return int(value) if digits and len(value) < 15 else value
-
-
 @fault("ledger-true-is-one", "LEDGER-7", "ERR-4", difficulty=SUBTLE)
 class TrueIsOne(Amounts):
     """True is taken for 1, as Python's own integers do."""
@@ -392,30 +246,6 @@ class NegativeDebit(Amounts):
         return -value if down and type(value) is int and value < 0 else value
 
 
-@fault("ledger-zero-is-one", "LEDGER-7", "ERR-4", difficulty=SUBTLE)
-class ZeroIsOne(Amounts):
-    """An amount of zero is read as left out, and what is left out is 1."""
-
-    def amount(self, operation: Operation, value: Any) -> Any:
-        return 1 if type(value) is int and value == 0 else value
-
-
-@fault("ledger-amount-optional", "LEDGER-7", "ERR-4", difficulty=MEDIUM)
-class AmountOptional(Rewriting):
-    """An item call without a quantity means one."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        return {"quantity": 1, **body} if "inventory/" in operation.path else body
-
-
-@fault("ledger-items-share", "LEDGER-8", "EXP-1", "LEDGER-10", difficulty=MEDIUM)
-class ItemsShare(Ledger):
-    """All items of a kind are counted together, by the first key of the catalogue."""
-
-    def add(self, external_id: str, key: str, amount: int) -> int:
-        return super().add(external_id, self.catalogue()[0], amount)
-
-
 @fault("ledger-drops-to-other-key", "LEDGER-8", difficulty=SUBTLE)
 class TakesFromOther(Ledger):
     """Where a key does not suffice, the rest is taken from another one."""
@@ -428,18 +258,6 @@ class TakesFromOther(Ledger):
             self.holdings(player).add(other, -amount)  # type: ignore[arg-type]
             return held.get(key, 0)
         return super().take(external_id, key, amount)
-
-
-@fault("ledger-items-in-wallet", "LEDGER-8", difficulty=SUBTLE)
-class SharedColumn(Inventory):
-    """Taking an item takes a coin from a wallet that has any."""
-
-    def take(self, external_id: str, key: str, amount: int) -> int:
-        left = super().take(external_id, key, amount)
-        wallet = self.state.players[external_id].wallet
-        for currency, held in wallet.amounts.items():
-            wallet.amounts[currency] = max(0, held - 1)
-        return left
 
 
 @fault("ledger-burns-refused-key", "LEDGER-9", difficulty=SUBTLE)
@@ -456,32 +274,6 @@ class BurnsRefusedKey(Ledger):
             if error.code == "conflict" and body.idempotencyKey:
                 refused[body.idempotencyKey] = True
             raise
-
-
-@fault("ledger-conflict-takes-key", "LEDGER-9", "LEDGER-3", difficulty=SUBTLE)
-class ConflictTakesKey(Ledger):
-    """A refused second body becomes the body of the key, so that the first is a conflict."""
-
-    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        try:
-            return super().once(change, external_id, key, amount, body)
-        except ApiError as error:
-            used = self.state.remembered(self.name)
-            if error.code == "idempotency_conflict" and body.idempotencyKey:
-                first = used[body.idempotencyKey]
-                asked = self.fingerprint(change, key, body)
-                used[body.idempotencyKey] = Remembered(asked, first.player, first.answer)
-            raise
-
-
-@fault("ledger-one-key-space", "LEDGER-10", difficulty=SUBTLE)
-class OneKeySpace(Inventory):
-    """Wallet and inventory share one table of keys: the second use of a receipt is a conflict."""
-
-    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        if body.idempotencyKey in self.state.remembered("wallet"):
-            raise conflict("the key was used")
-        return super().once(change, external_id, key, amount, body)
 
 
 @fault("ledger-grant-key-space", "LEDGER-10", difficulty=SUBTLE)
@@ -502,14 +294,6 @@ class KeySwallowsOther(Ledger):
 
     def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
         return fingerprint(change, body)
-
-
-@fault("ledger-key-swallows-direction", "LEDGER-10", difficulty=SUBTLE)
-class KeySwallowsDirection(Ledger):
-    """A debit with the key of a credit answers the credit, and the other way round."""
-
-    def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
-        return fingerprint(key, body)
 
 
 @fault("ledger-key-swallows-player", "LEDGER-10", difficulty=SUBTLE)
@@ -535,27 +319,6 @@ class ExportBehind(Gdpr):
         return Reply(200, {**data, "wallet": before})
 
 
-@fault("ledger-export-rounded", "LEDGER-11", "LEDGER-12", "EXP-1", difficulty=SUBTLE)
-class ExportRounded(Ledger):
-    """The export lists holdings in thousands where there are many."""
-
-    def listing(self, player: Player) -> list[dict[str, Any]]:
-        rows = super().listing(player)
-        for row in rows:
-            if row[self.holding_field] > 1000:
-                row[self.holding_field] -= row[self.holding_field] % 1000
-        return rows
-
-
-@fault("ledger-unknown-key-500", "LEDGER-11", "ERR-3", difficulty=MEDIUM)
-class UnknownKey500(Ledger):
-    """An unknown item or currency is a 500."""
-
-    def check_key(self, key: str) -> None:
-        if key not in self.catalogue():
-            raise KeyError(key)
-
-
 @fault("ledger-32-bits", "LEDGER-12", "LEDGER-2", "HTTP-2", "HTTP-2", difficulty=SUBTLE)
 class Bits32(Ledger):
     """Holdings wrap at 2^31."""
@@ -565,17 +328,6 @@ class Bits32(Ledger):
         wrapped = (held + 2**31) % 2**32 - 2**31
         self.holdings(self.state.players[external_id]).amounts[key] = wrapped
         return wrapped
-
-
-@fault("ledger-single-floats", "LEDGER-12", difficulty=SUBTLE)
-class SingleFloats(Ledger):
-    """Holdings are kept as 32-bit floats, exact up to 2^24."""
-
-    def add(self, external_id: str, key: str, amount: int) -> int:
-        held = super().add(external_id, key, amount)
-        rounded = int(struct.unpack("f", struct.pack("f", float(held)))[0])
-        self.holdings(self.state.players[external_id]).amounts[key] = rounded
-        return rounded
 
 
 @fault("ledger-double-floats", "LEDGER-12", difficulty=SUBTLE)
@@ -596,13 +348,3 @@ class SmallLimit(Ledger):
         if amount > 1_000_000_000:
             raise conflict("too much at once")
         return super().once(change, external_id, key, amount, body)
-
-
-@fault("ledger-clamped", "LEDGER-12", difficulty=SUBTLE)
-class Clamped(Ledger):
-    """A holding stops growing at 2^31-1, in silence."""
-
-    def add(self, external_id: str, key: str, amount: int) -> int:
-        holdings = self.holdings(self.state.ensure(external_id))
-        holdings.amounts[key] = min(holdings.amounts.get(key, 0) + amount, 2**31 - 1)
-        return holdings.amounts[key]

@@ -3,9 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, fault, gap, notes
+from conformance.faults.tools import MEDIUM, SUBTLE, fault, gap, notes
 from conformance.reference import operations
-from conformance.reference.errors import conflict, not_found, unprocessable
 from conformance.reference.grants import SCOPE
 from conformance.reference.merging import Merging
 from conformance.reference.replies import Reply
@@ -35,42 +34,6 @@ class IdsSwapped(Retold):
         }
 
 
-@fault("merge-short-placeholder", "MERGE-1", difficulty=SUBTLE)
-class ShortPlaceholder(Retold):
-    """The placeholder holds half a uuid."""
-
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
-        placeholder = str(data["anonymizedExternalPlayerId"])
-        return {"anonymizedExternalPlayerId": f"{placeholder[:17]}__"}
-
-
-@fault("merge-always-merged", "MERGE-6", "MERGE-8", difficulty=MEDIUM)
-class AlwaysMerged(Retold):
-    """A replay says `merged`."""
-
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"status": "merged"}
-
-
-@fault("merge-banned-source", "MERGE-1", difficulty=SUBTLE)
-class BannedSource(Merging):
-    """A banned source cannot be merged away."""
-
-    def check(self, source: Player, target: Player) -> None:
-        super().check(source, target)
-        if source.banned_at is not None:
-            raise unprocessable("the source is banned")
-
-
-@fault("merge-overwrites", "MERGE-2", "MERGE-6", "MERGE-8", difficulty=MEDIUM)
-class Overwrites(Merging):
-    """The source's holdings replace the target's."""
-
-    def move_holdings(self, source: Holdings, target: Holdings) -> int:
-        target.amounts.update(source.amounts)
-        return source.rows
-
-
 @fault("merge-keeps-larger", "MERGE-2", "MERGE-6", "MERGE-8", difficulty=SUBTLE)
 class KeepsLarger(Merging):
     """Of a shared key the larger holding stays."""
@@ -79,25 +42,6 @@ class KeepsLarger(Merging):
         for key, amount in source.amounts.items():
             target.amounts[key] = max(amount, target.amounts.get(key, 0))
         return source.rows
-
-
-@fault("merge-shared-only", "MERGE-2", difficulty=SUBTLE)
-class SharedOnly(Merging):
-    """Holdings of keys that the target lacks are lost."""
-
-    def move_holdings(self, source: Holdings, target: Holdings) -> int:
-        for key in source.amounts.keys() & target.amounts.keys():
-            target.amounts[key] += source.amounts[key]
-        return source.rows
-
-
-@fault("merge-wallet-only", "MERGE-2", "MERGE-5", "MERGE-6", "MERGE-8", difficulty=MEDIUM)
-class WalletOnly(Merging):
-    """The inventory is forgotten."""
-
-    def move(self, source: Player, target: Player) -> dict[str, int]:
-        source.inventory = Holdings()
-        return super().move(source, target)
 
 
 @fault("merge-wraps-at-31-bits", "MERGE-2", difficulty=SUBTLE)
@@ -126,23 +70,6 @@ class LeavesHoldings(GameState):
         return player
 
 
-@fault("merge-grants-left", "MERGE-3", "MERGE-8", "MERGE-9", difficulty=MEDIUM)
-class GrantsLeft(Merging):
-    """Grants stay with the row that was merged away."""
-
-    def move_grants(self, source: Player, target: Player) -> int:
-        return len(source.grants)
-
-
-@fault("merge-pending-grants-only", "MERGE-3", difficulty=SUBTLE)
-class PendingOnly(Merging):
-    """Claimed grants are not moved."""
-
-    def move_grants(self, source: Player, target: Player) -> int:
-        source.grants = [grant for grant in source.grants if grant.claimed_at is None]
-        return super().move_grants(source, target)
-
-
 @fault("merge-forgets-acks", "MERGE-3", difficulty=SUBTLE)
 class ForgetsAcks(Merging):
     """Moved grants are pending again."""
@@ -151,24 +78,6 @@ class ForgetsAcks(Merging):
         for grant in source.grants:
             grant.claimed_at = grant.acked_by = None
         return super().move_grants(source, target)
-
-
-@fault("merge-grants-listed-only", "MERGE-3", difficulty=SUBTLE)
-class ListedOnly(Merging):
-    """Moved grants are listed with the target and still belong to the source."""
-
-    def move_grants(self, source: Player, target: Player) -> int:
-        target.grants = target.grants + source.grants
-        return len(source.grants)
-
-
-@fault("merge-counts-all-grants", "MERGE-3", difficulty=SUBTLE)
-class CountsAll(Merging):
-    """`grantsReassigned` counts the target's own grants too."""
-
-    def move_grants(self, source: Player, target: Player) -> int:
-        super().move_grants(source, target)
-        return len(target.grants)
 
 
 @fault("merge-lobbies-twice", "MERGE-4", difficulty=SUBTLE)
@@ -182,22 +91,6 @@ class LobbiesTwice(Merging):
         return moved
 
 
-@fault("merge-lobbies-left", "MERGE-4", difficulty=MEDIUM)
-class LobbiesLeft(Merging):
-    """Lobbies stay with the row that was merged away."""
-
-    def move_lobbies(self, source: Player, target: Player) -> int:
-        return len(source.lobbies)
-
-
-@fault("merge-source-stays", "MERGE-5", "MERGE-6", "MERGE-8", "MERGE-9", difficulty=MEDIUM)
-class SourceStays(Merging):
-    """The source stays, emptied."""
-
-    def free(self, source_id: str) -> None:
-        self.state.players[source_id].external_id = source_id
-
-
 @fault("merge-source-is-alias", "MERGE-5", "MERGE-6", "MERGE-9", difficulty=SUBTLE)
 class SourceIsAlias(Merging):
     """The source's id leads to the target from then on."""
@@ -208,34 +101,6 @@ class SourceIsAlias(Merging):
         if target is not None and reply.data["status"] == "merged":
             self.state.players[source_id] = target
         return reply
-
-
-@fault("merge-id-locked", "MERGE-5", "MERGE-6", "MERGE-9", difficulty=SUBTLE)
-class IdLocked(GameState):
-    """An id that was merged away can never be used again."""
-
-    def ensure(self, external_id: str) -> Player:
-        if external_id not in self.players and any(gone == external_id for gone, _ in self.merges):
-            raise conflict("the player was merged")
-        return super().ensure(external_id)
-
-
-@fault("merge-replay-404", "MERGE-6", "MERGE-8", difficulty=MEDIUM)
-class Replay404(Merging):
-    """A replay does not find the source any more."""
-
-    def earlier(self, source_id: str, target_id: str) -> dict[str, Any] | None:
-        return None
-
-
-@fault("merge-replay-other-target", "MERGE-6", "MERGE-7", difficulty=SUBTLE)
-class ReplayOtherTarget(Merging):
-    """A merge of an id that was merged away is a no-op whatever the target."""
-
-    def earlier(self, source_id: str, target_id: str) -> dict[str, Any] | None:
-        found = [done for (gone, _), done in self.state.merges.items() if gone == source_id]
-        known = source_id in self.state.players or target_id not in self.state.players
-        return found[-1] if found and not known else None
 
 
 @fault("merge-no-op-forever", "MERGE-6", difficulty=SUBTLE)
@@ -265,34 +130,6 @@ class ReplayAddsAgain(Merging):
         return reply
 
 
-@fault("merge-with-itself", "MERGE-7", "ERR-1", "ERR-2", difficulty=MEDIUM)
-class WithItself(Merging):
-    """A merge of a player with itself is a success that changes nothing."""
-
-    def merge(self, source_id: str, target_id: str) -> Reply:
-        if source_id != target_id:
-            return super().merge(source_id, target_id)
-        player = self.state.known(source_id)
-        counts = {
-            **dict.fromkeys(("attemptsReassigned", "grantsReassigned", "itemsMerged"), 0),
-            **dict.fromkeys(("itemLedgerRowsMoved", "walletsMerged", "walletLedgerRowsMoved"), 0),
-            **dict.fromkeys(("lobbiesTouched", "leaderboardsScrubbed"), 0),
-        }
-        return Reply(
-            200,
-            {
-                "fromPlayerId": player.id,
-                "fromExternalPlayerId": source_id,
-                "toPlayerId": player.id,
-                "toExternalPlayerId": target_id,
-                "anonymizedExternalPlayerId": None,
-                "counts": counts,
-                "mergedAt": "2026-01-01T00:00:00Z",
-                "status": "merged",
-            },
-        )
-
-
 @fault("merge-into-banned", "MERGE-7", difficulty=MEDIUM)
 class IntoBanned(Merging):
     """A banned target takes the merge."""
@@ -314,28 +151,6 @@ class ChecksLate(Merging):
         super().check(source, target)
 
 
-@fault("merge-makes-target", "MERGE-7", difficulty=SUBTLE)
-class MakesTarget(Merging):
-    """A missing target is made before the source is looked up."""
-
-    def merge(self, source_id: str, target_id: str) -> Reply:
-        if target_id not in self.state.players:
-            self.state.ensure(target_id)
-            raise not_found("player")
-        return super().merge(source_id, target_id)
-
-
-@fault("merge-missing-422", "MERGE-7", "ERR-2", difficulty=OBVIOUS)
-class Missing422(Merging):
-    """A missing source gets 422."""
-
-    def merge(self, source_id: str, target_id: str) -> Reply:
-        known = source_id in self.state.players or self.earlier(source_id, target_id)
-        if not known:
-            raise unprocessable("the source is unknown")
-        return super().merge(source_id, target_id)
-
-
 @fault("merge-race", "MERGE-8", difficulty=SUBTLE, racing=(operations.merge_player,))
 class Race(Merging):
     """Holdings are read, then added: two merges at once add them twice."""
@@ -349,19 +164,6 @@ class Race(Merging):
 
     def free(self, source_id: str) -> None:
         self.state.players.pop(source_id, None)
-
-
-@fault("merge-race-500", "MERGE-8", "ERR-3", difficulty=SUBTLE, racing=(operations.merge_player,))
-class Race500(Merging):
-    """The second of two merges at once finds the source's row gone: 500."""
-
-    def merge(self, source_id: str, target_id: str) -> Reply:
-        known = source_id in self.state.players
-        gap()
-        with self.state.lock:
-            if known and source_id not in self.state.players:
-                raise KeyError(source_id)
-            return super().merge(source_id, target_id)
 
 
 @fault("merge-frees-grant-keys", "MERGE-9", difficulty=SUBTLE)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, Rewriting, document, fault, leaves
 from conformance.reference.app import Server, as_json
@@ -22,12 +22,10 @@ from conformance.reference.bodies import (
     LobbyBody,
     WalletBody,
 )
-from conformance.reference.errors import ApiError, invalid, not_found
+from conformance.reference.errors import ApiError, invalid
 from conformance.reference.gdpr import Gdpr
 from conformance.reference.imports import Imports
 from conformance.reference.ledger import Ledger
-from conformance.reference.lobbies import Lobbies
-from conformance.reference.merging import Merging
 from conformance.reference.operations import Call, Operation
 from conformance.reference.players import Players
 from conformance.reference.replies import Reply
@@ -47,27 +45,6 @@ class BareMessage(Server):
         return as_json(error.status, {"error": error.message}, {**headers, **error.headers})
 
 
-@fault("err-text-for-lobby", "ERR-1", "HTTP-2", difficulty=MEDIUM)
-class TextForLobby(Server):
-    """The 404 of an unknown lobby is the framework's plain text."""
-
-    async def answer(self, operation: Operation, request: Request) -> Response:
-        response = await super().answer(operation, request)
-        if response.status_code == 404 and "lobbyId" in request.path_params:
-            return PlainTextResponse("Not Found", 404)
-        return response
-
-
-@fault("err-422-without-code", "ERR-1", "HTTP-2", difficulty=SUBTLE)
-class NoCodeOn422(Server):
-    """The 422 of a merge has a message and no code."""
-
-    def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
-        if error.status != 422:
-            return super().refuse(error, headers)
-        return as_json(422, {"error": {"message": error.message}}, headers)
-
-
 @fault("err-empty-429", "ERR-1", "HTTP-2", difficulty=SUBTLE)
 class Empty429(Server):
     """The 429 comes from a gateway and has no body."""
@@ -85,15 +62,6 @@ class CodesSwapped(Server):
     def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
         if error.status == 404:
             error.code = "conflict"
-        return super().refuse(error, headers)
-
-
-@fault("err-disabled-code", "ERR-2", difficulty=SUBTLE)
-class DisabledCode(Server):
-    """A disabled event is a plain conflict."""
-
-    def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
-        error.code = "conflict" if error.code == "event_disabled" else error.code
         return super().refuse(error, headers)
 
 
@@ -122,14 +90,6 @@ class NulCrash(Fragile):
         return any(isinstance(text, str) and "\0" in text for text in leaves(document(call)))
 
 
-@fault("err-nul-path-500", "ERR-3", difficulty=SUBTLE)
-class NulPathCrash(Fragile):
-    """A NUL in a path parameter is a 500."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        return any("\0" in text for text in call.path.values())
-
-
 @fault("err-surrogate-500", "ERR-3", difficulty=SUBTLE)
 class SurrogateCrash(Fragile):
     """A lone surrogate in a text is a 500, since it has no UTF-8."""
@@ -139,24 +99,6 @@ class SurrogateCrash(Fragile):
         return any(0xD800 <= ord(char) < 0xE000 for text in texts for char in text)
 
 
-@fault("err-deep-500", "ERR-3", difficulty=SUBTLE)
-class DeepCrash(Fragile):
-    """Metadata nested beyond 200 levels is a 500."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        return depth(document(call)) > 200
-
-
-def depth(value: Any) -> int:
-    """How many levels a JSON value has."""
-    levels, level = 0, [value]
-    while level:
-        levels += 1
-        inside = [list(v.values()) if isinstance(v, dict) else v for v in level]
-        level = [item for v in inside if isinstance(v, list) for item in v]
-    return levels
-
-
 @fault("err-huge-number-500", "ERR-3", "LEDGER-12", difficulty=SUBTLE)
 class HugeNumberCrash(Fragile):
     """An integer beyond 64 bits is a 500."""
@@ -164,25 +106,6 @@ class HugeNumberCrash(Fragile):
     def breaks(self, operation: Operation, call: Call) -> bool:
         body = document(call)
         return any(isinstance(value, int) and abs(value) >= 2**63 for value in leaves(body))
-
-
-@fault("err-array-500", "ERR-3", "ERR-4", difficulty=MEDIUM)
-class ArrayCrash(Fragile):
-    """A body that is JSON and no object is a 500."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        bodiless = operation.path.endswith(("/ack", "/unban", "{toExternalId}"))
-        return not bodiless and isinstance(document(call), list | str | int)
-
-
-@fault("err-long-key-500", "ERR-3", difficulty=SUBTLE)
-class LongKeyCrash(Fragile):
-    """An idempotency key that does not fit its column is a 500."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        body = document(call)
-        key = body.get("idempotencyKey") if isinstance(body, dict) else None
-        return isinstance(key, str) and len(key) > 255
 
 
 @fault("err-utf8-path-500", "ERR-3", difficulty=SUBTLE)
@@ -201,18 +124,6 @@ class NullRowCrash(Fragile):
         body = document(call)
         rows = body.get("rows") if isinstance(body, dict) else None
         return "migrate" in operation.path and isinstance(rows, list) and None in rows
-
-
-@fault("err-content-type-500", "ERR-3", difficulty=SUBTLE)
-class ContentTypeCrash(Server):
-    """A body without a content type is a 500."""
-
-    async def answer(self, operation: Operation, request: Request) -> Response:
-        response = await super().answer(operation, request)
-        sent = operation.method == "POST" and request.headers.get("content-length", "0") != "0"
-        if sent and "content-type" not in request.headers and response.status_code != 401:
-            return self.refuse(ApiError(500, "internal_error", "no content type"), {})
-        return response
 
 
 @fault("err-422-for-bodies", "ERR-4", "HTTP-1", difficulty=OBVIOUS)
@@ -245,26 +156,6 @@ class LobbyMetadataUnchecked(Rewriting):
         return body
 
 
-@fault("err-fill-bots-text", "ERR-4", difficulty=SUBTLE)
-class FillBotsText(Rewriting):
-    """`fillBots` may be any text or number; it is true where it is not empty or zero."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if body.get("fillBots") is not None:
-            return {**body, "fillBots": bool(body["fillBots"])}
-        return body
-
-
-@fault("err-broken-json-ignored", "ERR-4", "BAN-5", difficulty=MEDIUM)
-class BrokenJsonIgnored(Server):
-    """A ban whose body is no JSON object is a ban without a reason."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if operation.path.endswith("/ban") and not isinstance(document(call), dict):
-            call = replace(call, raw=b'{"reason": ""}')
-        return super().alone(operation, services, call)
-
-
 @fault("http-201-for-credit", "HTTP-1", "LEDGER-1", difficulty=OBVIOUS)
 class CreatedForCredit(Ledger):
     """An increment answers 201."""
@@ -272,16 +163,6 @@ class CreatedForCredit(Ledger):
     def once(self, change: str, *rest: Any) -> Reply:
         reply = super().once(change, *rest)
         return replace(reply, status=201) if change == "increment" else reply
-
-
-@fault("http-204-for-unban", "HTTP-1", "BAN-3", difficulty=OBVIOUS)
-class NoContentForUnban(Server):
-    """An unban answers 204."""
-
-    async def answer(self, operation: Operation, request: Request) -> Response:
-        response = await super().answer(operation, request)
-        done = operation.path.endswith("/unban") and response.status_code == 200
-        return Response(status_code=204) if done else response
 
 
 @fault("http-410-for-erased", "DEL-2", "HTTP-1", difficulty=MEDIUM)
@@ -304,25 +185,6 @@ class SqlTimestamps(Players):
         return Reply(200, {**reply.data, "bannedAt": moment})
 
 
-@fault("http-lobby-without-window", "HTTP-2", difficulty=MEDIUM)
-class LobbyWithoutWindow(Lobbies):
-    """A lobby does not tell its event window."""
-
-    def create(self, *arguments: Any) -> Reply:
-        reply = super().create(*arguments)
-        return Reply(201, {k: v for k, v in reply.data.items() if k != "eventWindowId"})
-
-
-@fault("http-html-type", "HTTP-2", difficulty=OBVIOUS)
-class HtmlType(Server):
-    """JSON is labelled text/html."""
-
-    def accept(self, reply: Reply, headers: Mapping[str, str]) -> Response:
-        response = super().accept(reply, headers)
-        response.headers["content-type"] = "text/html; charset=utf-8"
-        return response
-
-
 @fault("http-null-for-empty", "HTTP-2", "EXP-1", difficulty=SUBTLE)
 class NullForEmpty(Gdpr):
     """A list of an export that is empty is null."""
@@ -340,24 +202,6 @@ class LargeAsText(Ledger):
         data = super().once(*arguments).data
         held = data[self.holding_field]
         return Reply(200, {**data, self.holding_field: str(held) if held > 2**31 - 1 else held})
-
-
-@fault("http-merge-without-counts", "HTTP-2", "MERGE-3", difficulty=MEDIUM)
-class MergeWithoutCounts(Merging):
-    """A merge does not tell what it moved."""
-
-    def merge(self, source_id: str, target_id: str) -> Reply:
-        data = super().merge(source_id, target_id).data
-        return Reply(200, {k: v for k, v in data.items() if k != "counts"})
-
-
-@fault("http-404-for-method", "HTTP-3", difficulty=MEDIUM)
-class NotFoundForMethod(Server):
-    """A method that a path lacks gets 404."""
-
-    async def lost(self, request: Request, error: Exception) -> Response:
-        del request, error
-        return self.refuse(not_found("path"), {})
 
 
 @fault("http-405-without-allow", "HTTP-3", difficulty=MEDIUM)
@@ -379,36 +223,12 @@ class DecodedTwice(Server):
         return unquote(super().decode(segment))
 
 
-@fault("http-plus-is-blank", "HTTP-4", difficulty=SUBTLE)
-class PlusIsBlank(Server):
-    """A path parameter is decoded by the framework, and by hand as a form is: plus is a blank."""
-
-    def decode(self, segment: str) -> str:
-        return super().decode(segment).replace("+", " ")
-
-
-@fault("http-latin1-path", "HTTP-4", difficulty=MEDIUM)
-class Latin1Path(Server):
-    """Path parameters are decoded as Latin-1."""
-
-    def decode(self, segment: str) -> str:
-        return unquote(segment, encoding="latin-1")
-
-
 @fault("http-slash-splits", "HTTP-4", difficulty=SUBTLE)
 class SlashSplits(Server):
     """Of an id with an encoded slash only what is before it counts."""
 
     def decode(self, segment: str) -> str:
         return super().decode(segment).partition("/")[0]
-
-
-@fault("http-path-trimmed", "HTTP-4", difficulty=SUBTLE)
-class PathTrimmed(Server):
-    """Blanks at the ends of a path parameter are cut off."""
-
-    def decode(self, segment: str) -> str:
-        return super().decode(segment).strip()
 
 
 class Folding(GameState):
@@ -459,17 +279,6 @@ KNOWN = {field for shape in SHAPES for field in shape.__struct_fields__}
 """The fields that some body of the API has."""
 
 
-@fault("http-unknown-fields-400", "HTTP-5", difficulty=OBVIOUS)
-class Strict(Server):
-    """A body with an unknown field gets 400."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        if isinstance(body, dict) and not set(body) <= KNOWN:
-            raise invalid("$", "unknown field")
-        return super().alone(operation, services, call)
-
-
 @fault("http-ack-takes-no-body", "HTTP-5", difficulty=MEDIUM)
 class NoBodyOnAck(Server):
     """An ack with a body gets 400, although clients stamp a key onto every POST."""
@@ -477,17 +286,6 @@ class NoBodyOnAck(Server):
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         if operation.path.endswith("/ack") and call.raw:
             raise invalid("$", "no body expected")
-        return super().alone(operation, services, call)
-
-
-@fault("http-ban-takes-no-key", "HTTP-5", difficulty=SUBTLE)
-class NoKeyOnBan(Server):
-    """A ban with an idempotency key, which clients stamp onto every POST, gets 400."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        if operation.path.endswith("ban") and isinstance(body, dict) and "idempotencyKey" in body:
-            raise invalid("$.idempotencyKey", "unknown field")
         return super().alone(operation, services, call)
 
 
