@@ -9,10 +9,13 @@ import click
 from conformance import __version__, resources
 from conformance.bundled import declared
 from conformance.faults import listing as variants
+from conformance.faults.commands import faults_group
+from conformance.faults.deviations import settings_of
+from conformance.faults.trial import deviation_of
 from conformance.launch import pytest_arguments
 from conformance.listing import as_json, as_markdown, as_table
 from conformance.options import OPTIONS
-from conformance.reference.app import BASE_PATH, Settings, create_app
+from conformance.reference.app import BASE_PATH, create_app
 from conformance.reference.serving import listen, origin, serve
 from conformance.reference.world import load_world
 from conformance.target import DEFAULT_VARIABLES, write_target
@@ -89,7 +92,11 @@ def list_variants(markdown: bool) -> None:
     print((variants.free_points() if markdown else variants.as_table()).rstrip("\n"))
 
 
+main.add_command(faults_group)
+
+
 @main.command(name="serve")
+@click.option("--fault", metavar="ID", help="Serve a seeded fault, or a conformant variant.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on; 0: a free one.")
 @click.option(
@@ -104,9 +111,15 @@ def list_variants(markdown: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a target file for this server.",
 )
-def serve_reference(host: str, port: int, window: int, write_target: Path | None) -> None:
+def serve_reference(
+    fault: str | None, host: str, port: int, window: int, write_target: Path | None
+) -> None:
     """Serve the bundled reference server, for use by hand."""
     world = load_world(resources.world_file())
+    try:
+        deviations = [deviation_of(fault)] if fault else []
+    except KeyError:
+        _stop(f"there is no fault {fault!r}: `kraty-conformance faults` lists them")
     try:
         bound = listen(host, port)
     except OSError as error:
@@ -114,6 +127,8 @@ def serve_reference(host: str, port: int, window: int, write_target: Path | None
     url = origin(bound)
     tokens = {role: world.key(role).token for role in DEFAULT_VARIABLES}
     print(f"Kraty Server API reference server: {url}{BASE_PATH}")
+    for deviation in deviations:
+        print(f"Deviation {deviation.id}: {deviation.summary}")
     print("Keys (public, they open nothing else):")
     for role, token in tokens.items():
         print(f"  {role:<11}{token}")
@@ -121,7 +136,7 @@ def serve_reference(host: str, port: int, window: int, write_target: Path | None
     if write_target is not None:
         _write_target(write_target, url, tokens)
     print("Stop with Ctrl-C.", flush=True)
-    serve(create_app(world, Settings(window=window)), bound)
+    serve(create_app(world, settings_of(deviations, window)), bound)
 
 
 def _write_target(path: Path, url: str, tokens: dict[str, str]) -> None:

@@ -36,7 +36,10 @@ class Journal:
             reason = "it is of another version of the suite, or no journal"
             raise UsageError(f"cannot resume {self.path}: {reason}; start anew without --resume")
         for line in lines:
-            detection = Detection(**json.loads(line))
+            try:
+                detection = Detection(**json.loads(line))
+            except ValueError:
+                continue  # a killed campaign leaves a line that ends in its middle
             self.known[Trial(detection.id, detection.seed, detection.full)] = detection
 
     def add(self, trial: Trial, detection: Detection) -> None:

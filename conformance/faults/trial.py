@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -98,7 +99,7 @@ def attempt(trial: Trial) -> Detection:
     """Run the trial. It changes this process's environment, so give it one of its own."""
     started = time.monotonic()
     deviation = deviation_of(trial.id)
-    with tempfile.TemporaryDirectory(prefix="kc-trial-") as folder, served(deviation) as url:
+    with tempfile.TemporaryDirectory(prefix="kc-trial-") as folder, served(trial.id) as url:
         code, rows, output = 0, list[dict[str, Any]](), ""
         for selection in selections(deviation, full=trial.full):
             code, rows, output = suite(Path(folder), url, trial.seed, selection)
@@ -174,10 +175,10 @@ def way_of(test: str) -> Way:
 
 
 @contextmanager
-def served(deviation: Deviation) -> Iterator[str]:
-    """The deviating server on a free port in a process of its own, by its base URL."""
+def served(id: str | None) -> Iterator[str]:
+    """A deviating server, or the reference server, in a process of its own, by its base URL."""
     bound = listen("127.0.0.1", 0)
-    server = PROCESSES.Process(target=_serve, args=(deviation.id, bound), daemon=True)
+    server = PROCESSES.Process(target=_serve, args=(id, bound), daemon=True)
     server.start()
     try:
         yield origin(bound)
@@ -187,7 +188,7 @@ def served(deviation: Deviation) -> Iterator[str]:
         bound.close()
 
 
-def _serve(id: str, bound: Any) -> None:
+def _serve(id: str | None, bound: socket.socket) -> None:
     logging.disable()  # a fault that crashes is meant to
     world = load_world(resources.world_file())
-    serve(create_app(world, settings_of([deviation_of(id)])), bound)
+    serve(create_app(world, settings_of([deviation_of(id)] if id else [])), bound)

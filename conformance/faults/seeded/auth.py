@@ -1,6 +1,7 @@
 """Faults of credentials and tenants."""
 
 import json
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -108,7 +109,7 @@ class PermissionLate(Server):
             Auth(self.auth.world).check_permission(call.key)
 
 
-@fault("auth-player-before-auth", "AUTH-4", difficulty=SUBTLE)
+@fault("auth-player-before-auth", "AUTH-4", "GRANT-7", "ERR-4", difficulty=SUBTLE)
 class PlayerBeforeAuth(Server):
     """The player of a write is made before the key is looked at."""
 
@@ -116,7 +117,8 @@ class PlayerBeforeAuth(Server):
         writes = operation.method == "POST" and operation.path.count("{") == 1
         if writes and "externalId" in request.path_params and "grants" in operation.path:
             state = next(iter(self.services.values())).state
-            state.ensure(self.decode(request.path_params["externalId"]))
+            with suppress(ApiError):
+                state.ensure(self.decode(request.path_params["externalId"]))
         return await super().answer(operation, request)
 
 

@@ -37,7 +37,14 @@ SHAPES: tuple[type[Body], ...] = (
 )
 
 
-@fault("err-bare-message", "ERR-1", "AUTH-1", difficulty=OBVIOUS)
+CODES = (
+    *("AUTH-1.code", "AUTH-2.code", "AUTH-3.code", "ERR-2", "RATE-2.code"),
+    *("GRANT-3.code", "GRANT-7.code", "LEDGER-4.code"),
+)
+"""The requirements that ask for an error code."""
+
+
+@fault("err-bare-message", "ERR-1", "AUTH-1", *CODES, difficulty=OBVIOUS)
 class BareMessage(Server):
     """A failure is {"error": "text"}."""
 

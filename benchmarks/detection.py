@@ -1,0 +1,149 @@
+"""How many of the seeded faults does plain Schemathesis find, and how many does this suite?
+
+    python benchmarks/detection.py [ID ...] [-n WORKERS] [--journal FILE]
+
+Both run against the same faulty servers. Schemathesis runs all of its phases and all of its
+checks with 100 examples; what it reports of the reference server itself, which is conformant, is
+recorded first as its baseline, and only what it reports beyond that counts as found. The suite
+runs whole, as `kraty-conformance faults run --full` does; trials that the journal has are taken
+from there. Prints a table and writes `benchmarks/results/detection.json`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from conformance import resources
+from conformance.faults.campaign import Journal, context, run_campaign
+from conformance.faults.catalogue import faults
+from conformance.faults.deviations import Difficulty
+from conformance.faults.scoring import Finding, finding_of
+from conformance.faults.trial import Detection, Trial, served
+from conformance.reference.app import BASE_PATH
+from conformance.reference.world import load_world
+
+EXAMPLES = 100
+SEED = 1
+BASELINE_RUNS = 3
+RESULTS = Path(__file__).parent / "results" / "detection.json"
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What plain Schemathesis made of one faulty server."""
+
+    id: str
+    found: bool
+    seconds: float
+
+
+def schemathesis(url: str, baseline: Path, *more: str) -> int:
+    """Run `schemathesis run` with all phases and checks; its exit code, 1 for new failures."""
+    token = load_world(resources.world_file()).key("server").token
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", str(resources.spec_file())),
+        *("--url", url + BASE_PATH, "-H", f"Authorization: Bearer {token}"),
+        *("--phases", "examples,coverage,fuzzing,stateful", "--checks", "all"),
+        *("-n", str(EXAMPLES), "--seed", str(SEED), "--baseline", str(baseline), *more),
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(  # noqa: S603 - this project's own dependency
+            command, cwd=folder, capture_output=True, text=True, check=False
+        )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"schemathesis ended with {done.returncode}:\n{done.stdout[-2000:]}")
+    return done.returncode
+
+
+def record_baseline(baseline: Path) -> None:
+    """Record what Schemathesis reports of the reference server."""
+    for _ in range(BASELINE_RUNS):
+        with served(None) as url:
+            schemathesis(url, baseline, "--baseline-update")
+
+
+def try_plain(id: str, baseline: Path) -> Plain:
+    """One faulty server."""
+    started = time.monotonic()
+    with served(id) as url:
+        found = schemathesis(url, baseline) == 1
+    return Plain(id, found, round(time.monotonic() - started, 1))
+
+
+def table(rows: Sequence[tuple[str, int, int, int]]) -> str:
+    """Difficulty, faults, found by Schemathesis, found by the suite: as Markdown."""
+    lines = ["| difficulty | faults | plain Schemathesis | this suite |"]
+    lines += ["| --- | ---: | ---: | ---: |"]
+    return "\n".join([*lines, *(f"| {a} | {b} | {c} | {d} |" for a, b, c, d in rows)])
+
+
+def groups(ids: Sequence[str]) -> dict[str, set[str]]:
+    """The faults by difficulty, and all of them."""
+    known = faults()
+    by = {str(d): {id for id in ids if known[id].difficulty is d} for d in Difficulty}
+    return {**by, "all": set(ids)}
+
+
+def counted(plain: Sequence[Plain], suite: Sequence[Detection]) -> tuple[int, int, int]:
+    """How many faults these are, and how many of them Schemathesis and the suite found."""
+    known, ids = faults(), {one.id for one in plain}
+    tried = [detection for detection in suite if detection.id in ids]
+    caught = [d for d in tried if finding_of(known[d.id], [d]) is not Finding.MISSED]
+    return len(plain), sum(one.found for one in plain), len(caught)
+
+
+def main() -> None:
+    """Run both, print the table, write the numbers."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("ids", nargs="*", metavar="ID")
+    parser.add_argument("-n", dest="workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--journal", type=Path, default=Path("reports/faults.jsonl"))
+    arguments = parser.parse_args()
+    known = faults()
+    ids = arguments.ids or list(known)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(arguments.workers, context(), max_tasks_per_child=1) as pool,
+    ):
+        baseline = Path(folder, "baseline.json")
+        pool.submit(record_baseline, baseline).result()
+        plain = []
+        for one in pool.map(try_plain, ids, [baseline] * len(ids)):
+            plain.append(one)
+            print(
+                f"{one.id}: {'found' if one.found else 'not found'} ({one.seconds} s)", flush=True
+            )
+    journal = Journal(arguments.journal, resume=True)
+    trials = [Trial(id, SEED, full=True) for id in ids]
+    suite = [detection for _, detection in run_campaign(trials, arguments.workers, journal)]
+    rows = [
+        (str(name), *counted([one for one in plain if one.id in group], suite))
+        for name, group in groups(ids).items()
+    ]
+    print(table(rows))
+    seconds = [sum(one.seconds for one in plain), sum(one.seconds for one in suite)]
+    print(
+        f"Seconds for all trials: plain Schemathesis {seconds[0]:.0f}, this suite {seconds[1]:.0f}."
+    )
+    RESULTS.parent.mkdir(exist_ok=True)
+    document = {
+        "examples": EXAMPLES,
+        "seed": SEED,
+        "workers": arguments.workers,
+        "counts": rows,
+        "plain": [asdict(one) for one in plain],
+        "suite": {d.id: {"seconds": d.seconds, "named": list(d.reported)} for d in suite},
+    }
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""What the detections of a campaign say of each fault and of each variant."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from conformance import __version__
+from conformance.catalogue import catalogue
+from conformance.faults.deviations import Deviation, Fault
+from conformance.faults.trial import Detection, Way
+
+FORMAT = "kraty-conformance-faults"
+FORMAT_VERSION = 1
+
+
+class Finding(StrEnum):
+    """What a campaign found out about a fault, or about a variant."""
+
+    CAUGHT = "caught"
+    """In every trial a requirement that the fault breaks was named."""
+    BEYOND = "beyond"
+    """Caught, but a requirement was named too that the fault does not break."""
+    MISSED = "missed"
+    """In some trial no requirement that the fault breaks was named."""
+    CLEARED = "cleared"
+    """The variant passed: nothing named, nothing undecided."""
+    ACCUSED = "accused"
+    """The variant is conformant, and did not pass."""
+
+
+GOOD = (Finding.CAUGHT, Finding.CLEARED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault or variant: what was expected, what was named, over all of its trials.
+
+    `ways` are those that named a requirement which the fault breaks.
+    """
+
+    id: str
+    finding: Finding
+    difficulty: str
+    expected: tuple[str, ...]
+    named: tuple[str, ...]
+    ways: tuple[str, ...]
+    trials: int
+    seconds: float
+
+
+def row_of(deviation: Deviation, detections: Sequence[Detection]) -> Row:
+    """The row of a fault or variant with all of its detections."""
+    expected = deviation.requirements if isinstance(deviation, Fault) else ()
+    named = {id for detection in detections for id in detection.reported}
+    ways = {
+        way
+        for detection in detections
+        for id, found in detection.reported.items()
+        if id in expected
+        for way in found
+    }
+    return Row(
+        id=deviation.id,
+        finding=finding_of(deviation, detections),
+        difficulty=deviation.difficulty if isinstance(deviation, Fault) else "variant",
+        expected=expected,
+        named=tuple(id for id in catalogue() if id in named),
+        ways=tuple(way for way in Way if way in ways),
+        trials=len(detections),
+        seconds=round(sum(detection.seconds for detection in detections), 1),
+    )
+
+
+def finding_of(deviation: Deviation, detections: Sequence[Detection]) -> Finding:
+    """Caught means named, in every trial; a variant must pass in every one."""
+    if not isinstance(deviation, Fault):
+        passed = all(not d.reported and not d.undecided and d.code == 0 for d in detections)
+        return Finding.CLEARED if passed else Finding.ACCUSED
+    expected = set(deviation.requirements)
+    if not all(expected & set(detection.reported) for detection in detections):
+        return Finding.MISSED
+    if any(set(detection.reported) - expected for detection in detections):
+        return Finding.BEYOND
+    return Finding.CAUGHT
+
+
+def counts_of(rows: Iterable[Row]) -> dict[str, int]:
+    """How many rows have each finding, and how many faults only one way names."""
+    listed = list(rows)
+    findings = {finding: sum(row.finding is finding for row in listed) for finding in Finding}
+    only = {f"only by {way}": sum(row.ways == (way,) for row in listed) for way in Way}
+    counts: dict[str, int] = {**{str(name): n for name, n in findings.items()}, **only}
+    return {name: count for name, count in counts.items() if count}
+
+
+def document_of(
+    rows: Sequence[Row], *, full: bool, seeds: Sequence[int], problems: Sequence[str]
+) -> dict[str, Any]:
+    """The campaign as one JSON document."""
+    return {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "suite": __version__,
+        "mode": "full" if full else "quick",
+        "seeds": list(seeds),
+        "counts": counts_of(rows),
+        "problems": list(problems),
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def by_family(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
+    """The rows that break or name a requirement of each family, in the contract's order."""
+    listed = list(rows)
+    families: dict[str, list[Row]] = {}
+    for id in catalogue():
+        family = id.partition("-")[0]
+        found = [row for row in listed if id in (*row.expected, *row.named)]
+        families.setdefault(family, []).extend(
+            row for row in found if row not in families.get(family, [])
+        )
+    return families

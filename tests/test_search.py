@@ -1,0 +1,213 @@
+"""The checker of histories: known good ones, known bad ones, and every order tried by hand."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.failures import Inconclusive, Mismatch
+from conformance.histories.judging import expect_order
+from conformance.histories.models import (
+    Done,
+    Holding,
+    Kind,
+    Pair,
+    Promise,
+    step_holding,
+    step_pair,
+    step_promise,
+)
+from conformance.histories.search import final_states, unexplained
+from conformance.histories.workload import side_by_side
+
+
+def up(amount: int, told: int | None, at: tuple[float, float], **more: object) -> Done:
+    return done(Kind.INCREMENT, told, at, amount=amount, **more)
+
+
+def down(amount: int, told: int | None, at: tuple[float, float]) -> Done:
+    return done(Kind.DECREMENT, told, at, amount=amount)
+
+
+def read(told: int | str | None, at: tuple[float, float], player: str = "source") -> Done:
+    return done(Kind.READ, told, at, player=player)
+
+
+def done(kind: Kind, told: object, at: tuple[float, float], **more: object) -> Done:
+    fields: dict[str, object] = {"player": "source", "status": 409 if told is None else 200}
+    event = Done(kind=kind, told=told, **{**fields, **more})  # type: ignore[arg-type]
+    return event.at(*at)
+
+
+GOOD: dict[str, list[Done]] = {
+    "nothing": [],
+    "one after another": [up(5, 25, (0, 1)), down(3, 22, (2, 3)), read(22, (4, 5))],
+    "simultaneous, the later answer first": [up(5, 28, (0, 9)), up(3, 23, (1, 8))],
+    "a read beside a change sees either": [up(5, 25, (0, 9)), read(20, (1, 2)), read(25, (3, 4))],
+    "refused, since it came first": [down(22, None, (0, 9)), up(5, 25, (1, 2))],
+    "taken, since it came second": [down(22, 3, (0, 9)), up(5, 25, (1, 2))],
+    "a replay": [up(5, 25, (0, 1), key="k"), up(1, 26, (2, 3)), up(5, 25, (4, 5), key="k")],
+    "a replay refused in flight": [up(5, 25, (0, 9), key="k"), up(5, None, (1, 2), key="k")],
+    "an import": [done(Kind.IMPORT, None, (0, 9), status=200, amount=4), up(1, 25, (1, 2))],
+}
+
+BAD: dict[str, list[Done]] = {
+    "lost update": [up(5, 25, (0, 9)), up(3, 23, (1, 8))],
+    "lost update seen by a later read": [up(5, 25, (0, 3)), up(3, 28, (1, 4)), read(25, (5, 6))],
+    "stale read": [up(5, 25, (0, 1)), read(20, (2, 3))],
+    "two reads that go back": [up(5, 25, (0, 9)), read(25, (1, 2)), read(20, (3, 4))],
+    "below zero": [down(15, 5, (0, 9)), down(15, -10, (1, 8))],
+    "both taken": [down(15, 5, (0, 9)), down(15, 5, (1, 8))],
+    "refused though enough was there": [down(15, None, (0, 1))],
+    "double spend with a replay": [
+        up(5, 25, (0, 1), key="k"),
+        up(5, 30, (2, 3), key="k"),
+    ],
+    "a replay that tells now": [
+        up(5, 25, (0, 1), key="k"),
+        up(1, 26, (2, 3)),
+        up(5, 26, (4, 5), key="k"),
+    ],
+    "a lost import": [
+        done(Kind.IMPORT, None, (0, 1), status=200, amount=4),
+        up(1, 21, (2, 3)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", list(GOOD))
+def test_a_history_with_an_order_is_explained(name: str) -> None:
+    assert unexplained(GOOD[name], Holding(20), step_holding) is None
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_a_history_without_an_order_is_not(name: str) -> None:
+    part = unexplained(BAD[name], Holding(20), step_holding)
+    assert part is not None
+    assert part.culprit in BAD[name]
+
+
+def test_a_lost_update_needs_both_answers() -> None:
+    """Told 25 and 23 from 20: each alone would do, both together do not."""
+    part = unexplained(BAD["lost update"], Holding(20), step_holding)
+    assert part is not None
+    assert len(part.events) == 2
+    assert part.states == {Holding(20)}
+
+
+def test_the_part_is_the_shortest() -> None:
+    before = [up(1, 21 + n, (10 * n, 10 * n + 1)) for n in range(5)]
+    beside = [up(1, 26, (100, 101)), down(1, 25, (102, 103))]
+    bad = [up(2, 27, (110, 119)), read(25, (120, 121))]
+    after = [up(1, 28, (130, 131)), read(0, (140, 141))]
+
+    part = unexplained([*after, *bad, *before, *beside], Holding(20), step_holding)
+
+    assert part is not None
+    assert part.events == (bad[1],)
+    assert part.states == {Holding(27)}
+
+
+def test_a_merge_moves_at_one_moment() -> None:
+    merge = done(Kind.MERGE, "merged", (0, 9))
+    torn = [merge, read(0, (1, 2)), read(5, (3, 4), "target")]
+    lost = [merge, up(3, 23, (1, 8)), read(25, (10, 11), "target"), read(0, (12, 13))]
+    fine = [merge, up(3, 23, (1, 8)), read(28, (10, 11), "target"), read(0, (12, 13))]
+    fresh = [merge, up(3, 3, (1, 8)), read(25, (10, 11), "target"), read(3, (12, 13))]
+
+    assert unexplained(torn, Pair(20, 5), step_pair) is not None
+    assert unexplained(lost, Pair(20, 5), step_pair) is not None
+    assert unexplained(fine, Pair(20, 5), step_pair) is None
+    assert unexplained(fresh, Pair(20, 5), step_pair) is None
+
+
+def test_an_ack_is_not_undone_by_a_merge() -> None:
+    merge = done(Kind.MERGE, "merged", (0, 9))
+    ack = done(Kind.ACK, "claimed", (1, 8))
+    unknown = done(Kind.ACK, None, (1, 8), status=404)
+    create = done(Kind.CREATE, None, (1, 8), status=409)
+
+    assert (
+        unexplained([merge, ack, read("claimed", (10, 11), "target")], Promise(), step_promise)
+        is None
+    )
+    assert unexplained([merge, ack, read("pending", (10, 11), "target")], Promise(), step_promise)
+    assert (
+        unexplained([merge, unknown, read("pending", (10, 11), "target")], Promise(), step_promise)
+        is None
+    )
+    assert unexplained([unknown], Promise(), step_promise)
+    assert unexplained([merge, create], Promise(), step_promise) is None
+    assert unexplained([create], Promise(), step_promise)
+
+
+def orders(history: Sequence[Done]) -> Iterator[Sequence[Done]]:
+    """Every order that respects real time, by trying them all."""
+    for order in permutations(history):
+        if all(a.started <= b.ended for a, b in combinations(order, 2)):
+            yield order
+
+
+def ends_by_hand(history: Sequence[Done]) -> set[Holding]:
+    ends: set[Holding] = set()
+    for order in orders(history):
+        states = {Holding(20)}
+        for event in order:
+            states = {after for state in states for after in step_holding(state, event)}
+        ends |= states
+    return ends
+
+
+events = st.builds(
+    lambda kind, amount, told, start, length, key: done(
+        kind, told, (start, start + length), amount=amount, key=key
+    ),
+    st.sampled_from([Kind.INCREMENT, Kind.DECREMENT, Kind.READ]),
+    st.integers(1, 3),
+    st.none() | st.integers(14, 26),
+    st.integers(0, 8).map(float),
+    st.integers(1, 5).map(float),
+    st.none() | st.just("k"),
+)
+
+
+@given(st.lists(events, max_size=5))
+def test_the_search_finds_what_trying_every_order_finds(history: list[Done]) -> None:
+    ends = ends_by_hand(history)
+    assert final_states(history, (), frozenset([Holding(20)]), step_holding) == ends
+    assert (unexplained(history, Holding(20), step_holding) is None) == bool(ends)
+
+
+def test_the_accusation_names_the_requirement_the_calls_and_the_start() -> None:
+    history = [up(5, 25, (0, 0.001)), read(20, (0.002, 0.003))]
+
+    with pytest.raises(Mismatch) as raised:
+        expect_order(history, Holding(20), step_holding, lambda _: "LEDGER-11")
+
+    assert raised.value.requirement == "LEDGER-11"
+    assert "read (source) -> 200, 20 [2.0 to 3.0 ms]" in str(raised.value)
+    assert "held=25" in str(raised.value)
+
+
+def test_clients_run_side_by_side_and_their_intervals_hold_the_truth() -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    def meet() -> Done:
+        meeting.wait()  # passes only while the other client is in its call too
+        return up(1, 1, (0, 0))
+
+    first, second, last = side_by_side([[meet], [meet]], [lambda: read(1, (0, 0))])
+
+    assert max(first.started, second.started) < min(first.ended, second.ended)
+    assert last.started >= max(first.ended, second.ended)
+
+
+def test_a_client_that_breaks_off_breaks_the_history_off() -> None:
+    def fail() -> Done:
+        raise Inconclusive("the path failed")
+
+    with pytest.raises(Inconclusive):
+        side_by_side([[fail], [lambda: up(1, 1, (0, 0))]], [])
