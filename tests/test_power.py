@@ -1,106 +1,48 @@
-"""The suite names what a broken server breaks: races, sequences, generated requests."""
+"""The suite names what a faulty server breaks: a sample of the catalogue in quick mode.
 
-import time
-from contextlib import nullcontext
-from datetime import datetime
+Every requirement has at least one fault here; `kraty-conformance faults run --full` tries all of
+them with the whole suite.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
 from support import Runner, reference
 
-from conformance.reference.app import Server, Settings
-from conformance.reference.bodies import GrantBody, ImportRow, LobbyBody
+from conformance.catalogue import catalogue
+from conformance.faults.campaign import context
+from conformance.faults.catalogue import faults, first_of_each
+from conformance.faults.scoring import Finding, finding_of
+from conformance.faults.trial import Trial, attempt
+from conformance.reference.app import Settings
 from conformance.reference.gdpr import Gdpr
-from conformance.reference.grants import Grants
-from conformance.reference.imports import Imports
 from conformance.reference.ledger import Wallet
-from conformance.reference.lobbies import Lobbies
 from conformance.reference.merging import Merging
-from conformance.reference.operations import Call, Operation
-from conformance.reference.replies import Reply
-from conformance.reference.services import Parts, Services
-from conformance.reference.state import Grant, Holdings, Lobby, Player
-from conformance.reference.world import Event
+from conformance.reference.services import Parts
+from conformance.reference.state import Player
 
-GAP_SECONDS = 0.001
-"""Between check and write: what a round trip to a database takes."""
+SAMPLE = first_of_each(faults().values())
+SEED = 7
 
 
-class Unlocked(Server):
-    """Operations of one game run at the same time."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        services.state.lock = nullcontext()  # type: ignore[assignment]
-        return super().alone(operation, services, call)
-
-
-class GapInGrants(Grants):
-    def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
-        time.sleep(GAP_SECONDS)
-        return super().issue(player, body, expires_at)
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPoolExecutor]:
+    """Gives each trial a process of its own, with the imports done."""
+    with ProcessPoolExecutor(1, context(), max_tasks_per_child=1) as executor:
+        yield executor
 
 
-class GapInLobbies(Lobbies):
-    def open(self, event: Event, body: LobbyBody) -> Lobby:
-        time.sleep(GAP_SECONDS)
-        return super().open(event, body)
+@pytest.mark.parametrize("id", list(dict.fromkeys(fault.id for fault in SAMPLE.values())))
+def test_a_seeded_fault_is_named(id: str, pool: ProcessPoolExecutor) -> None:
+    detection = pool.submit(attempt, Trial(id, SEED)).result()
+
+    assert finding_of(faults()[id], [detection]) is Finding.CAUGHT, detection
 
 
-class SlowHoldings(Holdings):
-    def add(self, key: str, amount: int) -> int:
-        held = self.amounts.get(key, 0)
-        time.sleep(GAP_SECONDS)
-        self.amounts[key] = held + amount
-        return self.amounts[key]
-
-
-class GapInWallet(Wallet):
-    def holdings(self, player: Player) -> Holdings:
-        if not isinstance(player.wallet, SlowHoldings):
-            player.wallet = SlowHoldings(player.wallet.amounts)
-        return player.wallet
-
-
-class GapInMerges(Merging):
-    def move_holdings(self, source: Holdings, target: Holdings) -> int:
-        time.sleep(GAP_SECONDS)
-        return super().move_holdings(source, target)
-
-
-class GapInImports(Imports):
-    def row(self, scope: str, row: Any, apply: Any) -> bool:
-        def slowly(given: ImportRow) -> None:
-            time.sleep(GAP_SECONDS)
-            apply(given)
-
-        return super().row(scope, row, slowly)
-
-
-class GapInErasure(Gdpr):
-    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
-        time.sleep(GAP_SECONDS)
-        self.state.players.setdefault(external_id, player)
-        return super().erase(player, external_id)
-
-
-GAPS: dict[str, tuple[dict[str, type], str]] = {
-    "GRANT-4": ({"grants": GapInGrants}, "simultaneous and grants"),
-    "LOBBY-2": ({"lobbies": GapInLobbies}, "simultaneous and lobbies"),
-    "LEDGER-6": ({"wallet": GapInWallet}, "simultaneous and ledgers"),
-    "MERGE-8": ({"merging": GapInMerges}, "simultaneous and merges"),
-    "MIG-10": ({"imports": GapInImports}, "simultaneous and imports"),
-    "DEL-8": ({"gdpr": GapInErasure}, "simultaneous and erasure"),
-}
-
-
-@pytest.mark.parametrize("requirement", list(GAPS))
-def test_a_gap_of_a_millisecond_is_seen(requirement: str, run_suite: Runner) -> None:
-    parts, selection = GAPS[requirement]
-    settings = Settings(window=1, threads=True, parts=Parts(**parts), server=Unlocked)
-    with reference(settings) as url:
-        ended = run_suite("-k", selection, url=url)
-
-    assert requirement in ended.with_outcome("failed"), ended.output
+def test_the_sample_has_a_fault_for_every_requirement() -> None:
+    assert list(SAMPLE) == list(catalogue())
 
 
 class MergeForgetsAcks(Merging):
@@ -145,12 +87,3 @@ def test_a_sequence_names_the_step_that_went_wrong(fault: type, run_suite: Runne
     steps = [e for e in check["exchanges"] if e["operation"] != "exportPlayer"]
     assert 1 <= len(steps) <= 6
     assert all(exchange["curl"].startswith("curl ") for exchange in steps)
-
-
-def test_with_the_lock_the_same_gaps_lose_nothing(run_suite: Runner) -> None:
-    parts = {name: cls for classes, _ in GAPS.values() for name, cls in classes.items()}
-    del parts["gdpr"]  # its override needs the gap
-    with reference(Settings(window=1, threads=True, parts=Parts(**parts))) as url:
-        ended = run_suite("-k", "simultaneous", url=url)
-
-    assert ended.with_outcome("failed", "blocked", "inconclusive") == [], ended.output

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from conformance.faults.deviations import Variant
-from conformance.faults.tools import document, leaves
+from conformance.faults.tools import document, gap, leaves
 from conformance.reference.app import Server
 from conformance.reference.bodies import (
     Adjustment,
@@ -42,9 +42,9 @@ from conformance.reference.world import Key
 VARIANTS: dict[str, Variant] = {}
 
 
-def variant(id: str, point: str, summary: str, *classes: type) -> None:
+def variant(id: str, point: str, summary: str, *classes: type, threads: bool = False) -> None:
     """Register a variant."""
-    VARIANTS[id] = Variant(id, summary, classes, point=point)
+    VARIANTS[id] = Variant(id, summary, classes, threads=threads, point=point)
 
 
 class WholeFloats(Server):
@@ -568,3 +568,22 @@ class SlidingBudget(Budget):
 
 
 variant("sliding-budget", "fixed, sliding or bucketed windows", "are sliding", SlidingBudget)
+
+
+class Slow(Server):
+    """Takes its time over every write, with the lock of the game held."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        with services.state.lock:
+            if operation.method == "POST":
+                gap()
+            return super().alone(operation, services, call)
+
+
+variant(
+    "slow-writes",
+    "in which order simultaneous calls take effect, and how long they take",
+    "is that of a lock, a millisecond each",
+    Slow,
+    threads=True,
+)

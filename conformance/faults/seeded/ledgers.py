@@ -319,7 +319,7 @@ class ExportBehind(Gdpr):
         return Reply(200, {**data, "wallet": before})
 
 
-@fault("ledger-32-bits", "LEDGER-12", "LEDGER-2", "HTTP-2", "HTTP-2", difficulty=SUBTLE)
+@fault("ledger-32-bits", "LEDGER-12", "LEDGER-2", "HTTP-2", difficulty=SUBTLE)
 class Bits32(Ledger):
     """Holdings wrap at 2^31."""
 

@@ -52,7 +52,7 @@ class BareMessage(Server):
         return as_json(error.status, {"error": error.message}, {**headers, **error.headers})
 
 
-@fault("err-empty-429", "ERR-1", "HTTP-2", difficulty=SUBTLE)
+@fault("err-empty-429", "ERR-1", "HTTP-2", "RATE-2.code", difficulty=SUBTLE)
 class Empty429(Server):
     """The 429 comes from a gateway and has no body."""
 
@@ -133,7 +133,11 @@ class NullRowCrash(Fragile):
         return "migrate" in operation.path and isinstance(rows, list) and None in rows
 
 
-@fault("err-422-for-bodies", "ERR-4", "HTTP-1", difficulty=OBVIOUS)
+@fault(
+    *("err-422-for-bodies", "ERR-4", "HTTP-1", "ERR-2", "GRANT-7", "LOBBY-10", "BAN-5"),
+    *("LEDGER-7", "MIG-4", "MIG-8", "DEL-5"),
+    difficulty=OBVIOUS,
+)
 class Unprocessable(Server):
     """A body that is not valid gets 422, as the framework has it."""
 

@@ -1,0 +1,227 @@
+"""The catalogue of faults, what a campaign says of them, and the commands."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from conformance.catalogue import catalogue
+from conformance.cli import main
+from conformance.failures import UsageError
+from conformance.faults.campaign import Journal
+from conformance.faults.catalogue import faults, first_of_each, gaps
+from conformance.faults.commands import exit_code
+from conformance.faults.deviations import Difficulty, Fault, Variant, settings_of
+from conformance.faults.scoring import Finding, by_family, counts_of, row_of
+from conformance.faults.tables import BEYOND, BROKEN, NAMED, cell, matrix
+from conformance.faults.tools import fault as seed
+from conformance.faults.trial import Detection, Trial, Way, named, way_of
+from conformance.reference.ledger import Inventory, Wallet
+
+KNOWN = faults()
+FAULT = Fault("some-fault", "is wrong", (), requirements=("GRANT-2", "GRANT-4"))
+VARIANT = Variant("some-variant", "is yes", (), point="whether")
+CAUGHT = Detection("some-fault", 1, True, 2.0, 1, {"GRANT-2": ["scenarios"]}, [])
+
+
+def test_there_are_enough_faults_and_enough_of_them_are_subtle() -> None:
+    subtle = [fault for fault in KNOWN.values() if fault.difficulty is Difficulty.SUBTLE]
+    assert len(KNOWN) >= 150
+    assert len(subtle) * 3 >= len(KNOWN)
+
+
+@pytest.mark.parametrize("family", ["GRANT", "LEDGER", "MERGE", "MIG", "DEL"])
+def test_the_economy_families_have_eight_faults_each(family: str) -> None:
+    assert sum(fault.family == family for fault in KNOWN.values()) >= 8
+
+
+def test_every_requirement_is_reached_and_every_fault_breaks_one() -> None:
+    assert gaps(KNOWN) == []
+
+
+def test_a_requirement_that_no_fault_reaches_is_told() -> None:
+    fewer = {id: fault for id, fault in KNOWN.items() if "DEL-7" not in fault.requirements}
+    assert gaps(fewer) == ["no fault reaches DEL-7"]
+
+
+def test_a_fault_that_breaks_nothing_known_is_told() -> None:
+    odd = {"odd": replace(FAULT, id="odd", requirements=())}
+    strange = {"strange": replace(FAULT, requirements=("GRANT-99",))}
+    assert gaps({**KNOWN, **odd, **strange}) == [
+        "the fault odd breaks no requirement",
+        "GRANT-99 is no requirement",
+    ]
+
+
+def test_two_faults_with_one_id_are_refused() -> None:
+    with pytest.raises(ValueError, match="grant-race"):
+        seed("grant-race", "GRANT-4", difficulty=Difficulty.SUBTLE)(Wallet)
+
+
+@pytest.mark.parametrize("id", list(KNOWN))
+def test_a_fault_is_documented_and_makes_a_server(id: str) -> None:
+    fault = KNOWN[id]
+    assert fault.summary.endswith(".")
+    assert len(set(fault.requirements)) == len(fault.requirements)
+    settings = settings_of([fault])
+    assert settings != settings_of([])
+
+
+def test_a_fault_of_what_two_parts_share_breaks_both() -> None:
+    parts = settings_of([KNOWN["ledger-32-bits"]]).parts
+    assert parts.wallet is not Wallet
+    assert parts.inventory is not Inventory
+    assert issubclass(parts.wallet, Wallet)
+    assert not issubclass(parts.wallet, Inventory)
+
+
+def test_the_sample_prefers_the_fault_that_is_about_the_requirement() -> None:
+    other = replace(FAULT, id="other", requirements=("GRANT-1", "GRANT-2"))
+    chosen = first_of_each([other, FAULT])
+    assert {id: fault.id for id, fault in chosen.items()} == {
+        "GRANT-1": "other",
+        "GRANT-2": "some-fault",
+        "GRANT-4": "some-fault",
+    }
+
+
+def test_caught_means_named_in_every_trial() -> None:
+    nothing = replace(CAUGHT, seed=2, reported={})
+    assert row_of(FAULT, [CAUGHT]).finding is Finding.CAUGHT
+    assert row_of(FAULT, [CAUGHT, nothing]).finding is Finding.MISSED
+
+
+def test_another_requirement_alone_is_missed_and_beside_is_beyond() -> None:
+    other = replace(CAUGHT, reported={"ACK-1": ["scenarios"]})
+    both = replace(CAUGHT, reported={**CAUGHT.reported, **other.reported})
+    assert row_of(FAULT, [other]).finding is Finding.MISSED
+    assert row_of(FAULT, [both]).finding is Finding.BEYOND
+
+
+def test_a_variant_is_cleared_only_by_a_pass() -> None:
+    passed = Detection("some-variant", 1, True, 2.0, 0, {}, [])
+    assert row_of(VARIANT, [passed]).finding is Finding.CLEARED
+    for worse in (
+        replace(passed, reported={"GRANT-2": ["scenarios"]}),
+        replace(passed, undecided=["GRANT-2"]),
+        replace(passed, code=3),
+    ):
+        assert row_of(VARIANT, [worse]).finding is Finding.ACCUSED
+
+
+def test_one_that_is_not_well_fails_the_command() -> None:
+    rows = [row_of(FAULT, [CAUGHT])]
+    assert exit_code(rows, []) == 0
+    assert exit_code(rows, ["no fault reaches GRANT-1"]) == 1
+    for reported in ({}, {**CAUGHT.reported, "ACK-1": ["scenarios"]}):
+        assert exit_code([row_of(FAULT, [replace(CAUGHT, reported=reported)])], []) == 1
+
+
+def test_a_fault_that_only_one_way_names_is_counted() -> None:
+    scenarios = row_of(FAULT, [CAUGHT])
+    histories = row_of(FAULT, [replace(CAUGHT, reported={"GRANT-4": ["histories"]})])
+    both = row_of(FAULT, [CAUGHT, replace(CAUGHT, reported={"GRANT-4": ["fuzzing"]})])
+    assert counts_of([scenarios, histories, both]) == {
+        "caught": 3,
+        "only by scenarios": 1,
+        "only by histories": 1,
+    }
+
+
+def test_a_way_is_known_by_the_scenario_module() -> None:
+    rows = [
+        {"id": "GRANT-2", "checks": [check("scenarios/test_sequences.py::test_x", "failed")]},
+        {"id": "GRANT-1", "checks": [check("scenarios/test_grants.py::test_x", "warned")]},
+        {"id": "GRANT-3", "checks": [check("scenarios/test_grants.py::test_x", "passed")]},
+    ]
+    assert named(rows) == {"GRANT-1": ["scenarios"], "GRANT-2": ["stateful test"]}
+    assert way_of("scenarios/test_histories.py::test_y[wallet]") is Way.HISTORIES
+
+
+def check(test: str, outcome: str) -> dict[str, str]:
+    return {"test": test, "outcome": outcome}
+
+
+def test_the_matrix_has_a_column_for_every_requirement_and_a_sign_for_every_case() -> None:
+    row = row_of(FAULT, [replace(CAUGHT, reported={"GRANT-2": ["scenarios"], "ACK-1": ["x"]})])
+    signs = {id: cell(row, id) for id in ("GRANT-2", "GRANT-4", "ACK-1", "GRANT-1")}
+    assert signs == {"GRANT-2": NAMED, "GRANT-4": BROKEN, "ACK-1": BEYOND, "GRANT-1": " "}
+    assert list(by_family([row])) == list(dict.fromkeys(id.split("-")[0] for id in catalogue()))
+    text = "\n".join(matrix([row]))
+    assert text.count("`some-fault`") == 2
+
+
+def test_a_journal_is_resumed_after_a_kill(tmp_path: Path) -> None:
+    trial, path = Trial("some-fault", 1, full=True), tmp_path / "deep" / "journal.jsonl"
+    Journal(path, resume=False).add(trial, CAUGHT)
+    with path.open("a") as file:
+        file.write('{"id": "some-fault", "seed": 2, "fu')
+
+    assert Journal(path, resume=True).known == {trial: CAUGHT}
+    assert Journal(path, resume=False).known == {}
+
+
+def test_the_journal_of_another_suite_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"format": "kraty-conformance-detections", "suite": "of old"}\n')
+    with pytest.raises(UsageError, match="another version"):
+        Journal(path, resume=True)
+
+
+def test_the_faults_are_listed() -> None:
+    lines = CliRunner().invoke(main, ["faults"]).output.splitlines()
+    assert len(lines) == len(KNOWN)
+    assert any(line.startswith("grant-race") and "GRANT-4" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["faults", "run", "no-such"], "there is no fault 'no-such'"),
+        (["faults", "run", "--variants", "grant-race"], "there is no variant 'grant-race'"),
+        (["serve", "--fault", "no-such"], "there is no fault 'no-such'"),
+    ],
+)
+def test_an_unknown_id_is_one_line_and_exit_2(arguments: list[str], line: str) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"kraty-conformance: {line}")
+    assert done.stderr.count("\n") == 1
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    started = [sys.executable, "-m", "conformance", *arguments]
+    return subprocess.run(started, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_campaign_names_a_fault_and_clears_a_variant(tmp_path: Path) -> None:
+    journal = ["--journal", str(tmp_path / "journal.jsonl"), "-n", "1"]
+
+    caught = command("faults", "run", "auth-session-code", "--json", *journal)
+
+    assert caught.returncode == 0, caught.stderr
+    document = json.loads(caught.stdout)
+    assert document["counts"] == {"caught": 1, "only by scenarios": 1}
+    assert document["rows"][0]["named"] == ["AUTH-2.code"]
+    assert "auth-session-code, seed 1: named AUTH-2.code" in caught.stderr
+
+    again = command("faults", "run", "auth-session-code", "--matrix", "--resume", *journal)
+
+    assert again.returncode == 0, again.stderr
+    assert "1 caught" in again.stdout
+    assert "| `auth-session-code` |" in again.stdout
+
+
+def test_a_served_fault_says_what_it_is() -> None:
+    started = [sys.executable, "-m", "conformance", "serve", "--port", "0"]
+    with subprocess.Popen(
+        [*started, "--fault", "ping-shows-secret"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2)]
+        process.terminate()
+    assert lines[1] == "Deviation ping-shows-secret: Ping tells the whole key.\n"
