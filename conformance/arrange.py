@@ -81,6 +81,11 @@ class Given:
         """The player's export: the state as the contract shows it."""
         return needed(self.api.export_player(player), "EXP-1", "an export of the player").data
 
+    def grants(self, player: str) -> list[str]:
+        """The ids of the grants that the player's export lists; none for a stranger."""
+        state = self.state(player)
+        return [str(grant["id"]) for grant in state["grants"]] if state else []
+
     def game(self) -> str:
         """The game of the server key; NotExercised for a key without one."""
         if not self.api.game_id:

@@ -8,6 +8,7 @@ import click
 
 from conformance import __version__, resources
 from conformance.bundled import declared
+from conformance.failures import UsageError
 from conformance.faults import listing as variants
 from conformance.faults.commands import faults_group
 from conformance.faults.deviations import settings_of
@@ -18,6 +19,7 @@ from conformance.options import OPTIONS
 from conformance.reference.app import BASE_PATH, create_app
 from conformance.reference.serving import listen, origin, serve
 from conformance.reference.world import load_world
+from conformance.report import read_results, write_forms
 from conformance.target import DEFAULT_VARIABLES, write_target
 from conformance.verdict import EXIT_USAGE
 
@@ -83,6 +85,21 @@ def list_requirements(form: str | None) -> None:
     """List every requirement of the contract."""
     forms = {None: as_table, "json": as_json, "markdown": as_markdown}
     print(forms[form]().rstrip("\n"))
+
+
+@main.command(name="report")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+def rebuild_report(directory: Path) -> None:
+    """Make report.html, junit.xml, summary.md and badge.json of a run anew from results.json."""
+    try:
+        document = read_results(directory)
+        folder = directory if directory.is_dir() else directory.parent
+        write_forms(folder, document)
+    except UsageError as error:
+        _stop(str(error))
+    except OSError as error:
+        _stop(f"cannot write the report to {directory}: {error.strerror}")
+    print(f"report: {folder.resolve() / 'report.html'}")
 
 
 @main.command(name="variants")

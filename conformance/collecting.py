@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance import __version__
 from conformance.catalogue import Requirement, catalogue
-from conformance.results import FORMAT, FORMAT_VERSION, Check, Outcome, outcome_of
+from conformance.results import FORMAT, FORMAT_VERSION, Check, Outcome, footer_of, outcome_of
 from conformance.run import Run
 from conformance.spec import Spec
 from conformance.verdict import Judgement, judge_run
@@ -110,6 +110,7 @@ class Collected:
                 }
                 for id, operation in spec.operations.items()
             ],
+            "footer": footer_of(rows),
         }
         return Results(document, judgement)
 

@@ -58,6 +58,13 @@ def outcome_of(checks: list[Check]) -> Outcome:
     return next((outcome for outcome in WORST_FIRST if outcome in outcomes), Outcome.NOT_EXERCISED)
 
 
+def footer_of(requirements: list[dict[str, Any]]) -> dict[str, int]:
+    """How much the rows of requirements hold: the last member of the document says so."""
+    checks = [check for row in requirements for check in row["checks"]]
+    exchanges = sum(len(check["exchanges"]) for check in checks)
+    return {"requirements": len(requirements), "checks": len(checks), "exchanges": exchanges}
+
+
 def redact_check(check: Check, redactor: Redactor) -> Check:
     """The check with every text free of secrets."""
 

@@ -8,8 +8,16 @@ from typing import Any
 from conformance.failures import UsageError
 from conformance.report.html import render_html
 from conformance.report.junit import render_junit
+from conformance.report.reading import RESULTS
+from conformance.report.summary import render_badge, render_summary
 
 LATEST = "latest"
+FORMS = {
+    "report.html": render_html,
+    "summary.md": render_summary,
+    "badge.json": render_badge,
+}
+"""What is made from the results as text, by file name."""
 
 
 class RunDirectory:
@@ -38,13 +46,15 @@ class RunDirectory:
     def write(self, document: dict[str, Any]) -> None:
         """Write the results first, then what is made from them. OSError where the disk is full."""
         text = json.dumps(document, indent=2, ensure_ascii=False)
-        (self.path / "results.json").write_text(
-            text + "\n", encoding="utf-8", errors="backslashreplace"
-        )
-        (self.path / "junit.xml").write_bytes(render_junit(document))
-        (self.path / "report.html").write_text(
-            render_html(document), encoding="utf-8", errors="backslashreplace"
-        )
+        (self.path / RESULTS).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        write_forms(self.path, document)
+
+
+def write_forms(path: Path, document: dict[str, Any]) -> None:
+    """Write what is made from the results into a directory. OSError where the disk is full."""
+    (path / "junit.xml").write_bytes(render_junit(document))
+    for name, render in FORMS.items():
+        (path / name).write_text(render(document), encoding="utf-8", errors="backslashreplace")
 
 
 def _point(link: Path, path: Path) -> None:

@@ -88,10 +88,11 @@ class RefusedAndDone(Server):
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         spent = self.asked.spend(call.key)
-        reply = super().alone(operation, services, call)
-        if operation.limited:
-            self.asked.check(spent)
-        return reply
+        try:
+            return super().alone(operation, services, call)
+        finally:
+            if operation.limited:
+                self.asked.check(spent)
 
 
 @fault("rate-retry-too-early", "RATE-3", difficulty=SUBTLE)

@@ -1,0 +1,87 @@
+"""`summary.md` for a job summary or a merge request, and `badge.json` for shields.io."""
+
+import html
+import json
+import re
+from typing import Any
+
+COLOURS = {"conformant": "brightgreen", "not conformant": "red", "inconclusive": "lightgrey"}
+SYMBOLS = {"conformant": "✅", "not conformant": "❌", "inconclusive": "❔"}
+MOST_ROWS = 50
+MOST_TEXT = 300
+_SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!@])")
+
+
+def render_summary(document: dict[str, Any]) -> str:
+    """The verdict, the counts and what did not pass, in GitHub's Markdown."""
+    verdict, target, run = document["verdict"], document["target"], document["run"]
+    lines = [
+        f"## {SYMBOLS[verdict['verdict']]} {verdict['verdict']}: {plain(target['name'])}",
+        "",
+        f"{plain(verdict['reason'])}.",
+        "",
+        f"Kraty Server API at {plain(target['baseUrl'])}, environment "
+        f"{plain(target['environment'] or 'unknown')}, {run['startedAt']}, {run['seconds']:.0f} s, "
+        f"{run['requests']} requests, seed {run['seed']}, suite {document['suite']['version']}.",
+        "",
+        *_counts(verdict["outcomes"]),
+    ]
+    for outcome, title in (
+        ("failed", "Not met"),
+        ("warned", "Recommendations not met"),
+        ("inconclusive", "Undecided"),
+        ("blocked", "Blocked"),
+    ):
+        rows = [row for row in document["requirements"] if row["outcome"] == outcome]
+        lines += _rows(title, outcome, rows)
+    lines += [f"> {plain(notice)}" for notice in document["notices"]]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _counts(outcomes: dict[str, dict[str, int]]) -> list[str]:
+    names = list(next(iter(outcomes.values()), {}))
+    head = " | ".join(name.replace("_", " ") for name in names)
+    return [
+        f"| level | {head} |",
+        f"| --- |{' ---: |' * len(names)}",
+        *(
+            f"| {level} | {' | '.join(str(counts[name]) for name in names)} |"
+            for level, counts in outcomes.items()
+        ),
+        "",
+    ]
+
+
+def _rows(title: str, outcome: str, rows: list[dict[str, Any]]) -> list[str]:
+    if not rows:
+        return []
+    lines = [f"### {title}", "", "| requirement | sentence | what came |", "| --- | --- | --- |"]
+    for row in rows[:MOST_ROWS]:
+        first = next(check for check in row["checks"] if check["outcome"] == outcome)
+        told = f"{plain(row['id'])} | {plain(row['sentence'])} | {plain(first['message'])}"
+        lines.append(f"| {told} |")
+    if len(rows) > MOST_ROWS:
+        lines.append(f"| | and {len(rows) - MOST_ROWS} more | |")
+    return [*lines, ""]
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is, in one line; a long one is cut."""
+    cut = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
+    line = "".join(c if c.isprintable() else " " for c in cut)
+    return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))
+
+
+def render_badge(document: dict[str, Any]) -> str:
+    """The endpoint format of shields.io."""
+    verdict = document["verdict"]
+    failed = len(verdict["failed"])
+    message = f"{failed} failed" if failed else verdict["verdict"]
+    badge = {
+        "schemaVersion": 1,
+        "label": "Kraty Server API",
+        "message": message,
+        "color": COLOURS[verdict["verdict"]],
+        "isError": verdict["verdict"] == "not conformant",
+    }
+    return json.dumps(badge) + "\n"

@@ -1,0 +1,184 @@
+"""What is made from results, and how results are read back."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+
+from conformance import resources
+from conformance.cli import main
+from conformance.collecting import Collected
+from conformance.failures import UsageError
+from conformance.report import RunDirectory, read_results
+from conformance.report.reading import results_schema
+from conformance.report.summary import plain, render_badge, render_summary
+from conformance.results import Check, Outcome
+from conformance.run import Identity, Run
+from conformance.spec import load_spec
+from conformance.target import Target, World
+
+NASTY = "<script>alert(1)</script> | `x` \x1b[31m **b** [a](http://x)\n# h"
+
+
+def exchange(**fields: Any) -> dict[str, Any]:
+    """An exchange as results keep it."""
+    return {
+        "operation": "createGrant",
+        "method": "POST",
+        "target": "/server/v1/players/a/grants",
+        "requestHeaders": [["Accept", "application/json"]],
+        "requestBody": '{"idempotencyKey": "k"}',
+        "status": 201,
+        "responseHeaders": [["content-type", "application/json"]],
+        "responseBody": '{"data": {"id": "g"}}',
+        "error": None,
+        "startedAt": 1.0,
+        "seconds": 0.01,
+        "curl": "curl -i",
+        **fields,
+    }
+
+
+def document(*checks: Check, trouble: str | None = None) -> dict[str, Any]:
+    """The results of a run that made these checks."""
+    run = Run(
+        id="0123abcd",
+        seed=1,
+        examples=1,
+        bundled=False,
+        target=Target("staging", "https://api.example", {}, World()),
+        identity=Identity(),
+    )
+    collected = Collected(checks=list(checks))
+    results = collected.results(
+        run=run, spec=load_spec(resources.spec_file()), started=0.0, seconds=1.0, trouble=trouble
+    )
+    plain_values: dict[str, Any] = json.loads(json.dumps(results.document))
+    return plain_values
+
+
+def failed(requirement: str = "GRANT-2", message: str = "expected 200; received 201") -> Check:
+    return Check(
+        requirement,
+        "scenarios/test_grants.py::test_x",
+        Outcome.FAILED,
+        message,
+        "200",
+        "201",
+        exchanges=[exchange()],
+    )
+
+
+def written(folder: Path, content: dict[str, Any]) -> Path:
+    """The directory of a run with these results."""
+    directory = RunDirectory.create(folder, "0123abcd", 0.0)
+    directory.write(content)
+    return directory.path
+
+
+def test_what_a_run_writes_matches_the_schema_and_is_read_back(tmp_path: Path) -> None:
+    made = document(failed(), trouble="the run was interrupted")
+    jsonschema.Draft202012Validator.check_schema(results_schema())
+    path = written(tmp_path, made)
+    assert read_results(path) == made
+    assert read_results(path / "results.json") == made
+
+
+def spoiled(path: Path, way: str) -> None:
+    """Damage the results of a run."""
+    file = path / "results.json"
+    text = file.read_text()
+    content = json.loads(text)
+    if way == "cut":
+        file.write_text(text[: len(text) // 2])
+    elif way == "doubled":
+        file.write_text(text + text)
+    elif way == "foreign":
+        file.write_text('{"version": 1}')
+    elif way == "no object":
+        file.write_text("[]")
+    elif way == "newer":
+        file.write_text(json.dumps({**content, "version": 2}))
+    elif way == "a check left out":
+        rows = copy.deepcopy(content["requirements"])
+        next(row for row in rows if row["checks"])["checks"].pop()
+        file.write_text(json.dumps({**content, "requirements": rows}))
+    elif way == "a member left out":
+        del content["verdict"]["reason"]
+        file.write_text(json.dumps(content))
+    elif way == "missing":
+        file.unlink()
+
+
+REFUSALS = {
+    "cut": "is cut off or damaged",
+    "doubled": "is cut off or damaged",
+    "foreign": "holds no results of kraty-conformance",
+    "no object": "holds no results of kraty-conformance",
+    "newer": "has version 2 of the results",
+    "a check left out": "its footer counts other contents",
+    "a member left out": r"does not match its schema at \$.verdict",
+    "missing": "cannot read",
+}
+
+
+@pytest.mark.parametrize("way", list(REFUSALS))
+def test_results_that_are_none_are_refused_with_a_line(way: str, tmp_path: Path) -> None:
+    path = written(tmp_path, document(failed()))
+    spoiled(path, way)
+
+    with pytest.raises(UsageError, match=REFUSALS[way]) as raised:
+        read_results(path)
+    assert "\n" not in str(raised.value)
+
+    done = CliRunner().invoke(main, ["report", str(path)])
+    assert done.exit_code == 2
+
+
+def test_a_report_is_rebuilt_from_its_results(tmp_path: Path) -> None:
+    path = written(tmp_path, document(failed()))
+    made = {file.name: file.read_bytes() for file in path.iterdir()}
+    for name in made:
+        if name != "results.json":
+            (path / name).unlink()
+
+    done = CliRunner().invoke(main, ["report", str(path)])
+
+    assert done.exit_code == 0, done.output
+    assert {file.name: file.read_bytes() for file in path.iterdir()} == made
+    assert str(path / "report.html") in done.output
+
+
+def test_a_summary_tells_the_verdict_and_what_failed() -> None:
+    text = render_summary(document(failed()))
+    assert text.startswith("## ❌ not conformant: staging\n")
+    assert "| GRANT-2 |" in text
+    assert "received 201" in text
+    assert "| MUST | 0 | 1 |" in text
+
+
+def test_a_summary_shows_what_a_server_sent_as_text() -> None:
+    text = render_summary(document(failed(message=NASTY)))
+    row = next(line for line in text.splitlines() if line.startswith("| GRANT-2"))
+    assert "<script" not in row
+    assert "\x1b" not in row
+    assert row.count(" | ") == 2
+    assert plain("a|b*c`d") == r"a\|b\*c\`d"
+
+
+@pytest.mark.parametrize(
+    ("checks", "message", "colour"),
+    [
+        ([failed(), failed("ACK-1")], "2 failed", "red"),
+        ([Check("GRANT-2", "t", Outcome.PASSED)], "conformant", "brightgreen"),
+        ([], "inconclusive", "lightgrey"),
+    ],
+)
+def test_a_badge_is_what_shields_reads(checks: list[Check], message: str, colour: str) -> None:
+    badge = json.loads(render_badge(document(*checks)))
+    assert (badge["schemaVersion"], badge["label"]) == (1, "Kraty Server API")
+    assert (badge["message"], badge["color"]) == (message, colour)
