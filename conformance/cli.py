@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from conformance import __version__, resources
 from conformance.bundled import declared
@@ -20,6 +21,12 @@ from conformance.reference.app import BASE_PATH, create_app
 from conformance.reference.serving import listen, origin, serve
 from conformance.reference.world import load_world
 from conformance.report import read_results, write_forms
+from conformance.report.comparison import (
+    compare,
+    comparison_html,
+    comparison_markdown,
+    comparison_table,
+)
 from conformance.target import DEFAULT_VARIABLES, write_target
 from conformance.verdict import EXIT_USAGE
 
@@ -34,6 +41,7 @@ Exit codes:
 
 
 PYTEST_USAGE_ERROR = 4
+EXIT_REGRESSION = 1
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,6 +108,38 @@ def rebuild_report(directory: Path) -> None:
     except OSError as error:
         _stop(f"cannot write the report to {directory}: {error.strerror}")
     print(f"report: {folder.resolve() / 'report.html'}")
+
+
+@main.command(name="compare")
+@click.argument(
+    "results", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RESULTS..."
+)
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
+@click.option("--md", type=click.Path(dir_okay=False, path_type=Path), help="Write Markdown.")
+def compare_results(results: tuple[Path, ...], html: Path | None, md: Path | None) -> None:
+    r"""Compare results.json files, or their directories: the later ones with the first.
+
+    \b
+    Exit codes:
+      0  no MUST that passed in the first results fails in a later one
+      1  a MUST regressed
+      2  wrong usage, or results that cannot be read
+    """
+    if len(results) < 2:
+        _stop("compare needs the results of at least two runs")
+    try:
+        comparison = compare([read_results(path) for path in results])
+        if html is not None:
+            html.write_text(comparison_html(comparison), encoding="utf-8")
+        if md is not None:
+            md.write_text(comparison_markdown(comparison), encoding="utf-8")
+    except UsageError as error:
+        _stop(str(error))
+    except OSError as error:
+        _stop(f"cannot write the comparison to {error.filename}: {error.strerror}")
+    Console().print(comparison_table(comparison), highlight=False, markup=False)
+    print(", ".join(f"{count} {change}" for change, count in comparison.counts().items()))
+    sys.exit(EXIT_REGRESSION if comparison.regressed else 0)
 
 
 @main.command(name="variants")

@@ -17,7 +17,7 @@ SYMBOLS = {
 
 
 @cache
-def _template() -> Template:
+def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader("conformance.report"),
         autoescape=True,
@@ -25,7 +25,12 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
+
+
+def render_template(name: str, **values: Any) -> str:
+    """A page from a template of this package, with everything escaped."""
+    return _template(name).render(**values)
 
 
 def render_html(document: dict[str, Any]) -> str:
@@ -34,4 +39,4 @@ def render_html(document: dict[str, Any]) -> str:
         (family, list(rows))
         for family, rows in groupby(document["requirements"], key=lambda row: row["family"])
     ]
-    return _template().render(document=document, families=families, symbols=SYMBOLS)
+    return render_template("report.html.j2", document=document, families=families, symbols=SYMBOLS)
