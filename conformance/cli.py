@@ -17,16 +17,18 @@ from conformance.faults.trial import deviation_of
 from conformance.launch import pytest_arguments
 from conformance.listing import as_json, as_markdown, as_table
 from conformance.options import OPTIONS
+from conformance.recovery import document_of
 from conformance.reference.app import BASE_PATH, create_app
 from conformance.reference.serving import listen, origin, serve
 from conformance.reference.world import load_world
-from conformance.report import read_results, write_forms
+from conformance.report import read_results, write_forms, write_results
 from conformance.report.comparison import (
     compare,
     comparison_html,
     comparison_markdown,
     comparison_table,
 )
+from conformance.report.reading import RESULTS
 from conformance.target import DEFAULT_VARIABLES, write_target
 from conformance.verdict import EXIT_USAGE
 
@@ -98,10 +100,15 @@ def list_requirements(form: str | None) -> None:
 @main.command(name="report")
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 def rebuild_report(directory: Path) -> None:
-    """Make report.html, junit.xml, summary.md and badge.json of a run anew from results.json."""
+    """Make report.html and all other forms of a run anew from its results.json.
+
+    After a crash there is none: then the results are made from the run's journal.
+    """
     try:
-        document = read_results(directory)
+        document = document_of(directory)
         folder = directory if directory.is_dir() else directory.parent
+        if not (folder / RESULTS).exists():
+            write_results(folder, document)
         write_forms(folder, document)
     except UsageError as error:
         _stop(str(error))

@@ -1,7 +1,6 @@
 """Collects what tests report and makes the results of the run of it."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +10,7 @@ from conformance.catalogue import Requirement, catalogue
 from conformance.results import FORMAT, FORMAT_VERSION, Check, Outcome, footer_of, outcome_of
 from conformance.run import Run
 from conformance.spec import Spec
+from conformance.traffic import LATENCY_BOUNDS, Traffic
 from conformance.verdict import Judgement, judge_run
 
 UNREACHED = ("401", "403", "404")
@@ -27,38 +27,66 @@ class Results:
     judgement: Judgement
 
 
+def head_of(run: Run, spec: Spec, started: float) -> dict[str, Any]:
+    """What is known before the first test, as plain values without secrets.
+
+    `started` is seconds since the epoch.
+    """
+    return {
+        "started": started,
+        "suite": {"name": "kraty-conformance", "version": __version__},
+        "target": {
+            "name": run.target.name,
+            "baseUrl": run.target.base_url,
+            "bundled": run.bundled,
+            "keys": sorted(run.target.keys),
+            "world": {
+                name: value
+                for name in run.target.world.__struct_fields__
+                if (value := getattr(run.target.world, name))
+            },
+            "studioId": run.identity.studio_id,
+            "gameId": run.identity.game_id,
+            "environment": run.identity.environment,
+        },
+        "spec": {
+            "title": spec.document["info"]["title"],
+            "version": spec.version,
+            "sha256": spec.sha256,
+            "operations": len(spec.operations),
+        },
+        "run": {"id": run.id, "seed": run.seed, "examples": run.examples},
+        "documented": {
+            id: sorted(str(status) for status in operation.statuses)
+            for id, operation in spec.operations.items()
+        },
+    }
+
+
 @dataclass
 class Collected:
     """Checks and traffic of all tests so far. `trouble` is why the run cannot be complete."""
 
     checks: list[Check] = field(default_factory=list)
-    traffic: Counter[tuple[str, str]] = field(default_factory=Counter)
+    traffic: Traffic = field(default_factory=Traffic)
     trouble: str | None = None
 
     def add(self, report: dict[str, Any]) -> None:
-        """Take what one test reports: `checks` as plain values, `traffic` as counted rows."""
+        """Take what one test reports: `checks` as plain values, `traffic` as packed rows."""
         for values in report["checks"]:
             self.checks.append(Check(**{**values, "outcome": Outcome(values["outcome"])}))
-        for operation, ending, count in report["traffic"]:
-            self.traffic[operation, ending] += count
+        self.traffic.merge(report["traffic"])
 
-    def results(
-        self, *, run: Run, spec: Spec, started: float, seconds: float, trouble: str | None
-    ) -> Results:
+    def results(self, head: dict[str, Any], seconds: float, trouble: str | None) -> Results:
         """Everything that is known, requirement by requirement, and the verdict."""
         rows = [self._row(requirement) for requirement in catalogue().values()]
-        judgement = judge_run(
-            [
-                (requirement.level, row["outcome"])
-                for requirement, row in zip(catalogue().values(), rows, strict=True)
-            ],
-            trouble,
-        )
+        judgement = judge_run([(row["level"], row["outcome"]) for row in rows], trouble)
         failed = [row["id"] for row in rows if row["outcome"] is Outcome.FAILED]
+        moment = datetime.fromtimestamp(head["started"], UTC)
         document = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
-            "suite": {"name": "kraty-conformance", "version": __version__},
+            "suite": head["suite"],
             "verdict": {
                 "verdict": judgement.verdict,
                 "reason": judgement.reason,
@@ -68,61 +96,41 @@ class Collected:
                 "musts": judgement.total,
                 "outcomes": self._counts(rows),
             },
-            "target": {
-                "name": run.target.name,
-                "baseUrl": run.target.base_url,
-                "bundled": run.bundled,
-                "keys": sorted(run.target.keys),
-                "world": {
-                    name: value
-                    for name in run.target.world.__struct_fields__
-                    if (value := getattr(run.target.world, name))
-                },
-                "studioId": run.identity.studio_id,
-                "gameId": run.identity.game_id,
-                "environment": run.identity.environment,
-            },
-            "spec": {
-                "title": spec.document["info"]["title"],
-                "version": spec.version,
-                "sha256": spec.sha256,
-                "operations": len(spec.operations),
-            },
+            "target": head["target"],
+            "spec": head["spec"],
             "run": {
-                "id": run.id,
-                "seed": run.seed,
-                "examples": run.examples,
-                "startedAt": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+                **head["run"],
+                "startedAt": moment.isoformat(timespec="seconds"),
                 "seconds": round(seconds, 3),
-                "requests": self.traffic.total(),
+                "requests": self.traffic.endings.total(),
             },
-            "notices": list(self._notices(spec)),
+            "notices": list(self._notices(head["documented"])),
             "requirements": rows,
             "traffic": [
                 {
                     "operation": id,
-                    "documented": sorted(str(status) for status in operation.statuses),
-                    "endings": {
-                        ending: count
-                        for (called, ending), count in sorted(self.traffic.items())
-                        if called == id
-                    },
+                    "documented": documented,
+                    "endings": self.traffic.of(id),
+                    "latencies": self.traffic.latencies_of(id),
                 }
-                for id, operation in spec.operations.items()
+                for id, documented in head["documented"].items()
             ],
+            "latencyBounds": list(LATENCY_BOUNDS),
+            "timeline": self.traffic.timeline(head["started"]),
             "footer": footer_of(rows),
         }
         return Results(document, judgement)
 
-    def _notices(self, spec: Spec) -> Iterator[str]:
+    def _notices(self, operations: Iterable[str]) -> Iterator[str]:
         """What makes the run say less than it seems to."""
-        for id in spec.operations:
-            endings = {ending: n for (called, ending), n in self.traffic.items() if called == id}
+        for id in operations:
+            endings = self.traffic.of(id)
             if endings and not any(ending.startswith("2") for ending in endings):
                 yield f"{id} never succeeded: {', '.join(sorted(endings))}"
-        unreached = sum(n for (_, ending), n in self.traffic.items() if ending in UNREACHED)
-        if unreached > MOSTLY * self.traffic.total():
-            yield f"{unreached} of {self.traffic.total()} answers were 401, 403 or 404"
+        total = self.traffic.endings.total()
+        unreached = sum(n for (_, ending), n in self.traffic.endings.items() if ending in UNREACHED)
+        if unreached > MOSTLY * total:
+            yield f"{unreached} of {total} answers were 401, 403 or 404"
 
     def _row(self, requirement: Requirement) -> dict[str, Any]:
         checks = [check for check in self.checks if check.requirement == requirement.id]

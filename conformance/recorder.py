@@ -1,10 +1,11 @@
 """Keeps what one test sent, received and found."""
 
-from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from conformance.exchange import Exchange
 from conformance.rules import Breach
+from conformance.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Recorder:
         self.exchanges: list[Exchange] = []
         self.breaches: list[Breach] = []
         self.findings: dict[str, Finding] = {}
-        self.traffic: Counter[tuple[str, str]] = Counter()
+        self.traffic = Traffic()
 
     def restart(self) -> None:
         """Forget exchanges and breaches, for the next generated case; findings stay."""
@@ -40,10 +41,9 @@ class Recorder:
         self.breaches = []
 
     def add(self, exchange: Exchange) -> None:
-        """Keep an exchange, and count it by operation and status."""
+        """Keep an exchange, and count it."""
         self.exchanges.append(exchange)
-        ending = str(exchange.response.status) if exchange.response else "no response"
-        self.traffic[exchange.request.operation, ending] += 1
+        self.traffic.add(exchange)
 
     def find(self, breach: Breach) -> None:
         """Keep a breach; of several of one requirement the one that is shortest to read."""
@@ -53,8 +53,7 @@ class Recorder:
         if known is None or finding.size < known.size:
             self.findings[breach.requirement] = finding
 
-    def take_traffic(self) -> list[list[str | int]]:
-        """Rows of operation, ending and count since the last call."""
-        rows: list[list[str | int]] = [[*key, count] for key, count in self.traffic.items()]
-        self.traffic.clear()
+    def take_traffic(self) -> dict[str, list[list[Any]]]:
+        """What went over the wire since the last call, as plain rows."""
+        rows, self.traffic = self.traffic.packed(), Traffic()
         return rows

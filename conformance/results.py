@@ -39,6 +39,7 @@ class Check:
     `message` is for people; `expected` and `received` are set for failures and warnings;
     `blamed` names the requirement that a blocked check was blocked by. `exchanges` are the
     redacted requests and responses that led there, in order, as `report.evidence` shows them.
+    `started` is seconds since the epoch.
     """
 
     requirement: str
@@ -49,6 +50,7 @@ class Check:
     received: str | None = None
     blamed: str | None = None
     exchanges: list[dict[str, Any]] = field(default_factory=list)
+    started: float = 0.0
     seconds: float = 0.0
 
 

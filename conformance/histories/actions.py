@@ -2,7 +2,8 @@
 
 from conformance.arrange import mention, needed
 from conformance.client import Answer, Api, Body
-from conformance.expect import expect_status
+from conformance.expect import told
+from conformance.failures import Blocked
 from conformance.histories.models import Done, Kind
 from conformance.imports import Import
 from conformance.ledgers import Ledger, held_in
@@ -20,7 +21,7 @@ class Holdings:
         player = self.names[who]
         named = {} if key is None else {"idempotencyKey": f"{self.names['source']}-{key}"}
         answer = self.ledger.change(kind, player, amount, **named)
-        expect_status(answer, 200, 409, because="the amount is valid")
+        settled(answer, "LEDGER-1", 200, 409)
         told = self.ledger.holding(answer) if answer.status == 200 else None
         return Done(kind=kind, player=who, status=answer.status, told=told, amount=amount, key=key)
 
@@ -55,13 +56,13 @@ class Promised:
     def create(self) -> Done:
         """The create once more."""
         answer = self.api.create_grant(self.names["source"], self.body)
-        expect_status(answer, 200, 409, because="the key was used with this body")
+        settled(answer, "GRANT-2", 200, 201, 409)
         return Done(kind=Kind.CREATE, player="source", status=answer.status)
 
     def ack(self, who: str) -> Done:
         """An ack of the grant."""
         answer = self.api.ack_grant(self.names[who], self.grant)
-        expect_status(answer, 200, 404, because="the grant is the player's, or another's")
+        settled(answer, "ACK-1", 200, 404)
         return Done(kind=Kind.ACK, player=who, status=answer.status, told=status_of(answer))
 
     def read(self, who: str) -> Done:
@@ -74,6 +75,12 @@ class Promised:
     def merge(self) -> Done:
         """The merge of the source into the target."""
         return merged(self.api, self.names)
+
+
+def settled(answer: Answer, requirement: str, *statuses: int) -> None:
+    """Blocked by the requirement where the answer has none of the statuses."""
+    if answer.status not in statuses:
+        raise Blocked(requirement, f"one of the statuses {statuses}", told(answer))
 
 
 def merged(api: Api, names: dict[str, str]) -> Done:

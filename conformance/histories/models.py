@@ -120,6 +120,6 @@ def step_promise(state: Promise, event: Done) -> Iterator[Promise]:
             yield state
     elif event.kind is Kind.MERGE:
         yield replace(state, owner="target")
-    elif event.status == 200 or state.owner == "target":
+    elif event.status != 409 or state.owner == "target":
         # FREE: a key used for another player, as the freed id is one, gets 200 or 409.
         yield state

@@ -16,10 +16,12 @@ from conformance.plugin.options import add_options
 from conformance.plugin.outcomes import (
     RECORDER,
     checks_of,
+    evident,
     is_should,
     remember_warning,
     requirements_of,
     restyle,
+    test_id,
 )
 from conformance.plugin.session import (
     CONFORMANCE,
@@ -64,6 +66,7 @@ def pytest_configure_node(node: Any) -> None:
     conformance = node.config.stash.get(CONFORMANCE, None)
     if conformance is not None:
         node.workerinput["conformance"] = conformance.run.packed()
+        node.workerinput["conformance_directory"] = str(conformance.directory)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -119,6 +122,7 @@ def pytest_runtest_makereport(
     if conformance is not None and next(item.iter_markers("requirement"), None):
         checks = checks_of(item, call, conformance)
         recorder = item.stash.get(RECORDER, None) or Recorder()
+        conformance.keep_exchanges(test_id(item), evident(checks, recorder))
         restyle(report, checks, conformance, recorder)
     return report
 

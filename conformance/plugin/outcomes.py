@@ -9,7 +9,8 @@ import pytest
 
 from conformance import resources
 from conformance.catalogue import Level, catalogue
-from conformance.evidence import evidence
+from conformance.evidence import MAX_EXCHANGES, evidence
+from conformance.exchange import Exchange
 from conformance.explain import explain
 from conformance.failures import Blocked, Inconclusive, Mismatch, NotExercised, ShouldWarning
 from conformance.plugin.session import Conformance
@@ -169,6 +170,7 @@ def checks_of(
             received=ended.received,
             blamed=ended.blamed,
             exchanges=evidence(tuple(recorder.exchanges), base_url) if shown else [],
+            started=call.start,
             seconds=call.duration,
         )
 
@@ -182,6 +184,15 @@ def checks_of(
         breach = Ending(severity(id), str(told), id, told.expected, told.received)
         checks[id] = replace(check(id, breach), exchanges=evidence(finding.exchanges, base_url))
     return [conformance.redacted(found) for found in checks.values()]
+
+
+def evident(checks: list[Check], recorder: Recorder) -> list[Exchange]:
+    """The exchanges that show why a test did not simply pass, each once; none where it did."""
+    if all(check.outcome in QUIET for check in checks):
+        return []
+    found = [exchange for finding in recorder.findings.values() for exchange in finding.exchanges]
+    kept = [*recorder.exchanges[-MAX_EXCHANGES:], *found]
+    return list({id(exchange): exchange for exchange in kept}.values())
 
 
 def restyle(

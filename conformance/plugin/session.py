@@ -3,8 +3,10 @@
 import json
 import os
 import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,15 @@ import pytest
 from conformance import __version__, resources
 from conformance.bundled import bundled_target, running_server
 from conformance.catalogue import catalogue
-from conformance.collecting import Collected
-from conformance.exchange import Redactor
+from conformance.collecting import Collected, head_of
+from conformance.exchange import Exchange, Redactor
 from conformance.explain import printable
 from conformance.failures import UsageError
 from conformance.plugin.options import option_value
 from conformance.preflight import identify
 from conformance.report import RunDirectory
+from conformance.report.har import HarPart
+from conformance.report.journal import Journal
 from conformance.results import Check, Outcome, redact_check
 from conformance.run import Identity, Run, new_id, new_seed
 from conformance.spec import load_spec
@@ -86,6 +90,8 @@ class Conformance:
         self.collected = Collected()
         self.started = time.time()
         self._directory: RunDirectory | None = None
+        self._journal: Journal | None = None
+        self._unwritten: str | None = None
         self._closing = ExitStack()
         self._last_words: list[str] = []
 
@@ -120,8 +126,8 @@ class Conformance:
         self._adopt(run)
         self._closing.callback(run.lock_file("throttled").unlink, missing_ok=True)
         self._directory = RunDirectory.create(reports, run.id, self.started)
-        self.config.option.allure_report_dir = str(self._directory.allure)
         self._adopt(replace(run, identity=identify(run.target, self.spec)))
+        self._keep(lambda: self._begin_journal(self._head()))
 
     def wanted(self) -> set[str] | None:
         """The requirements that `--requirement` selects, or None for all."""
@@ -160,11 +166,44 @@ class Conformance:
         """The check without secrets; its exchanges were redacted when they were recorded."""
         return redact_check(check, self.redactor)
 
+    def _head(self) -> dict[str, Any]:
+        return head_of(self.run, self.spec, self.started)
+
+    def _begin_journal(self, head: dict[str, Any]) -> None:
+        assert self._directory is not None
+        self._journal = Journal(self._directory.path, head)
+
+    def _keep(self, write: Callable[[], None]) -> None:
+        """Write to the run's directory; the first failure is told at the end, and ends writing."""
+        if self._unwritten is None:
+            try:
+                write()
+            except OSError as error:
+                self._unwritten = error.strerror or str(error)
+
+    def keep_exchanges(self, test: str, exchanges: Iterable[Exchange]) -> None:
+        """Keep the redacted exchanges of a test whole, for `exchanges.har`."""
+        self._keep(lambda: self._har().add(test, exchanges))
+
+    def _har(self) -> HarPart:
+        worker = getattr(self.config, "workerinput", {}).get("workerid", "main")
+        return HarPart(self.directory, worker, self.run.target.base_url)
+
+    @property
+    def directory(self) -> Path:
+        """The directory of the run."""
+        if self._directory is not None:
+            return self._directory.path
+        return Path(self.config.workerinput["conformance_directory"])  # type: ignore[attr-defined]
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what a test reports, in this process or another."""
         found = getattr(report, "conformance", None)
         if found is not None:
-            self.collected.add(json.loads(found))
+            told = json.loads(found)
+            self.collected.add(told)
+            if self._journal is not None:
+                self._keep(partial(self._journal.add, told))
         elif report.failed:
             self.collected.trouble = f"{report.nodeid} died"
 
@@ -192,21 +231,21 @@ class Conformance:
 
     def _conclude(self, trouble: str | None) -> int:
         assert self._directory is not None
-        results = self.collected.results(
-            run=self.run,
-            spec=self.spec,
-            started=self.started,
-            seconds=time.time() - self.started,
-            trouble=trouble,
-        )
-        judgement = results.judgement
-        try:
-            self._directory.write(results.document)
-        except OSError as error:
-            where = f"{self._directory.path}: {error.strerror}"
-            self._last_words = [f"verdict: {judgement}", f"cannot write the results to {where}"]
+        seconds = time.time() - self.started
+        results = self.collected.results(self._head(), seconds, trouble)
+        judgement, directory = results.judgement, self._directory
+        self._keep(lambda: directory.write(results.document))
+        if self._unwritten is not None:
+            where = f"{directory.path}: {self._unwritten}"
+            self._last_words = [
+                f"verdict: {judgement}",
+                *self._failed(results.document["verdict"]["failed"]),
+                f"cannot write the results to {where}",
+            ]
             code = EXIT_CODES[judgement.verdict]
             return code or EXIT_CODES[Verdict.INCONCLUSIVE]
+        if self._journal is not None:
+            self._journal.remove()
         self._last_words = [
             *(f"notice: {printable(notice)}" for notice in results.document["notices"]),
             f"verdict: {judgement}",

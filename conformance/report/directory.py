@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.failures import UsageError
+from conformance.report.allure import write_allure
+from conformance.report.har import join_parts
 from conformance.report.html import render_html
 from conformance.report.junit import render_junit
 from conformance.report.reading import RESULTS
@@ -38,21 +40,23 @@ class RunDirectory:
             raise UsageError(f"cannot write reports to {reports}: {error.strerror}") from None
         return cls(path)
 
-    @property
-    def allure(self) -> Path:
-        """Where allure-pytest writes."""
-        return self.path / "allure-results"
-
     def write(self, document: dict[str, Any]) -> None:
         """Write the results first, then what is made from them. OSError where the disk is full."""
-        text = json.dumps(document, indent=2, ensure_ascii=False)
-        (self.path / RESULTS).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        write_results(self.path, document)
         write_forms(self.path, document)
+
+
+def write_results(path: Path, document: dict[str, Any]) -> None:
+    """Write `results.json`. OSError where the disk is full."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    (path / RESULTS).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def write_forms(path: Path, document: dict[str, Any]) -> None:
     """Write what is made from the results into a directory. OSError where the disk is full."""
     (path / "junit.xml").write_bytes(render_junit(document))
+    join_parts(path)
+    write_allure(path / "allure-results", document)
     for name, render in FORMS.items():
         (path / name).write_text(render(document), encoding="utf-8", errors="backslashreplace")
 

@@ -16,7 +16,7 @@ from conformance.faults.tools import (
     notes,
 )
 from conformance.reference import operations
-from conformance.reference.bodies import Entry, GrantBody, fingerprint
+from conformance.reference.bodies import Entry, GrantBody, fingerprint, moment
 from conformance.reference.errors import ApiError, conflict
 from conformance.reference.gdpr import Gdpr
 from conformance.reference.grants import SCOPE, Grants
@@ -62,7 +62,7 @@ class SourceKindLost(Retold):
         grant.source_kind = "api"
 
 
-@fault("grant-replay-201", "GRANT-2", "GRANT-4", difficulty=MEDIUM)
+@fault("grant-replay-201", "GRANT-2", "GRANT-4", "ACK-5", difficulty=MEDIUM)
 class Replay201(Grants):
     """A replay answers 201."""
 
@@ -202,10 +202,8 @@ class KeyPerPlayer(Grants):
     """A key is unique for a player, not in the game."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        scoped = msgspec.structs.replace(
-            body, idempotencyKey=f"{self.state.ensure(external_id).id}/{body.idempotencyKey}"
-        )
-        return super().create(external_id, scoped)
+        key = f"{external_id}/{body.idempotencyKey}"
+        return super().create(external_id, msgspec.structs.replace(body, idempotencyKey=key))
 
 
 @fault("grant-race-player", "GRANT-6", difficulty=SUBTLE, racing=(operations.create_grant,))
@@ -256,7 +254,7 @@ class CratesUnchecked(CoercedEntries):
         return entry
 
 
-@fault("grant-second-entry-unchecked", "GRANT-7", "ERR-4", "ERR-3", difficulty=SUBTLE)
+@fault("grant-second-entry-unchecked", "GRANT-7", "ERR-4", "GRANT-1.contents", difficulty=SUBTLE)
 class SecondUnchecked(CoercedEntries):
     """Only the first entry is validated; the others are taken as they are."""
 
@@ -268,11 +266,14 @@ class SecondUnchecked(CoercedEntries):
 
 @fault("grant-any-expiry", "GRANT-7", "ERR-4", difficulty=MEDIUM)
 class AnyExpiry(Rewriting):
-    """`expiresAt` may be any text."""
+    """`expiresAt` may be any text; one that is no date-time is the end of time."""
 
     def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if isinstance(body.get("expiresAt"), str):
-            return {**body, "expiresAt": "2099-01-01T00:00:00Z"}
+        given = body.get("expiresAt")
+        try:
+            moment(given if isinstance(given, str) else None)
+        except ApiError:
+            return {**body, "expiresAt": "9999-01-01T00:00:00Z"}
         return body
 
 

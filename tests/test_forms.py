@@ -1,0 +1,185 @@
+"""What a run leaves, read back by the readers that it is made for; and what a crash leaves."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from haralyzer import HarParser
+from junitparser import JUnitXml
+from junitparser.junitparser import Properties
+from support import Runner, reference
+from test_report import document, exchange, failed, written
+
+from conformance.collecting import Collected
+from conformance.exchange import Exchange, Request, Response
+from conformance.failures import UsageError
+from conformance.faults.catalogue import faults
+from conformance.faults.deviations import settings_of
+from conformance.recovery import BROKEN_OFF, document_of
+from conformance.report.har import HarPart, join_parts
+from conformance.report.journal import Journal, read_journal
+from conformance.results import Check, Outcome
+from conformance.traffic import LATENCY_BOUNDS, Traffic, place_of
+
+HEAD: dict[str, Any] = {
+    "started": 1000.0,
+    **{name: document()[name] for name in ("suite", "target", "spec")},
+    "run": {"id": "0123abcd", "seed": 1, "examples": 1},
+    "documented": {"ping": ["200", "401", "403"]},
+}
+
+
+def sent(body: bytes = b'{"data": {}}', started: float = 1000.5, remaining: str = "9") -> Exchange:
+    request = Request(
+        "getPlayer",
+        "GET",
+        "/server/v1/players/a?limit=2",
+        (("Authorization", "Bearer [server key]"),),
+        b"",
+    )
+    response = Response(
+        200, (("content-type", "application/json"), ("RateLimit-Remaining", remaining)), body
+    )
+    return Exchange(request, response, None, started, 0.0042)
+
+
+def test_a_har_reader_reads_the_exchanges_in_their_order(tmp_path: Path) -> None:
+    late, early = HarPart(tmp_path, "gw0", "http://x"), HarPart(tmp_path, "gw1", "http://x")
+    late.add("test_b", [sent(started=2.0)])
+    early.add("test_a", [sent(started=1.0), sent(b"\xff\x00", started=1.5)])
+
+    join_parts(tmp_path)
+
+    page = HarParser(json.loads((tmp_path / "exchanges.har").read_text()))
+    entries = page.har_data["entries"]
+    assert [entry["comment"] for entry in entries] == ["test_a", "test_a", "test_b"]
+    assert entries[0]["request"]["url"] == "http://x/server/v1/players/a?limit=2"
+    assert entries[0]["request"]["queryString"] == [{"name": "limit", "value": "2"}]
+    assert entries[1]["response"]["content"]["encoding"] == "base64"
+    assert list(tmp_path.iterdir()) == [tmp_path / "exchanges.har"]
+
+
+def test_a_body_of_any_size_is_whole_in_the_har(tmp_path: Path) -> None:
+    HarPart(tmp_path, "main", "http://x").add("test_a", [sent(b'"' + b"x" * 2**22 + b'"')])
+    join_parts(tmp_path)
+    entry = json.loads((tmp_path / "exchanges.har").read_text())["log"]["entries"][0]
+    assert len(entry["response"]["content"]["text"]) == 2**22 + 2
+
+
+def test_a_request_without_an_answer_has_status_0(tmp_path: Path) -> None:
+    lost = Exchange(sent().request, None, "ReadTimeout: too late", 1.0, 10.0)
+    HarPart(tmp_path, "main", "http://x").add("test_a", [lost])
+    join_parts(tmp_path)
+    entry = json.loads((tmp_path / "exchanges.har").read_text())["log"]["entries"][0]
+    assert (entry["response"]["status"], entry["response"]["statusText"]) == (0, lost.error)
+
+
+def test_junitparser_reads_suites_properties_and_failures(tmp_path: Path) -> None:
+    path = written(tmp_path, document(failed(), Check("ACK-1", "t", Outcome.PASSED)))
+    suites = {suite.name: suite for suite in JUnitXml.fromfile(str(path / "junit.xml"))}
+    assert set(suites) >= {"GRANT", "ACK"}
+    case = next(iter(suites["GRANT"]))
+    properties = {one.name: one.value for one in case.child(Properties)}
+    assert properties == {"requirement": "GRANT-2", "level": "MUST", "outcome": "failed"}
+    assert suites["GRANT"].failures == 1
+    assert suites["ACK"].failures == 0
+
+
+@pytest.mark.skipif(shutil.which("npx") is None, reason="Allure's command line needs npx (Node.js)")
+def test_allures_command_line_reads_its_results(tmp_path: Path) -> None:
+    warned = Check("MIG-9", "t", Outcome.WARNED, "expected a; received b", exchanges=[exchange()])
+    path = written(tmp_path, document(failed(), warned, Check("ACK-1", "t", Outcome.PASSED)))
+    command = ["npx", "--yes", "allure@3", "generate", str(path / "allure-results")]
+
+    done = subprocess.run(
+        [*command, "-o", str(tmp_path / "allure")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = [
+        json.loads(file.read_text()) for file in (tmp_path / "allure").rglob("test-results/*.json")
+    ]
+    assert sorted(result["status"] for result in told) == ["failed", "passed", "passed"]
+    broken = next(result for result in told if result["status"] == "failed")
+    labels = {label["name"]: label["value"] for label in broken["labels"]}
+    assert labels["suite"] == "GRANT"
+    assert labels["story"].startswith("GRANT-2: ")
+    assert labels["severity"] == "critical"
+
+
+def report(outcome: Outcome, requirement: str = "PING-1") -> dict[str, Any]:
+    """What a test reports."""
+    check = {"requirement": requirement, "test": "t", "outcome": outcome, "started": 1002.0}
+    return {"checks": [check], "traffic": Traffic().packed()}
+
+
+def test_results_are_made_from_the_journal_of_a_run_that_broke_off(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, HEAD)
+    journal.add(report(Outcome.PASSED))
+    journal.add(report(Outcome.PASSED, "PING-2"))
+    with journal.path.open("a") as file:
+        file.write('{"checks": [{"requirement": "PI')  # killed while it wrote
+
+    made = document_of(tmp_path)
+
+    assert made["verdict"]["verdict"] == "inconclusive"
+    assert made["verdict"]["trouble"] == BROKEN_OFF
+    assert made["verdict"]["outcomes"]["MUST"]["passed"] == 2
+
+
+def test_what_failed_before_the_crash_is_failed(tmp_path: Path) -> None:
+    Journal(tmp_path, HEAD).add(report(Outcome.FAILED))
+    assert document_of(tmp_path)["verdict"]["verdict"] == "not conformant"
+
+
+@pytest.mark.parametrize("text", ["", "nonsense\n", '{"format": "other", "head": {}}\n'])
+def test_a_journal_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_text(text)
+    with pytest.raises(UsageError, match="no journal"):
+        read_journal(tmp_path)
+
+
+def test_traffic_crosses_processes_and_adds_up() -> None:
+    one, other, both = Traffic(), Traffic(), Traffic()
+    one.add(sent(started=1000.2, remaining="7"))
+    other.add(sent(started=1000.9, remaining="5"))
+    for part in (one, other):
+        both.merge(json.loads(json.dumps(part.packed())))
+
+    assert both.of("getPlayer") == {"200": 2}
+    assert both.latencies_of("getPlayer")[place_of(4.2)] == 2
+    assert both.timeline(998.0) == [{"second": 2, "requests": 2, "remaining": {"server": 5}}]
+
+
+def test_a_latency_belongs_to_the_first_bound_that_it_does_not_exceed() -> None:
+    assert [place_of(ms) for ms in (0.5, 1, 1.1, 10000, 10001)] == [
+        0,
+        0,
+        1,
+        len(LATENCY_BOUNDS) - 1,
+        len(LATENCY_BOUNDS),
+    ]
+
+
+def test_a_failing_run_leaves_its_exchanges_in_the_har_and_no_journal(run_suite: Runner) -> None:
+    with reference(settings_of([faults()["grant-replay-201"]])) as url:
+        ended = run_suite("-k", "test_a_replay_answers_the_first_grant", "-n", "2", url=url)
+
+    har = json.loads((ended.reports / "latest" / "exchanges.har").read_text())
+    statuses = [entry["response"]["status"] for entry in har["log"]["entries"]]
+    assert 201 in statuses
+    assert "Bearer [server key]" in json.dumps(har)
+    assert not list((ended.reports / "latest").glob("*.jsonl"))
+
+
+def test_collected_results_do_not_need_a_run() -> None:
+    collected = Collected()
+    collected.add(report(Outcome.PASSED))
+    assert collected.results(HEAD, 2.0, None).document["run"]["seconds"] == 2.0
