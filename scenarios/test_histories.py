@@ -127,11 +127,12 @@ def of_promise(part: Unexplained[Promise, Done]) -> str:
     """What an unexplained answer about a grant breaks."""
     if any(event.kind is Kind.MERGE for event in part.events):
         return "MERGE-3"
-    breaks = {Kind.READ: "ACK-4", Kind.ACK: "ACK-1", Kind.CREATE: "GRANT-2"}
-    return breaks[part.culprit.kind]
+    if part.culprit.kind is Kind.ACK:
+        return "ACK-3" if part.culprit.status == 200 else "ACK-1"
+    return "ACK-4" if part.culprit.kind is Kind.READ else "GRANT-2"
 
 
-@requirement("MERGE-3", "ACK-4", "ACK-1", "GRANT-2")
+@requirement("MERGE-3", "ACK-4", "ACK-3", "ACK-1", "GRANT-2")
 def test_acks_and_replays_beside_a_merge_have_an_order(
     given: Given, api: Api, dice: random.Random, recorder: Recorder
 ) -> None:

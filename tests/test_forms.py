@@ -82,7 +82,7 @@ def test_junitparser_reads_suites_properties_and_failures(tmp_path: Path) -> Non
     suites = {suite.name: suite for suite in JUnitXml.fromfile(str(path / "junit.xml"))}
     assert set(suites) >= {"GRANT", "ACK"}
     case = next(iter(suites["GRANT"]))
-    properties = {one.name: one.value for one in case.child(Properties)}
+    properties = {one.name: one.value for one in case.child(Properties)}  # type: ignore[no-untyped-call]
     assert properties == {"requirement": "GRANT-2", "level": "MUST", "outcome": "failed"}
     assert suites["GRANT"].failures == 1
     assert suites["ACK"].failures == 0

@@ -69,9 +69,9 @@ class ErasureKeepsTheWallet(Gdpr):
 
 
 SEQUENCES: dict[type, tuple[str, str]] = {
-    MergeForgetsAcks: ("merging", "MERGE-1"),
+    MergeForgetsAcks: ("merging", "MERGE-3"),
     RefusalUsesTheKey: ("wallet", "LEDGER-2"),
-    ErasureKeepsTheWallet: ("gdpr", "DEL-1"),
+    ErasureKeepsTheWallet: ("gdpr", "DEL-2"),
 }
 
 

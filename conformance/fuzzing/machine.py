@@ -5,7 +5,7 @@ the comparison of states to an invariant that runs after every step. Where the c
 the model follows what the server chose.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,6 +30,7 @@ from conformance.imports import Import
 from conformance.ledgers import Ledger
 from conformance.recorder import Recorder
 
+State = Mapping[str, Any] | None
 PLAYERS = ("a", "b", "c")
 KEYS = ("k1", "k2", "k3")
 SEATS = 4
@@ -40,13 +41,19 @@ changes = st.sampled_from([5, 1, -1, -5, 3, -20, 40])
 refs = st.sampled_from(["r1", "r2"])
 
 REQUIREMENTS = (
-    *("PING-1", "GRANT-1", "GRANT-2", "GRANT-3", "GRANT-5"),
-    *("ACK-1", "ACK-3", "LEDGER-1", "LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-10"),
-    *("MIG-1", "MIG-2", "BAN-2", "BAN-3", "BAN-4"),
-    *("MERGE-1", "MERGE-6", "MERGE-7", "DEL-1", "DEL-3", "DEL-4"),
-    *("LOBBY-1", "LOBBY-3", "LOBBY-8", "LOBBY-9", "PLAYER-1", "PLAYER-4", "EXP-1"),
+    *("PING-1", "GRANT-1", "GRANT-2", "GRANT-3", "GRANT-5", "GRANT-6", "GRANT-8"),
+    *("ACK-1", "ACK-3", "ACK-4", "ACK-6"),
+    *("LEDGER-1", "LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-8", "LEDGER-10", "LEDGER-11"),
+    *("MIG-1", "MIG-2", "MIG-6", "MIG-7", "BAN-2", "BAN-3", "BAN-4", "BAN-6", "BAN-7"),
+    *("MERGE-1", "MERGE-2", "MERGE-3", "MERGE-4", "MERGE-5", "MERGE-6", "MERGE-7"),
+    *("DEL-1", "DEL-2", "DEL-3", "DEL-4"),
+    *("LOBBY-1", "LOBBY-3", "LOBBY-6", "LOBBY-8", "LOBBY-9", "PLAYER-1", "PLAYER-4", "EXP-1"),
 )
 """What a sequence can accuse a server of. A wrong state is the fault of the step before."""
+
+HOLDINGS = ("wallet", "inventory")
+PRESENCE = "presence"
+"""The part of a state that is whether the player is known; the others are an export's."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -61,6 +68,7 @@ class Machine(RuleBasedStateMachine):
         self.model = Model()
         self.stem = ""
         self.accused = "EXP-1"
+        self.blame: dict[str, str] = {}
         self.grants = ["grant-of-nobody"]
         self.lobbies = ["lobby-of-nobody"]
 
@@ -78,9 +86,13 @@ class Machine(RuleBasedStateMachine):
         return f"{self.stem}-{short}"
 
     @contextmanager
-    def under(self, requirement: str) -> Iterator[None]:
-        """What is expected here, and of the state afterwards, is this requirement's sentence."""
-        self.accused = requirement
+    def under(self, requirement: str, **blame: str) -> Iterator[None]:
+        """What is expected here is this requirement's sentence.
+
+        It is blamed for the state afterwards too, except for the parts of it (`wallet`,
+        `inventory`, `grants`, `lobbies`, `presence`) that are another requirement's sentence.
+        """
+        self.accused, self.blame = requirement, blame
         try:
             yield
         except Mismatch as error:
@@ -100,7 +112,7 @@ class Machine(RuleBasedStateMachine):
         answer = self.api.create_grant(self.name(player), body)
         first = self.model.use("grant", key)
         if first is None:
-            with self.under("GRANT-1"):
+            with self.under("GRANT-1", grants="GRANT-8", presence="GRANT-6"):
                 expect_status(answer, 201, because=f"the key {key} is new")
                 expect_fields(answer.data, status="pending", sourceRefId=ref)
             person = self.model.ensure(player)
@@ -132,7 +144,7 @@ class Machine(RuleBasedStateMachine):
             with self.under("ACK-3"):
                 expect_status(answer, 404, because="the grant is not the player's")
             return
-        with self.under("ACK-1"):
+        with self.under("ACK-1", grants="ACK-4", wallet="ACK-6", inventory="ACK-6"):
             expect_status(answer, 200, because="the grant is the player's")
             expect_fields(answer.data, id=grant, status="claimed")
         person.grants[grant] = "claimed"
@@ -149,10 +161,14 @@ class Machine(RuleBasedStateMachine):
             self.judge_second_use(words, answer, player, amount, first)
             return
         held = self.model.adjust(ledger, player, words.key, amount)
-        with self.under("LEDGER-1" if amount > 0 else "LEDGER-2"):
-            if held is None:
+        if held is None:
+            with self.under("LEDGER-2"):
                 expect_status(answer, 409, because="more would be taken than is held")
-                return
+            return
+        other = next(name for name in HOLDINGS if name != ledger)
+        with self.under(
+            "LEDGER-1" if amount > 0 else "LEDGER-2", **{ledger: "LEDGER-11", other: "LEDGER-8"}
+        ):
             expect_status(answer, 200, because="the change is valid")
             expect_equal(words.holding(answer), held, "the holding after the change")
         if key is not None:
@@ -198,7 +214,7 @@ class Machine(RuleBasedStateMachine):
         answer = imported.send([row])
         first = self.model.use(f"migrate {ledger}", key)
         if first is None:
-            with self.under("MIG-1"):
+            with self.under("MIG-1", wallet="MIG-7", inventory="MIG-7", presence="MIG-6"):
                 expect_status(answer, 200, because="the batch is well-formed")
                 expect_fields(answer.data, applied=1, skipped=0, failed=0)
             person = self.model.ensure(player)
@@ -222,16 +238,18 @@ class Machine(RuleBasedStateMachine):
             answer = self.api.ban_player(name, {"reason": "stateful"})
         else:
             answer = self.api.unban_player(name)
-        self.judge_ban(answer, player, banned, "BAN-2" if banned else "BAN-3")
+        self.judge_ban(answer, player, banned)
 
-    def judge_ban(self, answer: Answer, player: str, banned: bool, requirement: str) -> None:
+    def judge_ban(self, answer: Answer, player: str, banned: bool) -> None:
         """`applied` tells whether the ban changed."""
         person = self.model.people.get(player)
         if person is None:
             with self.under("BAN-4"):
                 expect_status(answer, 404, because="the player is unknown")
             return
-        with self.under(requirement):
+        first = "BAN-2" if person.banned else "BAN-7"
+        kept = dict.fromkeys((*HOLDINGS, "grants", "lobbies"), "BAN-6")
+        with self.under(first if banned else "BAN-3", **kept):
             expect_status(answer, 200, because="the player is known")
             expect_fields(answer.data, applied=person.banned is not banned)
         person.banned = banned
@@ -263,7 +281,8 @@ class Machine(RuleBasedStateMachine):
             with self.under("MERGE-7"):
                 expect_status(answer, 422, because="the merge makes no sense")
         else:
-            with self.under("MERGE-1"):
+            moved = {"wallet": "MERGE-2", "inventory": "MERGE-2", "grants": "MERGE-3"}
+            with self.under("MERGE-1", **moved, lobbies="MERGE-4", presence="MERGE-5"):
                 expect_status(answer, 200, because="both are known")
                 expect_fields(answer.data, status="merged")
             self.model.merge(source, into)
@@ -286,7 +305,7 @@ class Machine(RuleBasedStateMachine):
 
     def expect_erasure(self, answer: Answer, requirement: str, *statuses: str) -> None:
         """The erasure answered 200 with one of these statuses."""
-        with self.under(requirement):
+        with self.under(requirement, presence="DEL-2"):
             expect_status(answer, 200, because="erasing always answers 200")
             told = answer.data["status"]
             expect_that(told in statuses, f"the status {' or '.join(statuses)}", told)
@@ -303,7 +322,7 @@ class Machine(RuleBasedStateMachine):
         answer = self.api.create_lobby(self.given.world.event("lobby_event"), body)
         known = self.model.lobbies.get(key)
         if known is None:
-            with self.under("LOBBY-1"):
+            with self.under("LOBBY-1", lobbies="LOBBY-6", presence="LOBBY-6"):
                 expect_status(answer, 201, because=f"the key {key} is new")
                 expect_fields(answer.data, participantCount=len(roster), capacity=SEATS)
             lobby = str(answer.data["id"])
@@ -346,9 +365,10 @@ class Machine(RuleBasedStateMachine):
     def the_server_agrees_with_the_model(self) -> None:
         """Every export tells what was done, and no exchange broke a rule."""
         for player in PLAYERS if self.stem else ():
-            with self.under(self.accused):
-                told = self.told(player)
-                expect_equal(told, self.model.state(player), f"the state of player {player}")
+            told, expected = self.told(player), self.model.state(player)
+            part = differing_part(told, expected)
+            with self.under(self.blame.get(part, self.accused), **self.blame):
+                expect_equal(told, expected, f"the state of player {player}")
         for breach in self.recorder.breaches:
             raise Mismatch(breach.expected, breach.received, breach.requirement)
 
@@ -365,6 +385,13 @@ class Machine(RuleBasedStateMachine):
             "grants": {str(grant["id"]): grant.get("status") for grant in state["grants"]},
             "lobbies": set(state["lobbies"]),
         }
+
+
+def differing_part(told: State, expected: State) -> str:
+    """The first part in which two states of a player differ; nothing where they are the same."""
+    if told is None or expected is None:
+        return "" if told is expected else PRESENCE
+    return next((name for name in expected if told[name] != expected[name]), "")
 
 
 def machine_for(api: Api, given: Given, recorder: Recorder) -> type[Machine]:

@@ -1,5 +1,12 @@
-"""`report.html`: one file without a network, made from the results by a template."""
+"""`report.html`: one file without a network, made from the results by a template.
 
+What the page shows is prepared here: bounded in size, pretty-printed, and with nothing in it that
+could steer a browser or a reader. The template escapes everything.
+"""
+
+import json
+import re
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -14,6 +21,15 @@ SYMBOLS = {
     "blocked": "⊘",
     "not_exercised": "–",
 }
+TELLING = ("failed", "warned", "inconclusive", "blocked")
+"""Outcomes that the page shows with their exchanges."""
+MOST_CHECKS = 5
+"""Checks of a requirement that are shown with exchanges; the others by their message."""
+MOST_EXCHANGES = 8
+MOST_BODY = 4000
+MOST_MESSAGE = 2000
+MOST_OPENED = 10
+"""Requirements that are open when the page opens."""
 
 
 @cache
@@ -25,6 +41,8 @@ def _template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["visible"] = visible
+    environment.filters["words"] = lambda text: text.replace("_", " ")
     return environment.get_template(name)
 
 
@@ -34,9 +52,171 @@ def render_template(name: str, **values: Any) -> str:
 
 
 def render_html(document: dict[str, Any]) -> str:
-    """The page; whatever the server sent is escaped."""
-    families = [
-        (family, list(rows))
-        for family, rows in groupby(document["requirements"], key=lambda row: row["family"])
+    """The page of one run."""
+    rows = document["requirements"]
+    telling = [row["id"] for row in rows if row["outcome"] in TELLING]
+    families = [(family, list(found)) for family, found in groupby(rows, key=_family)]
+    return render_template(
+        "report.html.j2",
+        document=document,
+        families=families,
+        symbols=SYMBOLS,
+        evidence={row["id"]: evidence_of(row) for row in rows},
+        opened=set(telling[:MOST_OPENED]),
+        missing=missing_of(rows),
+        heat=heat_of(document["traffic"]),
+        chart=chart_of(document["timeline"]),
+        operations=[row["operation"] for row in document["traffic"]],
+        json=json,
+    )
+
+
+def _family(row: dict[str, Any]) -> str:
+    return str(row["family"])
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An exchange as the page shows it: bodies as lines, each with whether it is marked."""
+
+    title: str
+    status: str
+    milliseconds: float
+    marked: bool
+    request: list[tuple[str, bool]]
+    response: list[tuple[str, bool]]
+    curl: str | None
+
+
+def evidence_of(row: dict[str, Any]) -> list[tuple[dict[str, Any], list[Shown]]]:
+    """The telling checks of a requirement, the first few with their exchanges."""
+    telling = [check for check in row["checks"] if check["outcome"] == row["outcome"]]
+    if row["outcome"] not in TELLING:
+        return []
+    return [
+        (check, shown_of(check) if place < MOST_CHECKS else [])
+        for place, check in enumerate(telling)
     ]
-    return render_template("report.html.j2", document=document, families=families, symbols=SYMBOLS)
+
+
+def shown_of(check: dict[str, Any]) -> list[Shown]:
+    """The last exchanges of a check; in the very last, what differs is marked."""
+    exchanges = check["exchanges"][-MOST_EXCHANGES:]
+    return [shown(exchange, check, last=exchange is exchanges[-1]) for exchange in exchanges]
+
+
+def shown(exchange: dict[str, Any], check: dict[str, Any], *, last: bool) -> Shown:
+    """One exchange for reading."""
+    status = str(exchange["status"] or exchange["error"])
+    told = f"{check['received'] or ''}"
+    names = differing_names(check) if last else set()
+    return Shown(
+        title=visible(f"{exchange['method']} {exchange['target']}")[:500],
+        status=visible(status)[:200],
+        milliseconds=exchange["seconds"] * 1000,
+        marked=last and told.startswith(f"status {exchange['status']}"),
+        request=[
+            *_plain(f"{exchange['method']} {exchange['target']}", exchange["requestHeaders"]),
+            *body_lines(exchange["requestBody"], set()),
+        ],
+        response=[
+            *_plain(status, exchange["responseHeaders"]),
+            *body_lines(exchange["responseBody"], names),
+        ],
+        curl=exchange["curl"] and visible(exchange["curl"]),
+    )
+
+
+def _plain(first: str, headers: list[list[str]]) -> list[tuple[str, bool]]:
+    lines = [first, *(f"{name}: {value}" for name, value in headers), ""]
+    return [(visible(line)[:MOST_BODY], False) for line in lines]
+
+
+def body_lines(body: str, names: set[str]) -> list[tuple[str, bool]]:
+    """A body line by line, JSON pretty-printed; lines with one of the members are marked."""
+    try:
+        text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = body
+    if len(text) > MOST_BODY:
+        text = f"{text[:MOST_BODY]}… (cut; the whole is in exchanges.har)"
+    return [(visible(line), _member(line) in names) for line in text.splitlines()]
+
+
+def _member(line: str) -> str | None:
+    found = re.match(r'\s*"([^"]+)":', line)
+    return found[1] if found else None
+
+
+def differing_names(check: dict[str, Any]) -> set[str]:
+    """The members that the expectation names: `status 'merged', toPlayerId 'p'`."""
+    return set(re.findall(r"\b([a-z][A-Za-z]+)\b", check["expected"] or ""))
+
+
+def visible(text: str) -> str:
+    """Text that shows what it holds: what steers a terminal or turns the line is escaped."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def missing_of(rows: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Why requirements were not exercised, and which: each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        for check in row["checks"] or [{"outcome": "not_exercised", "message": row["reason"]}]:
+            if check["outcome"] == "not_exercised" and row["outcome"] == "not_exercised":
+                ids = reasons.setdefault(str(check["message"]), [])
+                ids.extend([row["id"]] if row["id"] not in ids else [])
+    return list(reasons.items())
+
+
+def heat_of(traffic: list[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The statuses that are documented or came, and for each operation what came how often."""
+    endings = {ending for row in traffic for ending in (*row["documented"], *row["endings"])}
+    columns = sorted(endings, key=lambda ending: (not ending.isdigit(), ending))
+    return columns, [
+        {
+            "operation": row["operation"],
+            "cells": [_heat_cell(row, ending) for ending in columns],
+            "latencies": row["latencies"],
+            "most": max(row["latencies"], default=0),
+        }
+        for row in traffic
+    ]
+
+
+def _heat_cell(row: dict[str, Any], ending: str) -> dict[str, Any]:
+    count, documented = row["endings"].get(ending, 0), ending in row["documented"]
+    kind = "documented" if documented else "undocumented"
+    return {"count": count, "documented": documented, "kind": kind if count or documented else ""}
+
+
+def chart_of(timeline: list[dict[str, Any]]) -> dict[str, Any]:
+    """Bars of requests a second and lines of what remained, in a box of 1000 by 100."""
+    if not timeline:
+        return {"bars": [], "lines": {}, "seconds": 0, "most": 0}
+    seconds = max(point["second"] for point in timeline) + 1
+    most = max(point["requests"] for point in timeline)
+    width = 1000 / seconds
+    bars = [
+        (round(p["second"] * width, 2), round(width, 2), round(100 * p["requests"] / most, 1))
+        for p in timeline
+    ]
+    roles = {role for point in timeline for role in point["remaining"]}
+    return {
+        "bars": bars,
+        "lines": {role: _line(timeline, role, width) for role in sorted(roles)},
+        "seconds": seconds,
+        "most": most,
+    }
+
+
+def _line(timeline: list[dict[str, Any]], role: str, width: float) -> dict[str, Any]:
+    told = [(p["second"], p["remaining"][role]) for p in timeline if role in p["remaining"]]
+    top = max(remaining for _, remaining in told) or 1
+    points = " ".join(
+        f"{(second + 0.5) * width:.1f},{100 - 100 * remaining / top:.1f}"
+        for second, remaining in told
+    )
+    return {"points": points, "top": top, "least": min(remaining for _, remaining in told)}
