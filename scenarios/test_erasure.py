@@ -46,8 +46,8 @@ def test_an_erased_player_is_unknown(given: Given, api: Api, player: str) -> Non
     given.erased(player)
 
     for answer in (
-        api.get_player(player),
         api.export_player(player),
+        api.get_player(player),
         api.ack_grant(player, grant),
     ):
         expect_status(answer, 404, because="the player is erased")

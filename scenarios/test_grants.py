@@ -302,7 +302,7 @@ def test_a_key_used_for_another_player_makes_no_second_grant(
 
 @requirement("GRANT-6")
 def test_an_unknown_player_is_created(given: Given, api: Api, player: str) -> None:
-    expect_status(api.get_player(player), 404, because="nobody has named the player yet")
+    needed(api.get_player(player), "PLAYER-1", "no player yet", status=404)
 
     created = api.create_grant(player, given.grant_body())
 

@@ -147,7 +147,7 @@ def test_the_sources_id_is_unknown(given: Given, api: Api) -> None:
     source, target = given.player(), given.player()
     given.merged(source, target)
 
-    for answer in (api.get_player(source), api.export_player(source)):
+    for answer in (api.export_player(source), api.get_player(source)):
         expect_status(answer, 404, because="the source was merged away")
 
 

@@ -12,7 +12,9 @@ from conformance.reference.replies import Reply
 from conformance.reference.state import Holdings, Player
 
 
-@fault("player-unknown-empty", "PLAYER-1", "PLAYER-4", "MERGE-5", "DEL-2", difficulty=OBVIOUS)
+@fault(
+    "player-unknown-empty", "PLAYER-1", "PLAYER-4", "MERGE-5", "DEL-2", "AUTH-7", difficulty=OBVIOUS
+)
 class UnknownEmpty(Players):
     """The profile of an unknown player is 200 and empty."""
 
@@ -120,7 +122,7 @@ class UnbanAlwaysApplied(Players):
         return Reply(200, {**super().unban(external_id).data, "applied": True})
 
 
-@fault("ban-makes-player", "BAN-4", difficulty=MEDIUM)
+@fault("ban-makes-player", "BAN-4", "AUTH-7", difficulty=MEDIUM)
 class MakesPlayer(Players):
     """A ban of an unknown player makes the player and bans it."""
 
