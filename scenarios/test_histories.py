@@ -129,7 +129,9 @@ def of_promise(part: Unexplained[Promise, Done]) -> str:
         return "MERGE-3"
     if part.culprit.kind is Kind.ACK:
         return "ACK-3" if part.culprit.status == 200 else "ACK-1"
-    return "ACK-4" if part.culprit.kind is Kind.READ else "GRANT-2"
+    if part.culprit.kind is Kind.READ:
+        return "MERGE-3" if part.culprit.told is None else "ACK-4"
+    return "GRANT-2"
 
 
 @requirement("MERGE-3", "ACK-4", "ACK-3", "ACK-1", "GRANT-2")

@@ -6,8 +6,9 @@ could steer a browser or a reader. The template escapes everything.
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from typing import Any
 
@@ -56,10 +57,13 @@ def render_html(document: dict[str, Any]) -> str:
     rows = document["requirements"]
     telling = [row["id"] for row in rows if row["outcome"] in TELLING]
     families = [(family, list(found)) for family, found in groupby(rows, key=_family)]
+    first = [("What did not pass", [row for row in rows if row["outcome"] in TELLING])]
+    others = [(f, [row for row in found if row["id"] not in telling]) for f, found in families]
     return render_template(
         "report.html.j2",
         document=document,
         families=families,
+        groups=[(title, found) for title, found in first + others if found],
         symbols=SYMBOLS,
         evidence={row["id"]: evidence_of(row) for row in rows},
         opened=set(telling[:MOST_OPENED]),
@@ -109,7 +113,7 @@ def shown(exchange: dict[str, Any], check: dict[str, Any], *, last: bool) -> Sho
     """One exchange for reading."""
     status = str(exchange["status"] or exchange["error"])
     told = f"{check['received'] or ''}"
-    names = differing_names(check) if last else set()
+    differs = partial(differing, check) if last else _never
     return Shown(
         title=visible(f"{exchange['method']} {exchange['target']}")[:500],
         status=visible(status)[:200],
@@ -117,11 +121,11 @@ def shown(exchange: dict[str, Any], check: dict[str, Any], *, last: bool) -> Sho
         marked=last and told.startswith(f"status {exchange['status']}"),
         request=[
             *_plain(f"{exchange['method']} {exchange['target']}", exchange["requestHeaders"]),
-            *body_lines(exchange["requestBody"], set()),
+            *body_lines(exchange["requestBody"], _never),
         ],
         response=[
             *_plain(status, exchange["responseHeaders"]),
-            *body_lines(exchange["responseBody"], names),
+            *body_lines(exchange["responseBody"], differs),
         ],
         curl=exchange["curl"] and visible(exchange["curl"]),
     )
@@ -132,25 +136,34 @@ def _plain(first: str, headers: list[list[str]]) -> list[tuple[str, bool]]:
     return [(visible(line)[:MOST_BODY], False) for line in lines]
 
 
-def body_lines(body: str, names: set[str]) -> list[tuple[str, bool]]:
-    """A body line by line, JSON pretty-printed; lines with one of the members are marked."""
+def body_lines(body: str, differs: Callable[[str], bool]) -> list[tuple[str, bool]]:
+    """A body line by line, JSON pretty-printed, each with whether it is marked."""
     try:
         text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         text = body
     if len(text) > MOST_BODY:
         text = f"{text[:MOST_BODY]}… (cut; the whole is in exchanges.har)"
-    return [(visible(line), _member(line) in names) for line in text.splitlines()]
+    return [(visible(line), differs(line)) for line in text.splitlines()]
 
 
-def _member(line: str) -> str | None:
-    found = re.match(r'\s*"([^"]+)":', line)
-    return found[1] if found else None
+def _never(line: str) -> bool:
+    del line
+    return False
 
 
-def differing_names(check: dict[str, Any]) -> set[str]:
-    """The members that the expectation names: `status 'merged', toPlayerId 'p'`."""
-    return set(re.findall(r"\b([a-z][A-Za-z]+)\b", check["expected"] or ""))
+def differing(check: dict[str, Any], line: str) -> bool:
+    """Whether a line of JSON is what differs.
+
+    That is: a member that the expectation names (`status 'merged', toPlayerId 'p'`), or one with
+    the very value that was received.
+    """
+    found = re.match(r'\s*"([^"]+)": (.*?),?$', line)
+    if not found:
+        return False
+    expected, received = check["expected"] or "", check["received"] or ""
+    named = re.search(rf"\b{re.escape(found[1])}\b", expected)
+    return bool(named) or found[2].strip('"') == received.strip("'")
 
 
 def visible(text: str) -> str:
