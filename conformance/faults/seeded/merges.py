@@ -56,7 +56,7 @@ class Wraps(Merging):
         return rows
 
 
-@fault("merge-leaves-source", "MERGE-5", difficulty=SUBTLE)
+@fault("merge-leaves-source", "MERGE-5", "MERGE-2", "MERGE-6", difficulty=SUBTLE)
 class LeavesHoldings(GameState):
     """The holdings of a merged-away row are copied, and come back with the id."""
 
@@ -70,7 +70,7 @@ class LeavesHoldings(GameState):
         return player
 
 
-@fault("merge-forgets-acks", "MERGE-3", difficulty=SUBTLE)
+@fault("merge-forgets-acks", "MERGE-3", "ACK-4", difficulty=SUBTLE)
 class ForgetsAcks(Merging):
     """Moved grants are pending again."""
 
@@ -91,7 +91,9 @@ class LobbiesTwice(Merging):
         return moved
 
 
-@fault("merge-source-is-alias", "MERGE-5", "MERGE-6", "MERGE-9", difficulty=SUBTLE)
+@fault(
+    "merge-source-is-alias", "MERGE-5", "MERGE-6", "MERGE-9", "ACK-3", "MERGE-2", difficulty=SUBTLE
+)
 class SourceIsAlias(Merging):
     """The source's id leads to the target from then on."""
 
@@ -151,7 +153,7 @@ class ChecksLate(Merging):
         super().check(source, target)
 
 
-@fault("merge-race", "MERGE-8", difficulty=SUBTLE, racing=(operations.merge_player,))
+@fault("merge-race", "MERGE-8", "MERGE-2", difficulty=SUBTLE, racing=(operations.merge_player,))
 class Race(Merging):
     """Holdings are read, then added: two merges at once add them twice."""
 
