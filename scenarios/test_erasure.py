@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given
+from conformance.arrange import Given, needed
 from conformance.client import Answer, Api
 from conformance.expect import (
     expect_equal,
@@ -140,7 +140,8 @@ def test_a_change_of_a_holding_after_the_erasure_starts_at_zero(
     given.erased(player)
 
     expect_status(ledger.decrement(player, 1), 409, because="the new player holds nothing")
-    expect_equal(ledger.holding(ledger.increment(player, 5)), 5, "the new player's holding")
+    needed(ledger.increment(player, 5), "LEDGER-1", "an increment")
+    expect_equal(ledger.held(player), 5, "the new player's holding")
 
 
 @requirement("DEL-6")

@@ -1,5 +1,7 @@
 """HTTP, ERR and AUTH-1 over generated requests: every operation, good data and bad."""
 
+from functools import partial
+
 import pytest
 from schemathesis.schemas import BaseSchema
 
@@ -25,4 +27,11 @@ def test_generated_requests_keep_the_contract(
 ) -> None:
     known = api.line.spec.operations[operation]
     fuzzer = Fuzzer(known, api, given, recorder)
-    run_cases(schema, known.path, known.method, fuzzer.check, examples=run.examples, seed=run.seed)
+    fuzzer.shrinking.run(
+        partial(
+            run_cases,
+            *(schema, known.path, known.method, fuzzer.check),
+            examples=run.examples,
+            seed=run.seed,
+        )
+    )

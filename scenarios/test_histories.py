@@ -47,7 +47,7 @@ def clients(dice: random.Random, choices: list[Call], calls: int = CALLS) -> lis
 
 def of_changes(part: Unexplained[Holding, Done]) -> str:
     """What an unexplained change of a holding breaks."""
-    return "LEDGER-3" if part.culprit.key else "LEDGER-6"
+    return "LEDGER-3" if any(event.key for event in part.events) else "LEDGER-6"
 
 
 def changes_of(history: list[Done]) -> list[Done]:

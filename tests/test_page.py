@@ -177,7 +177,7 @@ def test_the_page_has_no_serious_barrier(scheme: str, page: Page, tmp_path: Path
 def test_it_is_dark_where_the_reader_wants_it_dark(page: Page, tmp_path: Path) -> None:
     colours = []
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         shown(page, tmp_path, *SOME)
         colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert colours == ["rgb(255, 255, 255)", "rgb(20, 23, 27)"]

@@ -11,6 +11,7 @@ from conformance.client import Answer, Api
 from conformance.exchange import Request
 from conformance.failures import Mismatch
 from conformance.fuzzing.binding import Binder
+from conformance.fuzzing.shrinking import Shrinking
 from conformance.recorder import Recorder
 from conformance.rules import Breach
 from conformance.spec import Operation
@@ -28,16 +29,20 @@ class Fuzzer:
         self.api = api
         self.recorder = recorder
         self.binder = Binder(api, given)
+        self.shrinking = Shrinking(recorder)
 
     def check(self, case: Case[Any]) -> None:
         """Send the case; Mismatch where it shows a breach, so that Hypothesis shrinks it."""
+        self.shrinking.guard()
         self.recorder.restart()
         request = self.binder.request(self.operation, case)
         if is_sample(case) and classify(self.operation, request) is Validity.VALID:
             self._send_without_key(request)
         self.api.insist(request)
         for breach in self.recorder.breaches:
-            raise Mismatch(breach.expected, breach.received, breach.requirement)
+            error = Mismatch(breach.expected, breach.received, breach.requirement)
+            self.shrinking.found(error)
+            raise error
 
     def _send_without_key(self, request: Request) -> None:
         headers = tuple(pair for pair in request.headers if pair[0] != "Authorization")

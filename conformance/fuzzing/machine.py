@@ -26,6 +26,7 @@ from conformance.expect import expect_equal, expect_fields, expect_status, expec
 from conformance.failures import Mismatch
 from conformance.fuzzing.generation import SETTINGS
 from conformance.fuzzing.model import LEDGERS, Model, Use
+from conformance.fuzzing.shrinking import Shrinking
 from conformance.imports import Import
 from conformance.ledgers import Ledger
 from conformance.recorder import Recorder
@@ -62,8 +63,10 @@ class Machine(RuleBasedStateMachine):
     api: Api
     given: Given
     recorder: Recorder
+    shrinking: Shrinking
 
     def __init__(self) -> None:
+        self.shrinking.guard()
         super().__init__()
         self.model = Model()
         self.stem = ""
@@ -99,6 +102,7 @@ class Machine(RuleBasedStateMachine):
             yield
         except Mismatch as error:
             error.requirement = error.requirement or requirement
+            self.shrinking.found(error)
             raise
 
     def follow(self, player: str) -> None:
@@ -372,7 +376,8 @@ class Machine(RuleBasedStateMachine):
                 expect_equal(told, expected, f"the state of player {player}")
         self.known = set(self.model.people)
         for breach in self.recorder.breaches:
-            raise Mismatch(breach.expected, breach.received, breach.requirement)
+            with self.under(breach.requirement):
+                raise Mismatch(breach.expected, breach.received)
 
     def blamed(self, player: str, part: str) -> str:
         """The requirement whose sentence it is that this part of the player's state is right.
@@ -414,6 +419,7 @@ def machine_for(api: Api, given: Given, recorder: Recorder) -> type[Machine]:
         pass
 
     Driven.api, Driven.given, Driven.recorder = api, given, recorder
+    Driven.shrinking = Shrinking(recorder)
     return Driven
 
 
@@ -425,4 +431,4 @@ def run_sequences(machine: type[Machine], *, sequences: int, steps: int, seed: i
         stateful_step_count=steps,
         verbosity=hypothesis.Verbosity.quiet,
     )
-    hypothesis.seed(seed)(get_state_machine_test(machine, settings=settings))()
+    machine.shrinking.run(hypothesis.seed(seed)(get_state_machine_test(machine, settings=settings)))

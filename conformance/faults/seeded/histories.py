@@ -37,7 +37,15 @@ def slowly(holdings: Holdings, key: str, amount: int) -> int:
     return holdings.amounts[key]
 
 
-@fault("mixed-up-and-down", "LEDGER-6", "LEDGER-11", difficulty=SUBTLE, racing=(*UP, *DOWN))
+@fault(
+    "mixed-up-and-down",
+    "LEDGER-6",
+    "LEDGER-11",
+    "MERGE-2",
+    "MIG-7",
+    difficulty=SUBTLE,
+    racing=(*UP, *DOWN),
+)
 class UpAndDown(Ledger):
     """Increments lock out increments, decrements lock out decrements, and each loses the other."""
 

@@ -24,7 +24,18 @@ UP = (operations.credit_wallet, operations.grant_item)
 DOWN = (operations.debit_wallet, operations.revoke_item)
 
 
-@fault("ledger-holding-before", "LEDGER-1", "LEDGER-11", "MERGE-2", difficulty=MEDIUM)
+@fault(
+    "ledger-holding-before",
+    "LEDGER-1",
+    "LEDGER-11",
+    "MERGE-2",
+    "LEDGER-3",
+    "LEDGER-6",
+    "LEDGER-10",
+    "LEDGER-12",
+    "MIG-7",
+    difficulty=MEDIUM,
+)
 class HoldingBefore(Ledger):
     """An increment answers the holding before it."""
 
@@ -32,7 +43,7 @@ class HoldingBefore(Ledger):
         return super().add(external_id, key, amount) - amount
 
 
-@fault("ledger-keeps-one", "LEDGER-2", "LEDGER-3", "MERGE-2", difficulty=SUBTLE)
+@fault("ledger-keeps-one", "LEDGER-2", "LEDGER-3", "MERGE-2", "LEDGER-6", difficulty=SUBTLE)
 class KeepsOne(Ledger):
     """The last of a holding cannot be taken: the check is off by one."""
 
@@ -93,7 +104,7 @@ class ReplayApplied(Ledger):
         return Reply(200, first.answer)
 
 
-@fault("ledger-last-key-only", "LEDGER-3", difficulty=SUBTLE)
+@fault("ledger-last-key-only", "LEDGER-3", "LEDGER-6", difficulty=SUBTLE)
 class LastKeyOnly(Ledger):
     """Only the newest key of a player is remembered: an older replay is applied again."""
 

@@ -114,7 +114,7 @@ class NoOpForever(Merging):
         return self.state.merges.get((source_id, target.id)) if target else None
 
 
-@fault("merge-replay-adds-again", "MERGE-6", difficulty=SUBTLE)
+@fault("merge-replay-adds-again", "MERGE-6", "MERGE-8", difficulty=SUBTLE)
 class ReplayAddsAgain(Merging):
     """A replay answers the no-op and adds the source's balances once more."""
 
@@ -168,7 +168,7 @@ class Race(Merging):
         self.state.players.pop(source_id, None)
 
 
-@fault("merge-frees-grant-keys", "MERGE-9", difficulty=SUBTLE)
+@fault("merge-frees-grant-keys", "MERGE-9", "GRANT-5", difficulty=SUBTLE)
 class FreesGrantKeys(Merging):
     """The idempotency keys of the source's grants are free after the merge."""
 

@@ -1,0 +1,71 @@
+"""A failure is made smaller for some seconds, and the smallest is told."""
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from conformance.exchange import Exchange, Request
+from conformance.failures import Mismatch
+from conformance.fuzzing.generation import SETTINGS
+from conformance.fuzzing.shrinking import Shrinking
+from conformance.recorder import Recorder
+
+EXCHANGE = Exchange(Request("ping", "GET", "/", (), b""), None, "lost", 0.0, 0.0)
+
+
+def failing(recorder: Recorder, shrinking: Shrinking, calls: int) -> None:
+    """A failure after so many exchanges."""
+    shrinking.guard()
+    recorder.restart()
+    for _ in range(calls):
+        recorder.add(EXCHANGE)
+    if calls > 2:
+        error = Mismatch("at most 2", str(calls))
+        shrinking.found(error)
+        raise error
+
+
+def test_without_time_the_first_failure_is_told_with_its_exchanges() -> None:
+    recorder = Recorder()
+    shrinking = Shrinking(recorder, seconds=0)
+
+    @hypothesis.settings(SETTINGS, max_examples=200)
+    @hypothesis.given(st.integers(0, 9))
+    def search(calls: int) -> None:
+        failing(recorder, shrinking, calls)
+
+    with pytest.raises(Mismatch) as raised:
+        shrinking.run(search)
+
+    assert raised.value.received == str(len(recorder.exchanges))
+
+
+def test_with_time_the_failure_is_the_smallest() -> None:
+    recorder = Recorder()
+    shrinking = Shrinking(recorder, seconds=60)
+
+    @hypothesis.settings(SETTINGS, max_examples=200)
+    @hypothesis.given(st.integers(0, 9))
+    def search(calls: int) -> None:
+        failing(recorder, shrinking, calls)
+
+    with pytest.raises(Mismatch) as raised:
+        shrinking.run(search)
+
+    assert raised.value.received == "3"
+
+
+def test_of_several_failures_the_one_with_the_fewest_exchanges_is_kept() -> None:
+    recorder = Recorder()
+    shrinking = Shrinking(recorder, seconds=0)
+    for calls in (7, 4, 6):
+        shrinking.deadline = None
+        with pytest.raises(Mismatch):
+            failing(recorder, shrinking, calls)
+
+    assert shrinking.smallest is not None
+    assert len(shrinking.smallest[1]) == 4
+
+
+def test_a_search_that_finds_nothing_ends_as_it_is() -> None:
+    Shrinking(Recorder()).run(lambda: None)
