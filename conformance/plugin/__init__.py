@@ -127,9 +127,16 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Show blocked, warned and not exercised tests as what they are."""
-    return getattr(report, "conformance_status", None) and tuple(report.conformance_status)
+def pytest_report_teststatus(
+    report: pytest.TestReport, config: pytest.Config
+) -> tuple[str, str, str] | None:
+    """Show blocked, warned and not exercised tests as what they are; no letters on a terminal."""
+    status = getattr(report, "conformance_status", None)
+    if status is None:
+        return None
+    conformance = config.stash.get(CONFORMANCE, None)
+    category, letter, word = status
+    return category, "" if conformance and conformance.progress else letter, word
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

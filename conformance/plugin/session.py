@@ -20,6 +20,7 @@ from conformance.exchange import Exchange, Redactor
 from conformance.explain import printable
 from conformance.failures import UsageError
 from conformance.plugin.options import option_value
+from conformance.plugin.progress import RunProgress, wants_progress
 from conformance.preflight import identify
 from conformance.report import RunDirectory
 from conformance.report.har import HarPart
@@ -92,6 +93,7 @@ class Conformance:
         self._directory: RunDirectory | None = None
         self._journal: Journal | None = None
         self._unwritten: str | None = None
+        self.progress: RunProgress | None = None
         self._closing = ExitStack()
         self._last_words: list[str] = []
 
@@ -196,6 +198,21 @@ class Conformance:
             return self._directory.path
         return Path(self.config.workerinput["conformance_directory"])  # type: ignore[attr-defined]
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """The tests are known: show how far they are, if anybody looks."""
+        if session.items:
+            self._show_progress(len(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """As `pytest_collection_finish`, which only workers see; every one has the same tests."""
+        self._show_progress(len(ids))
+
+    def _show_progress(self, tests: int) -> None:
+        if self.is_controller and self.progress is None and wants_progress(self.config):
+            self.progress = RunProgress(self.config)
+            self.progress.begin(tests)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what a test reports, in this process or another."""
         found = getattr(report, "conformance", None)
@@ -204,8 +221,12 @@ class Conformance:
             self.collected.add(told)
             if self._journal is not None:
                 self._keep(partial(self._journal.add, told))
+            if self.progress is not None:
+                self.progress.count(told["checks"])
         elif report.failed:
             self.collected.trouble = f"{report.nodeid} died"
+        if self.progress is not None and report.when == "teardown":
+            self.progress.advance()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """One entry for each requirement that did not pass: its outcome, its first test, why."""
@@ -219,6 +240,8 @@ class Conformance:
 
     def finish(self, exit_status: int) -> int:
         """Write the results and return the exit code of the verdict."""
+        if self.progress is not None:
+            self.progress.end()
         if exit_status == pytest.ExitCode.USAGE_ERROR:
             return EXIT_USAGE
         trouble = TROUBLE.get(pytest.ExitCode(exit_status)) or self.collected.trouble

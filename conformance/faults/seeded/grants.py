@@ -153,9 +153,10 @@ class ConflictCreates(Grants):
     def create(self, external_id: str, body: GrantBody) -> Reply:
         try:
             return super().create(external_id, body)
-        except ApiError as error:
-            if error.code == "idempotency_conflict" and external_id in self.state.players:
-                self.issue(self.state.players[external_id], body, None)
+        except ApiError:
+            first = self.state.remembered(SCOPE).get(body.idempotencyKey)
+            if first and first.player and first.player is self.state.players.get(external_id):
+                self.issue(first.player, body, None)
             raise
 
 
