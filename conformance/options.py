@@ -36,5 +36,6 @@ OPTIONS = (
         type=int,
         default=DEFAULT_EXAMPLES,
     ),
+    Option("--fault", "ID", "test the bundled server with this seeded fault"),
     Option("--requirement", "ID,...", "run only the tests of these requirements"),
 )

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from conformance.arrange import Given
+from conformance.arrange import Given, needed
 from conformance.client import Api
 from conformance.expect import (
     expect_equal,
@@ -124,6 +124,7 @@ def test_an_ack_at_the_moment_of_the_merge_is_not_lost(given: Given, api: Api) -
 
         answers = api.together([api.request("mergePlayer", path=ids), *[ack] * 4])
 
+        needed(answers[0], "MERGE-1", "a merge")
         acked = any(answer.status == 200 for answer in answers[1:])
         told = [(row["id"], row["status"]) for row in given.export(target)["grants"]]
         status = "claimed" if acked else "pending"

@@ -113,6 +113,8 @@ class Conformance:
         seed = option_value(self.config, "--seed")
         if option_value(self.config, "--examples") < 1:
             raise UsageError("--examples must be at least 1")
+        if option_value(self.config, "--fault") and not self._is_bundled():
+            raise UsageError("--fault is for the bundled server: leave --base-url and --target out")
         unknown = sorted((self.wanted() or set()) - set(catalogue()))
         if unknown:
             known = "`kraty-conformance requirements` lists them"
@@ -146,7 +148,10 @@ class Conformance:
             return load_target(path, os.environ, base_url)
         if base_url:
             return target_of_url(base_url, os.environ)
-        return bundled_target(self._closing.enter_context(running_server()))
+        fault = option_value(self.config, "--fault")
+        server = self._closing.enter_context(running_server(fault))
+        target = bundled_target(server)
+        return replace(target, name=f"{target.name} with {fault}") if fault else target
 
     def _adopt(self, run: Run) -> None:
         self.run = run

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from .app import Settings, create_app
-from .serving import listen, origin, serve, stop_with_parent
+from .serving import serve_for_parent
 from .world import load_world
 
 
@@ -22,10 +22,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings(window=arguments.window, threads=arguments.threads)
     application = create_app(load_world(arguments.world), settings)
-    bound = listen(arguments.host, arguments.port)
-    print(origin(bound), flush=True)
-    stop_with_parent()
-    serve(application, bound)
+    serve_for_parent(application, arguments.host, arguments.port)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,14 @@ def server_of(application: Starlette) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+def serve_for_parent(application: Starlette, host: str = "127.0.0.1", port: int = 0) -> None:
+    """Print one line, the URL, once the socket listens; serve until the parent is gone."""
+    bound = listen(host, port)
+    print(origin(bound), flush=True)
+    stop_with_parent()
+    serve(application, bound)
+
+
 def stop_with_parent() -> None:
     """End this process once its standard input closes, which it does when the parent dies."""
 

@@ -207,7 +207,9 @@ class KeyPerPlayer(Grants):
         return super().create(external_id, msgspec.structs.replace(body, idempotencyKey=key))
 
 
-@fault("grant-race-player", "GRANT-6", difficulty=SUBTLE, racing=(operations.create_grant,))
+@fault(
+    "grant-race-player", "GRANT-6", "GRANT-4", difficulty=SUBTLE, racing=(operations.create_grant,)
+)
 class RacePlayer(Grants):
     """Simultaneous first grants make one row of the player each, and all but one are lost."""
 

@@ -1,0 +1,135 @@
+"""A run that is interrupted, killed or without disk leaves what it knew."""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from support import keys, reference
+
+from conformance import resources
+from conformance.bundled import declared
+from conformance.reference.world import load_world
+from conformance.target import write_target
+
+DEADLINE = 60.0
+
+
+@contextmanager
+def running(folder: Path, url: str, *arguments: str, **options: Any) -> Iterator[psutil.Popen]:
+    """A run of the suite that goes on while the test does something to it."""
+    target = folder / "target.toml"
+    write_target(target, "variant", url, declared(load_world(resources.world_file())))
+    command = [sys.executable, "-m", "conformance", "run", "--target", str(target)]
+    with (folder / "output.txt").open("w") as output:
+        process = psutil.Popen(
+            [*command, "--reports", str(folder / "reports"), "-q", *arguments],
+            env=keys(),
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            **options,
+        )
+        try:
+            yield process
+        finally:
+            for each in (
+                [*process.children(recursive=True), process] if process.is_running() else []
+            ):
+                each.kill()
+            process.wait()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something outside this process, for a minute at most."""
+    deadline = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+
+
+def reported(folder: Path) -> int:
+    """How many tests of the run have reported so far."""
+    journals = list((folder / "reports").glob("*/journal.jsonl"))
+    return len(journals[0].read_bytes().splitlines()) if journals else 0
+
+
+def results(folder: Path) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads((folder / "reports" / "latest" / "results.json").read_text())
+    return made
+
+
+def test_a_run_that_is_interrupted_writes_its_results(tmp_path: Path) -> None:
+    with reference() as url, running(tmp_path, url) as process:
+        until(lambda: reported(tmp_path) > 20)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 3
+
+    verdict = results(tmp_path)["verdict"]
+    assert (verdict["verdict"], verdict["trouble"]) == ("inconclusive", "the run was interrupted")
+    assert verdict["outcomes"]["MUST"]["passed"] > 0
+
+
+def test_a_run_that_is_killed_can_be_reported(tmp_path: Path) -> None:
+    with reference() as url, running(tmp_path, url) as process:
+        until(lambda: reported(tmp_path) > 20)
+        for each in [*process.children(recursive=True), process]:
+            each.kill()
+    latest = tmp_path / "reports" / "latest"
+    command = [sys.executable, "-m", "conformance", "report", str(latest)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert results(tmp_path)["verdict"]["verdict"] == "inconclusive"
+    assert "broke off" in (latest / "report.html").read_text()
+
+
+def test_a_worker_that_is_killed_makes_the_run_inconclusive(tmp_path: Path) -> None:
+    with reference() as url, running(tmp_path, url, "-n", "2", "-k", "ledgers or http") as process:
+        until(lambda: reported(tmp_path) > 20)
+        workers = [
+            child
+            for child in process.children(recursive=True)
+            if "execnet" in " ".join(child.cmdline()) or "-c" in child.cmdline()
+        ]
+        workers[0].kill()
+        assert process.wait(DEADLINE) == 3
+
+    assert "died" in results(tmp_path)["verdict"]["trouble"]
+
+
+def test_a_server_that_dies_is_not_accused(tmp_path: Path) -> None:
+    with ExitStack() as server, ExitStack() as run:
+        url = server.enter_context(reference())
+        process = run.enter_context(running(tmp_path, url, "-k", "grants or ledgers"))
+        until(lambda: reported(tmp_path) > 20)
+        server.close()
+        assert process.wait(DEADLINE) == 3
+
+    assert results(tmp_path)["verdict"]["outcomes"]["MUST"]["failed"] == 0
+
+
+def test_a_full_disk_is_told_in_a_line(tmp_path: Path) -> None:
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    with (
+        reference() as url,
+        running(tmp_path, url, "-k", "bans or acks", preexec_fn=small_files) as process,
+    ):
+        code = process.wait(DEADLINE)
+
+    output = (tmp_path / "output.txt").read_text()
+    assert code == 3, output
+    assert "verdict: conformant" in output
+    assert "cannot write the results to" in output
+    assert "Traceback" not in output
+    assert reported(tmp_path) > 0
