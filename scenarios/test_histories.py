@@ -50,6 +50,16 @@ def of_changes(part: Unexplained[Holding, Done]) -> str:
     return "LEDGER-3" if any(event.key for event in part.events) else "LEDGER-6"
 
 
+def plain_changes_have_an_order(ledger: Ledger, dice: random.Random) -> None:
+    """Increments alone are well (LEDGER-6): only then does what stands beside them say more."""
+    holding = Holdings(ledger, ledger.filled(START))
+    change: Call = partial(holding.change, Kind.INCREMENT, 1)
+
+    history = side_by_side(clients(dice, [change], 4), [holding.read])
+
+    expect_order(history, Holding(START), step_holding, lambda _: "LEDGER-6")
+
+
 def changes_of(history: list[Done]) -> list[Done]:
     """The history without what only looks."""
     return [event for event in history if event.kind is not Kind.READ]
@@ -80,6 +90,7 @@ def test_replays_beside_other_changes_have_an_order(
 ) -> None:
     for _ in range(HISTORIES):
         recorder.restart()
+        plain_changes_have_an_order(ledger, dice)
         holding = Holdings(ledger, ledger.filled(START))
         plain: list[Call] = [partial(holding.change, Kind.INCREMENT, 5)]
         keyed = [partial(holding.change, Kind.INCREMENT, 3, key) for key in ("k1", "k2", "k3")]
@@ -92,12 +103,13 @@ def test_replays_beside_other_changes_have_an_order(
         expect_order(history, Holding(START), step_holding, lambda _: "LEDGER-11")
 
 
-@requirement("MIG-7")
+@requirement("MIG-7", "LEDGER-6")
 def test_imports_beside_other_changes_have_an_order(
     ledger: Ledger, dice: random.Random, recorder: Recorder
 ) -> None:
     for _ in range(HISTORIES):
         recorder.restart()
+        plain_changes_have_an_order(ledger, dice)
         holding = Holdings(ledger, ledger.filled(START))
         change = partial(holding.change, Kind.INCREMENT, 1)
 
@@ -106,12 +118,13 @@ def test_imports_beside_other_changes_have_an_order(
         expect_order(history, Holding(START), step_holding, lambda _: "MIG-7")
 
 
-@requirement("MERGE-2")
+@requirement("MERGE-2", "LEDGER-6")
 def test_changes_and_reads_beside_a_merge_have_an_order(
     ledger: Ledger, dice: random.Random, recorder: Recorder
 ) -> None:
     for _ in range(HISTORIES):
         recorder.restart()
+        plain_changes_have_an_order(ledger, dice)
         holding = Holdings(ledger, ledger.filled(START), ledger.filled(5))
         change = partial(holding.change, Kind.INCREMENT, 3)
         looks: list[Call] = [holding.read, partial(holding.read, "target")]

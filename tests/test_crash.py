@@ -133,3 +133,4 @@ def test_a_full_disk_is_told_in_a_line(tmp_path: Path) -> None:
     assert "cannot write the results to" in output
     assert "Traceback" not in output
     assert reported(tmp_path) > 0
+    assert not list((tmp_path / "reports").glob("*/results.json*"))

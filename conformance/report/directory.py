@@ -47,9 +47,14 @@ class RunDirectory:
 
 
 def write_results(path: Path, document: dict[str, Any]) -> None:
-    """Write `results.json`. OSError where the disk is full."""
+    """Write `results.json`, whole or not at all. OSError where the disk is full."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    (path / RESULTS).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    part = path / f"{RESULTS}.part"
+    try:
+        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        part.replace(path / RESULTS)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_forms(path: Path, document: dict[str, Any]) -> None:

@@ -135,7 +135,7 @@ class IgnoresReason(Fingerprinted):
     forgets = ("reason",)
 
 
-@fault("ledger-conflict-applies", "LEDGER-4", difficulty=MEDIUM)
+@fault("ledger-conflict-applies", "LEDGER-4", "LEDGER-10", difficulty=MEDIUM)
 class ConflictApplies(Ledger):
     """Another body for a used key is refused with 409 when its change is already written."""
 
@@ -207,11 +207,12 @@ class AnswersLater(Ledger):
     def add(self, external_id: str, key: str, amount: int) -> int:
         with self.state.lock:
             super().add(external_id, key, amount)
+            holdings = self.holdings(self.state.players[external_id])
         gap()
-        return self.holdings(self.state.players[external_id]).amounts[key]
+        return holdings.amounts.get(key, 0)
 
 
-@fault("ledger-players-race", "LEDGER-6", difficulty=SUBTLE, racing=UP)
+@fault("ledger-players-race", "LEDGER-6", "LEDGER-3", "MERGE-2", difficulty=SUBTLE, racing=UP)
 class PlayersRace(Ledger):
     """Simultaneous first increments make a row each, and all but one are lost."""
 
