@@ -30,7 +30,7 @@ from conformance.report.comparison import (
 )
 from conformance.report.reading import RESULTS
 from conformance.target import DEFAULT_VARIABLES, write_target
-from conformance.verdict import EXIT_USAGE
+from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 
 EXITS = """
 \b
@@ -71,7 +71,11 @@ Everything else goes to pytest: -k NAME, -x, -n WORKERS, a scenario's path.
 def run_suite(context: click.Context) -> None:
     """Hand over to pytest with this package's plugin and scenarios."""
     command = [sys.executable, "-m", "pytest", *pytest_arguments(context.args)]
-    sys.exit(exit_code(wait(subprocess.Popen(command))))
+    code = wait(subprocess.Popen(command))
+    if code < 0:
+        how = "`kraty-conformance report` on the run's directory makes a report of what it knew"
+        print(f"kraty-conformance: pytest was killed by signal {-code}; {how}", file=sys.stderr)
+    sys.exit(exit_code(code))
 
 
 def wait(process: subprocess.Popen[bytes]) -> int:
@@ -84,7 +88,9 @@ def wait(process: subprocess.Popen[bytes]) -> int:
 
 
 def exit_code(code: int) -> int:
-    """The exit code of `run`: pytest's own word for wrong usage is another."""
+    """The exit code of `run`: pytest has another for wrong usage, and a signal decides nothing."""
+    if code < 0:
+        return EXIT_CODES[Verdict.INCONCLUSIVE]
     return EXIT_USAGE if code == PYTEST_USAGE_ERROR else code
 
 

@@ -1,6 +1,7 @@
 """A run that is interrupted, killed or without disk leaves what it knew."""
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -33,6 +34,7 @@ def running(folder: Path, url: str, *arguments: str, **options: Any) -> Iterator
             [*command, "--reports", str(folder / "reports"), "-q", *arguments],
             env=keys(),
             cwd=folder,
+            start_new_session=True,
             stdout=output,
             stderr=subprocess.STDOUT,
             **options,
@@ -69,7 +71,7 @@ def results(folder: Path) -> dict[str, Any]:
 def test_a_run_that_is_interrupted_writes_its_results(tmp_path: Path) -> None:
     with reference() as url, running(tmp_path, url) as process:
         until(lambda: reported(tmp_path) > 20)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         assert process.wait(DEADLINE) == 3
 
     verdict = results(tmp_path)["verdict"]
@@ -92,14 +94,21 @@ def test_a_run_that_is_killed_can_be_reported(tmp_path: Path) -> None:
     assert "broke off" in (latest / "report.html").read_text()
 
 
+def test_a_pytest_that_is_killed_is_told_in_a_line(tmp_path: Path) -> None:
+    with reference() as url, running(tmp_path, url) as process:
+        until(lambda: reported(tmp_path) > 20)
+        process.children()[0].kill()
+        assert process.wait(DEADLINE) == 3
+
+    last = (tmp_path / "output.txt").read_text().splitlines()[-1]
+    assert "kraty-conformance: pytest was killed by signal 9; `kraty-conformance report`" in last
+    assert "Traceback" not in last
+
+
 def test_a_worker_that_is_killed_makes_the_run_inconclusive(tmp_path: Path) -> None:
     with reference() as url, running(tmp_path, url, "-n", "2", "-k", "ledgers or http") as process:
         until(lambda: reported(tmp_path) > 20)
-        workers = [
-            child
-            for child in process.children(recursive=True)
-            if "execnet" in " ".join(child.cmdline()) or "-c" in child.cmdline()
-        ]
+        workers = [each for each in process.children(recursive=True) if "-u" in each.cmdline()]
         workers[0].kill()
         assert process.wait(DEADLINE) == 3
 
