@@ -18,7 +18,7 @@ BUNDLES = {
 def test_a_server_of_variants_is_conformant(bundle: str, run_suite: Runner) -> None:
     settings = settings_of(VARIANTS[id] for id in BUNDLES[bundle])
     with reference(settings) as url:
-        ended = run_suite("--examples", "25", "-n", "2", "-q", url=url)
+        ended = run_suite("--examples", "10", "-n", "2", "-q", url=url)
 
     assert ended.with_outcome("failed", "inconclusive", "blocked") == [], ended.output
     assert ended.code == 0

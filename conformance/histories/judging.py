@@ -21,6 +21,6 @@ def expect_order(
         return
     *before, culprit = (str(event) for event in part.events)
     states = " or ".join(sorted(str(state) for state in part.states))
-    calls = "; ".join(before) or "no other call is needed"
-    received = f"{culprit}, which none explains, beside: {calls}; all began from {states}"
+    calls = f"beside: {'; '.join(before)}" if before else "whichever other calls took effect"
+    received = f"{culprit}, which none explains, {calls}; all began from {states}"
     raise Mismatch(EXPECTED, received, broken(part))

@@ -93,10 +93,11 @@ class Shown:
 
 
 def evidence_of(row: dict[str, Any]) -> list[tuple[dict[str, Any], list[Shown]]]:
-    """The telling checks of a requirement, the first few with their exchanges."""
-    telling = [check for check in row["checks"] if check["outcome"] == row["outcome"]]
+    """The telling checks of a requirement, the shortest first, a few with their exchanges."""
     if row["outcome"] not in TELLING:
         return []
+    telling = [check for check in row["checks"] if check["outcome"] == row["outcome"]]
+    telling.sort(key=lambda check: len(check["exchanges"]))
     return [
         (check, shown_of(check) if place < MOST_CHECKS else [])
         for place, check in enumerate(telling)
