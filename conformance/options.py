@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.run import DEFAULT_EXAMPLES
+from conformance.run import DEFAULT_EXAMPLES, DEFAULT_SHRINK_SECONDS
 
 DEFAULT_REPORTS = "reports"
 
@@ -35,6 +35,13 @@ OPTIONS = (
         "generated cases for each operation",
         type=int,
         default=DEFAULT_EXAMPLES,
+    ),
+    Option(
+        "--shrink",
+        "SECONDS",
+        "how long a failure that generated cases found is made smaller",
+        type=int,
+        default=DEFAULT_SHRINK_SECONDS,
     ),
     Option("--fault", "ID", "test the bundled server with this seeded fault"),
     Option("--requirement", "ID,...", "run only the tests of these requirements"),

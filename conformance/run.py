@@ -12,6 +12,7 @@ from conformance.naming import Names
 from conformance.target import Target, World
 
 DEFAULT_EXAMPLES = 24
+DEFAULT_SHRINK_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,15 @@ class Run:
     """One run against one target.
 
     `id` is eight hexadecimal digits; everything that the run creates begins with `prefix`.
-    `examples` is the number of generated cases an operation. `bundled` tells whether the target
+    `examples` is the number of generated cases an operation; `shrink` are the seconds for which a
+    failure of a generated test is made smaller. `bundled` tells whether the target
     is the reference server that the suite started itself.
     """
 
     id: str
     seed: int
     examples: int
+    shrink: int
     bundled: bool
     target: Target
     identity: Identity

@@ -17,6 +17,7 @@ from conformance.run import Run
 requirement = pytest.mark.requirement
 
 MOST_ROWS = 1000
+MORE_THAN_A_PAGE = 250
 PLAYER_FIELDS = ("id", "externalPlayerId", "studioId", "gameId", "registeredAt", "deletedAt")
 
 
@@ -52,6 +53,15 @@ def test_an_export_tells_every_grant(given: Given, player: str) -> None:
         told = exported[grant["id"]]
         same = {name: grant[name] for name in ("id", "status") if name in told}
         expect_fields(told, **same)
+
+
+@requirement("EXP-1")
+def test_an_export_is_no_page(given: Given, player: str) -> None:
+    made = {given.grant(player)["id"] for _ in range(MORE_THAN_A_PAGE)}
+
+    missing = made - set(given.grants(player))
+
+    expect_equal(len(missing), 0, f"how many of {MORE_THAN_A_PAGE} grants the export lacks")
 
 
 @requirement("EXP-1")

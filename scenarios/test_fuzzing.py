@@ -26,7 +26,7 @@ def test_generated_requests_keep_the_contract(
     operation: str, schema: BaseSchema, api: Api, given: Given, recorder: Recorder, run: Run
 ) -> None:
     known = api.line.spec.operations[operation]
-    fuzzer = Fuzzer(known, api, given, recorder)
+    fuzzer = Fuzzer(known, api, given, recorder, run.shrink)
     fuzzer.shrinking.run(
         partial(
             run_cases,

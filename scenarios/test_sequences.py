@@ -17,7 +17,7 @@ def test_no_sequence_of_operations_departs_from_the_contract(
     api: Api, given: Given, recorder: Recorder, run: Run
 ) -> None:
     given.entries()
-    machine = machine_for(api, given, recorder)
+    machine = machine_for(api, given, recorder, run.shrink)
 
     sequences = run.examples * SEQUENCES_IN_TEN_EXAMPLES // 10
     run_sequences(machine, sequences=sequences, steps=STEPS, seed=run.seed)

@@ -80,7 +80,9 @@ def test_a_sequence_names_the_step_that_went_wrong(fault: type, run_suite: Runne
     part, requirement = SEQUENCES[fault]
     settings = Settings(window=1, parts=Parts(**{part: fault}))
     with reference(settings) as url:
-        ended = run_suite("-k", "sequences", "--seed", "1", "--examples", "40", url=url)
+        ended = run_suite(
+            "-k", "sequences", "--seed", "1", "--examples", "40", "--shrink", "300", url=url
+        )
 
     assert ended.with_outcome("failed") == [requirement], ended.output
     check = next(c for c in ended.row(requirement)["checks"] if c["outcome"] == "failed")

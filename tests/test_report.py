@@ -49,6 +49,7 @@ def document(*checks: Check, trouble: str | None = None) -> dict[str, Any]:
         id="0123abcd",
         seed=1,
         examples=1,
+        shrink=1,
         bundled=False,
         target=Target("staging", "https://api.example", {}, World()),
         identity=Identity(),

@@ -68,4 +68,4 @@ def test_of_several_failures_the_one_with_the_fewest_exchanges_is_kept() -> None
 
 
 def test_a_search_that_finds_nothing_ends_as_it_is() -> None:
-    Shrinking(Recorder()).run(lambda: None)
+    Shrinking(Recorder(), seconds=1).run(lambda: None)

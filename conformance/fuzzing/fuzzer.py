@@ -24,12 +24,19 @@ WITHOUT_KEY_ONE_IN = 16
 class Fuzzer:
     """Checks cases of `operation`; every breach is kept, the smallest case of each."""
 
-    def __init__(self, operation: Operation, api: Api, given: Given, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        api: Api,
+        given: Given,
+        recorder: Recorder,
+        shrink_seconds: float,
+    ) -> None:
         self.operation = operation
         self.api = api
         self.recorder = recorder
         self.binder = Binder(api, given)
-        self.shrinking = Shrinking(recorder)
+        self.shrinking = Shrinking(recorder, shrink_seconds)
 
     def check(self, case: Case[Any]) -> None:
         """Send the case; Mismatch where it shows a breach, so that Hypothesis shrinks it."""

@@ -10,11 +10,9 @@ from conformance.exchange import Exchange
 from conformance.failures import Mismatch
 from conformance.recorder import Recorder
 
-SECONDS = 10.0
 
-
-class Enough(BaseException):
-    """Ends Hypothesis, which lets exceptions of this kind through."""
+class Enough(KeyboardInterrupt):
+    """Ends Hypothesis, which stops at once where it is interrupted."""
 
 
 class Shrinking:
@@ -23,7 +21,7 @@ class Shrinking:
     `guard` is called before each attempt, `found` with each failure.
     """
 
-    def __init__(self, recorder: Recorder, seconds: float = SECONDS) -> None:
+    def __init__(self, recorder: Recorder, seconds: float) -> None:
         self.recorder = recorder
         self.seconds = seconds
         self.deadline: float | None = None

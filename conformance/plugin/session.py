@@ -123,6 +123,7 @@ class Conformance:
             id=new_id(),
             seed=new_seed() if seed is None else seed,
             examples=option_value(self.config, "--examples"),
+            shrink=option_value(self.config, "--shrink"),
             bundled=self._is_bundled(),
             target=self._target(),
             identity=Identity(),
