@@ -160,9 +160,11 @@ class Machine(RuleBasedStateMachine):
         """A credit or a grant of an item."""
         self.change_holding(player, ledger, amount, key)
 
-    @rule(player=players, ledger=ledgers, amount=amounts, key=st.none() | keys)
-    def decrease(self, player: str, ledger: str, amount: int, key: str | None) -> None:
-        """A debit or a revoke."""
+    @rule(player=st.none() | players, ledger=ledgers, amount=amounts, key=st.none() | keys)
+    def decrease(self, player: str | None, ledger: str, amount: int, key: str | None) -> None:
+        """A debit or a revoke; without a player, from whoever holds something."""
+        if player is None:
+            player, ledger = next(self.model.holders(), (PLAYERS[0], ledger))
         self.change_holding(player, ledger, -amount, key)
 
     def change_holding(self, player: str, ledger: str, amount: int, key: str | None) -> None:

@@ -5,7 +5,7 @@ was banned, merged or erased, and which idempotency keys are used up. `conforman
 drives a server and this model side by side and compares them after every step.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,13 @@ class Model:
             return None
         self.ensure(player).holdings(ledger)[key] = held + amount
         return held + amount
+
+    def holders(self) -> Iterator[tuple[str, str]]:
+        """Who holds anything, each with the ledger."""
+        for player, person in self.people.items():
+            for ledger in LEDGERS:
+                if any(person.holdings(ledger).values()):
+                    yield player, ledger
 
     def merge(self, source: str, target: str) -> None:
         """Move everything (MERGE-2 to MERGE-5)."""
