@@ -25,9 +25,9 @@ def failing(recorder: Recorder, shrinking: Shrinking, calls: int) -> None:
         raise error
 
 
-def test_without_time_the_first_failure_is_told_with_its_exchanges() -> None:
-    recorder = Recorder()
-    shrinking = Shrinking(recorder, seconds=0)
+def smallest(recorder: Recorder, seconds: float) -> Mismatch:
+    """The failure that a search with so much time tells."""
+    shrinking = Shrinking(recorder, seconds)
 
     @hypothesis.settings(SETTINGS, max_examples=200)
     @hypothesis.given(st.integers(0, 9))
@@ -36,23 +36,17 @@ def test_without_time_the_first_failure_is_told_with_its_exchanges() -> None:
 
     with pytest.raises(Mismatch) as raised:
         shrinking.run(search)
+    return raised.value
 
-    assert raised.value.received == str(len(recorder.exchanges))
+
+def test_without_time_the_first_failure_is_told_with_its_exchanges() -> None:
+    recorder = Recorder()
+    told = smallest(recorder, seconds=0)
+    assert told.received == str(len(recorder.exchanges))
 
 
 def test_with_time_the_failure_is_the_smallest() -> None:
-    recorder = Recorder()
-    shrinking = Shrinking(recorder, seconds=60)
-
-    @hypothesis.settings(SETTINGS, max_examples=200)
-    @hypothesis.given(st.integers(0, 9))
-    def search(calls: int) -> None:
-        failing(recorder, shrinking, calls)
-
-    with pytest.raises(Mismatch) as raised:
-        shrinking.run(search)
-
-    assert raised.value.received == "3"
+    assert smallest(Recorder(), seconds=60).received == "3"
 
 
 def test_of_several_failures_the_one_with_the_fewest_exchanges_is_kept() -> None:
