@@ -19,6 +19,11 @@ def test_the_table_of_free_points_is_current() -> None:
     assert (ROOT / "docs" / "free-points.md").read_text() == made
 
 
+def test_the_table_of_faults_is_current() -> None:
+    made = CliRunner().invoke(main, ["faults", "--markdown"]).output
+    assert (ROOT / "docs" / "faults.md").read_text() == made
+
+
 def test_the_requirements_are_listed_for_programs() -> None:
     rows = json.loads(CliRunner().invoke(main, ["requirements", "--json"]).output)
     assert [row["id"] for row in rows] == list(catalogue())
