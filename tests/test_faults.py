@@ -161,7 +161,12 @@ def test_a_journal_is_resumed_after_a_kill(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write('{"id": "some-fault", "seed": 2, "fu')
 
-    assert Journal(path, resume=True).known == {trial: CAUGHT}
+    resumed = Journal(path, resume=True)
+    assert resumed.known == {trial: CAUGHT}
+
+    later = Trial("some-fault", 3, full=True)
+    resumed.add(later, replace(CAUGHT, seed=3))
+    assert list(Journal(path, resume=True).known) == [trial, later]
     assert Journal(path, resume=False).known == {}
 
 

@@ -26,9 +26,10 @@ class Journal:
         head = {"format": FORMAT, "suite": digest()}
         if resume and path.exists():
             self._read(head)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(head) + "\n", encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Anew on resuming too: behind a line that ends in its middle the next would be lost.
+        lines = [head, *(asdict(detection) for detection in self.known.values())]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
     def _read(self, head: dict[str, str]) -> None:
         first, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]

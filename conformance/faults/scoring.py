@@ -112,12 +112,6 @@ def document_of(
 
 def by_family(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
     """The rows that break or name a requirement of each family, in the contract's order."""
-    listed = list(rows)
-    families: dict[str, list[Row]] = {}
-    for id in catalogue():
-        family = id.partition("-")[0]
-        found = [row for row in listed if id in (*row.expected, *row.named)]
-        families.setdefault(family, []).extend(
-            row for row in found if row not in families.get(family, [])
-        )
-    return families
+    touched = [(row, {id.partition("-")[0] for id in row.expected + row.named}) for row in rows]
+    families = dict.fromkeys(id.partition("-")[0] for id in catalogue())
+    return {family: [row for row, found in touched if family in found] for family in families}

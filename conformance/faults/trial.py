@@ -21,7 +21,7 @@ from conformance import resources
 from conformance.bundled import declared
 from conformance.catalogue import catalogue
 from conformance.faults.catalogue import faults
-from conformance.faults.deviations import Deviation, settings_of
+from conformance.faults.deviations import Deviation, Fault, settings_of
 from conformance.faults.variants import VARIANTS
 from conformance.launch import pytest_arguments
 from conformance.reference.app import create_app
@@ -119,10 +119,9 @@ def attempt(trial: Trial) -> Detection:
 
 def selections(deviation: Deviation, *, full: bool) -> list[list[str]]:
     """The arguments of one run of the suite after the other."""
-    requirements = getattr(deviation, "requirements", ())
-    if full or not requirements:
+    if full or not isinstance(deviation, Fault):
         return [[]]
-    main = ["--requirement", requirements[0]]
+    main = ["--requirement", deviation.requirements[0]]
     return [[*main, "-k", f"not ({GENERATED})"], [*main, "-k", GENERATED]]
 
 

@@ -30,6 +30,8 @@ class Holdings:
         batch = Import(self.ledger.name, self.ledger.given)
         answer = batch.send([batch.row(self.names["source"])])
         needed(answer, "MIG-1", "an import of one row")
+        if answer.data["applied"] != 1:
+            raise Blocked("MIG-1", "the row to be applied", repr(dict(answer.data)))
         return Done(kind=Kind.IMPORT, player="source", status=200, amount=batch.amount)
 
     def read(self, who: str = "source") -> Done:

@@ -28,7 +28,6 @@ MOST_CHECKS = 5
 """Checks of a requirement that are shown with exchanges; the others by their message."""
 MOST_EXCHANGES = 8
 MOST_BODY = 4000
-MOST_MESSAGE = 2000
 MOST_OPENED = 10
 """Requirements that are open when the page opens."""
 
@@ -71,7 +70,6 @@ def render_html(document: dict[str, Any]) -> str:
         heat=heat_of(document["traffic"]),
         chart=chart_of(document["timeline"]),
         operations=[row["operation"] for row in document["traffic"]],
-        json=json,
     )
 
 

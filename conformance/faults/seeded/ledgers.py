@@ -319,7 +319,15 @@ class KeySwallowsPlayer(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-@fault("ledger-export-behind", "LEDGER-11", "EXP-1", difficulty=SUBTLE)
+@fault(
+    "ledger-export-behind",
+    "LEDGER-11",
+    "EXP-1",
+    "LEDGER-10",
+    "LEDGER-12",
+    "MERGE-2",
+    difficulty=SUBTLE,
+)
 class ExportBehind(Gdpr):
     """The export shows the wallet as the export before saw it."""
 
