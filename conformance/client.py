@@ -1,14 +1,17 @@
 """The typed client of the scenarios: a method for each operation, over one `Line`."""
 
+import copy
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from conformance.exchange import Exchange, Headers, Request, header
 from conformance.failures import Blocked, Inconclusive, Mismatch
-from conformance.rules import GATEWAY_STATUSES
+from conformance.path import REACH_SECONDS, pause_before, troubled
 from conformance.spec import JSON
 from conformance.wire import Line
 
@@ -32,6 +35,7 @@ class Answer:
         if exchange.response is None:
             raise Inconclusive(f"{exchange.describe()} (tried once)")
         self.exchange = exchange
+        self.retried = exchange.retried
         self.response = exchange.response
         self.status = exchange.response.status
 
@@ -72,13 +76,31 @@ def _fields(value: Any) -> Any:
 
 
 class Api:
-    """All 18 operations with one key. A 429 is waited out unless `patient` is False."""
+    """All 18 operations with one key. A 429 is waited out unless `patient` is False.
 
-    def __init__(self, line: Line, token: str | None, game_id: str, patient: bool = True) -> None:
+    A `persistent` client repeats writes that the path failed: for what is arranged with an
+    idempotency key, never for what is judged.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        token: str | None,
+        game_id: str,
+        patient: bool = True,
+        persistent: bool = False,
+    ) -> None:
         self.line = line
         self.game_id = game_id
         self.patient = patient
+        self.persistent = persistent
         self.authorization = None if token is None else f"Bearer {token}"
+
+    def insisting(self) -> "Api":
+        """The same client, but persistent."""
+        client = copy.copy(self)
+        client.persistent = True
+        return client
 
     def call(
         self,
@@ -117,39 +139,61 @@ class Api:
     def send(self, request: Request) -> Exchange:
         """Send a request, again after the pause that a 429 asks for.
 
-        Inconclusive where the budget stays spent, or where a gateway on the way failed for once;
-        Mismatch where it fails again (ERR-3).
+        A read that the path failed is repeated, and so is a write of a `persistent` client.
+        Inconclusive where the budget stays spent, where the server cannot be reached, or where
+        nobody can know whether a write was applied; Mismatch where the server leaves the request
+        unanswered again and again (ERR-3).
         """
-        exchange = self.line.send(request)
+        return self._sent(request, repeatable=self.persistent or request.method == "GET")
+
+    def insist(self, request: Request) -> Exchange:
+        """Send a request of which only the answer matters: it may be repeated, whatever it does."""
+        return self._sent(request, repeatable=True)
+
+    def _sent(self, request: Request, *, repeatable: bool) -> Exchange:
+        path = self.line.wire.path
+        path.check(request.operation)
+        exchange = self._patiently(request)
+        failures: list[Exchange] = []
+        while troubled(exchange):
+            failures.append(exchange)
+            self._reach()
+            if path.is_proven(failures):
+                path.condemn(failures)
+                received = f"{ending(exchange)}, {len(failures)} times, though ping is answered"
+                raise Mismatch("an answer of the API", received, "ERR-3")
+            pause_before(len(failures))
+            exchange = self._patiently(request)
+        path.troubles += len(failures)
+        if failures and not repeatable:
+            told = f"{failures[0].describe()}; repeated, it was answered"
+            raise Inconclusive(f"{told}, but whether the first was applied cannot be known")
+        return replace(exchange, retried=True) if failures else exchange
+
+    def _patiently(self, request: Request) -> Exchange:
+        """Send once; unless this client wants to see every 429, wait until the budget allows it."""
         deadline = time.monotonic() + PATIENCE_SECONDS
+        exchange = self.line.send(request)
         while self.patient and status_of(exchange) == 429:
             if time.monotonic() > deadline:
                 raise Inconclusive(f"{exchange.describe()} for {PATIENCE_SECONDS} seconds")
             time.sleep(pause(exchange))
             exchange = self.line.send(request)
-        if status_of(exchange) in GATEWAY_STATUSES:
-            repeated = self.line.send(request)
-            if status_of(repeated) not in GATEWAY_STATUSES:
-                raise Inconclusive(f"{exchange.describe()} (a repetition was answered)")
-            raise Mismatch("an answer of the API", f"status {status_of(exchange)}, twice", "ERR-3")
         return exchange
 
-    def insist(self, request: Request) -> Exchange:
-        """Send a request that must be answered (ERR-3).
-
-        A path that failed once proves nothing, so the request is repeated, and `/ping` is asked
-        whether the server is there. Mismatch where it is and has no answer for the request;
-        Inconclusive where the path recovers or the server is gone.
-        """
-        exchange = self.send(request)
-        if exchange.response is not None:
-            return exchange
-        repeated = self.send(request)
-        pinged = self.send(self.request("ping"))
-        if repeated.response is not None or pinged.response is None:
-            raise Inconclusive(f"{exchange.describe()} (repeated, then pinged)")
-        received = f"none, twice ({exchange.error}), though ping is answered"
-        raise Mismatch("an answer", received, "ERR-3")
+    def _reach(self) -> None:
+        """Ping until an answer comes; Inconclusive where none does."""
+        path = self.line.wire.path
+        deadline = time.monotonic() + (0 if path.gone else REACH_SECONDS)
+        for attempt in itertools.count():
+            exchange = self.line.send(self.request("ping"))
+            path.gone = troubled(exchange)
+            if not path.gone:
+                return
+            path.troubles += 1
+            if time.monotonic() > deadline:
+                raise Inconclusive(f"{exchange.describe()}: the server cannot be reached")
+            pause_before(attempt)
 
     def together(self, requests: Sequence[Request]) -> list[Answer]:
         """Send requests at the same moment; the answers in the order of the requests."""
@@ -242,6 +286,11 @@ def encode(body: Body | None) -> bytes:
 def status_of(exchange: Exchange) -> int | None:
     """The status of an exchange; None where nothing was answered."""
     return exchange.response.status if exchange.response else None
+
+
+def ending(exchange: Exchange) -> str:
+    """What came of a request: a status, or why there is none."""
+    return f"status {exchange.response.status}" if exchange.response else f"none ({exchange.error})"
 
 
 def pause(exchange: Exchange) -> float:

@@ -69,13 +69,18 @@ class Response:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and what became of it. `started` is seconds since the epoch."""
+    """A request and what became of it. `started` is seconds since the epoch.
+
+    `retried` tells that an earlier try of the same request met a failing path, so that it may
+    have reached the server before.
+    """
 
     request: Request
     response: Response | None
     error: str | None
     started: float
     seconds: float
+    retried: bool = False
 
     def describe(self) -> str:
         """One line: method, target and status."""

@@ -15,9 +15,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from conformance.bounds import (
+    DEADLINE_SECONDS,
+    IDLE_SECONDS,
+    MOST_BYTES,
+    BoundedSocket,
+    TooLongError,
+)
 from conformance.exchange import Exchange, Request, Response
 
-TIMEOUT_SECONDS = 20.0
 SIMULTANEOUS = 16
 """How many requests a concurrency scenario sends at once."""
 ROUNDS = 3
@@ -63,10 +69,10 @@ def _open(base_url: str) -> http.client.HTTPConnection:
     if parts.scheme == "https":
         context = httpx.create_ssl_context()
         connection = http.client.HTTPSConnection(
-            host, parts.port, timeout=TIMEOUT_SECONDS, context=context
+            host, parts.port, timeout=IDLE_SECONDS, context=context
         )
     else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_SECONDS)
+        connection = http.client.HTTPConnection(host, parts.port, timeout=IDLE_SECONDS)
     connection.connect()
     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
@@ -99,10 +105,20 @@ def _read(
         error = connection
     else:
         try:
-            answer = http.client.HTTPResponse(connection.sock, method=request.method)
+            bounded = BoundedSocket(connection.sock, clock + DEADLINE_SECONDS)
+            answer = http.client.HTTPResponse(bounded, method=request.method)  # type: ignore[arg-type]
             answer.begin()
             headers = tuple(answer.getheaders())
-            response = Response(answer.status, headers, answer.read())
-        except (OSError, http.client.HTTPException) as failure:
+            response = Response(answer.status, headers, _body(answer))
+        except (OSError, http.client.HTTPException, TooLongError) as failure:
             error = f"{type(failure).__name__}: {failure}"
     return Exchange(request, response, error, started, time.perf_counter() - clock)
+
+
+def _body(answer: http.client.HTTPResponse) -> bytes:
+    body = answer.read(MOST_BYTES + 1)
+    if len(body) > MOST_BYTES:
+        raise TooLongError
+    if answer.length:
+        raise http.client.IncompleteRead(body, answer.length)
+    return body

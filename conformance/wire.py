@@ -2,64 +2,88 @@
 
 import time
 from collections.abc import Sequence
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+import httpcore
 import httpx
 
+from conformance.bounds import IDLE_SECONDS, BadCodingError, BoundedTransport, TooLongError, whole
 from conformance.exchange import Exchange, Redactor, Request, Response
+from conformance.path import Path, troubled
 from conformance.recorder import Recorder
 from conformance.rules import judge
 from conformance.spec import Spec
 from conformance.volley import fire
 
-TIMEOUT_SECONDS = 10.0
-CONNECTIONS = 64
-KEEP_ALIVE_SECONDS = 2.0
-"""Shorter than servers keep an idle connection, so that none is dropped under a request."""
+PATH_FAILURES = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    TimeoutError,
+    OSError,
+    TooLongError,
+    BadCodingError,
+)
 
 
 class Wire:
     """One pool of connections to one server. `send` may be called from many threads."""
 
-    def __init__(self, base_url: str, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, base_url: str, idle: float = IDLE_SECONDS) -> None:
         self.base_url = base_url
-        loopback = urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1")
+        self.path = Path()
         self._client = httpx.Client(
-            timeout=timeout,
+            transport=BoundedTransport(proxy_of(base_url)),
+            timeout=idle,
             follow_redirects=False,
-            trust_env=not loopback,
-            limits=httpx.Limits(
-                max_connections=CONNECTIONS,
-                max_keepalive_connections=CONNECTIONS,
-                keepalive_expiry=KEEP_ALIVE_SECONDS,
-            ),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"Accept-Encoding": "gzip"},
         )
         self._url = httpx.URL(base_url)
         self._prefix = urlsplit(base_url).path
 
     def send(self, request: Request) -> Exchange:
         """Send once. An `Exchange` with an error instead of a response where the path failed."""
+        self.path.requests += 1
         started, clock = time.time(), time.perf_counter()
         response, error = None, None
         try:
-            answer = self._client.request(
+            with self._client.stream(
                 request.method,
                 self._url.copy_with(raw_path=(self._prefix + request.target).encode("ascii")),
                 headers=[(name.encode(), value.encode()) for name, value in request.headers],
                 content=request.body or None,
-            )
-            headers = tuple(
-                (name.decode("latin-1"), value.decode("latin-1"))
-                for name, value in answer.headers.raw
-            )
-            response = Response(answer.status_code, headers, answer.content)
-        except (httpx.TransportError, httpx.DecodingError) as failure:
+            ) as answer:
+                headers = tuple(
+                    (name.decode("latin-1"), value.decode("latin-1"))
+                    for name, value in answer.headers.raw
+                )
+                response = Response(answer.status_code, headers, whole(answer))
+        except PATH_FAILURES as failure:
             error = f"{type(failure).__name__}: {failure}"
         return Exchange(request, response, error, started, time.perf_counter() - clock)
+
+    def volley(self, requests: Sequence[Request]) -> list[Exchange]:
+        """Send all at the same moment."""
+        self.path.requests += len(requests)
+        exchanges = fire(self.base_url, requests)
+        self.path.troubles += sum(troubled(exchange) for exchange in exchanges)
+        return exchanges
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+def proxy_of(base_url: str) -> str | None:
+    """The forward proxy that the environment asks for; none for this machine itself."""
+    parts = urlsplit(base_url)
+    if parts.hostname in ("127.0.0.1", "localhost", "::1") or proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 class Line:
@@ -77,7 +101,7 @@ class Line:
 
     def volley(self, requests: Sequence[Request]) -> list[Exchange]:
         """Send requests at the same moment; judge and record each as `send` does."""
-        return [self._take(exchange) for exchange in fire(self.wire.base_url, requests)]
+        return [self._take(exchange) for exchange in self.wire.volley(requests)]
 
     def _take(self, exchange: Exchange) -> Exchange:
         redacted = self.redactor.exchange(exchange)

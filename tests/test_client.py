@@ -20,13 +20,13 @@ from conformance.reference.operations import Operation
 from conformance.spec import load_spec
 from conformance.wire import Line, Wire
 
-PATIENCE_SECONDS = 0.5
-FOREVER_SECONDS = 5
+PATIENCE_SECONDS = 0.2
+FOREVER_SECONDS = 3
 
 
 @contextmanager
 def client(url: str) -> Iterator[Api]:
-    wire = Wire(url, timeout=PATIENCE_SECONDS)
+    wire = Wire(url, idle=PATIENCE_SECONDS)
     token = keys()["KRATY_SERVER_KEY"]
     line = Line(wire, load_spec(resources.spec_file()), Redactor({"server": token}), Recorder())
     yield Api(line, token, "game")
@@ -65,22 +65,49 @@ def test_a_hang_that_repeats_breaks_err_3() -> None:
     assert "ReadTimeout" in raised.value.received
 
 
-def test_a_hang_that_does_not_repeat_is_inconclusive() -> None:
+def test_a_read_that_the_path_failed_is_repeated() -> None:
     once = Settings(server=odd_server(lambda n: None if n == 1 else unknown()))
-    with reference(once) as url, client(url) as api, pytest.raises(Inconclusive):
-        api.insist(api.request("getPlayer", path={"externalId": "x"}))
+    with reference(once) as url, client(url) as api:
+        answer = api.get_player("x")
+        assert (answer.status, answer.retried, api.line.wire.path.troubles) == (404, True, 1)
 
 
-def test_a_server_that_is_gone_is_inconclusive() -> None:
+def test_a_server_that_is_gone_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.client.REACH_SECONDS", 0.1)
     with client("http://127.0.0.1:1") as api, pytest.raises(Inconclusive):
         api.insist(api.request("ping"))
 
 
+def gateway(status: int) -> type[Server]:
+    """A server behind a gateway that fails its first credit, after the server has had it."""
+
+    class Behind(Server):
+        credits = 0
+
+        async def answer(self, operation: Operation, request: Request) -> Response:
+            answered = await super().answer(operation, request)
+            if not operation.path.endswith("/credit"):
+                return answered
+            Behind.credits += 1
+            return Response("", status) if Behind.credits == 1 else answered
+
+    return Behind
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_gateway_that_fails_once_is_inconclusive(status: int) -> None:
-    once = Settings(server=odd_server(lambda n: Response("", status) if n == 1 else unknown()))
-    with reference(once) as url, client(url) as api, pytest.raises(Inconclusive):
-        api.get_player("x")
+def test_a_write_that_the_path_failed_is_inconclusive(status: int) -> None:
+    once = Settings(server=gateway(status))
+    with reference(once) as url, client(url) as api, pytest.raises(Inconclusive, match="applied"):
+        api.credit_wallet("x", "gold", {"amount": 1})
+
+
+def test_a_persistent_client_repeats_a_write_and_says_so() -> None:
+    once = Settings(server=gateway(503))
+    body = {"amount": 3, "idempotencyKey": "once"}
+    with reference(once) as url, client(url) as api:
+        answer = api.insisting().credit_wallet("x", "gold", body)
+        assert answer.retried
+        assert answer.data["balance"] == 3
 
 
 def test_a_gateway_status_that_repeats_breaks_err_3() -> None:

@@ -2,7 +2,8 @@
 
 It is inert unless scenarios are about to be collected, so `pytest tests` knows nothing of it.
 Modules: `options` (command line), `session` (one run from set-up to report), `fixtures` (what
-scenarios ask for), `outcomes` (what a test's ending says about requirements).
+scenarios ask for), `outcomes` (what a test's ending says about requirements), `attempts` (tests
+that a failing path has spoilt).
 """
 
 from collections.abc import Generator
@@ -12,6 +13,7 @@ import pytest
 
 from conformance.catalogue import catalogue
 from conformance.failures import Mismatch, Unreachable, UsageError
+from conformance.plugin.attempts import run_scenario
 from conformance.plugin.options import add_options
 from conformance.plugin.outcomes import (
     RECORDER,
@@ -100,6 +102,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=others)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Repeat a test that a failing path has spoilt."""
+    conformance = item.config.stash.get(CONFORMANCE, None)
+    if conformance is None or next(item.iter_markers("requirement"), None) is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    run_scenario(item, nextitem, conformance)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """A SHOULD that is not met is a Python warning, and only a failure where warnings are."""
@@ -123,7 +137,7 @@ def pytest_runtest_makereport(
         checks = checks_of(item, call, conformance)
         recorder = item.stash.get(RECORDER, None) or Recorder()
         conformance.keep_exchanges(test_id(item), evident(checks, recorder))
-        restyle(report, checks, conformance, recorder)
+        restyle(report, checks, conformance, recorder.take_traffic())
     return report
 
 

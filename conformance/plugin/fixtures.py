@@ -11,7 +11,7 @@ from conformance.client import Api
 from conformance.imports import Import
 from conformance.ledgers import Ledger
 from conformance.naming import Names
-from conformance.plugin.outcomes import RECORDER, test_id
+from conformance.plugin.outcomes import ATTEMPT, RECORDER, test_id
 from conformance.plugin.session import CONFORMANCE, Conformance
 from conformance.recorder import Recorder
 from conformance.run import Run
@@ -53,8 +53,9 @@ def line(conformance: Conformance, recorder: Recorder) -> Line:
 
 @pytest.fixture
 def names(request: pytest.FixtureRequest, run: Run) -> Names:
-    """Names of this test's own: the same in every process, different from all other tests'."""
-    return run.names(hashlib.sha256(test_id(request.node).encode()).hexdigest()[:8])
+    """Names of this attempt's own: the same in every process, unlike those of all other tests."""
+    place = f"{test_id(request.node)} {request.node.stash.get(ATTEMPT, 1)}"
+    return run.names(hashlib.sha256(place.encode()).hexdigest()[:8])
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,9 @@ from conformance.recorder import Recorder
 from conformance.results import Check, Outcome, outcome_of
 
 RECORDER = pytest.StashKey[Recorder]()
-WARNED = pytest.StashKey[Mismatch]()
+WARNED = pytest.StashKey[Mismatch | None]()
+ATTEMPT = pytest.StashKey[int]()
+"""The how-manieth run of the test this is, from 1."""
 
 STATUS = {
     Outcome.FAILED: ("failed", "F", "FAILED"),
@@ -196,10 +199,13 @@ def evident(checks: list[Check], recorder: Recorder) -> list[Exchange]:
 
 
 def restyle(
-    report: pytest.TestReport, checks: list[Check], conformance: Conformance, recorder: Recorder
+    report: pytest.TestReport,
+    checks: list[Check],
+    conformance: Conformance,
+    traffic: dict[str, list[list[Any]]],
 ) -> None:
     """Make the report say what the checks say, and carry them to whoever collects it."""
-    told = {"checks": [asdict(check) for check in checks], "traffic": recorder.take_traffic()}
+    told = {"checks": [asdict(check) for check in checks], "traffic": traffic}
     # As text: reports of worker processes carry plain values only.
     report.conformance = json.dumps(told)  # type: ignore[attr-defined]
     report.sections = [

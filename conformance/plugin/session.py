@@ -15,13 +15,16 @@ import pytest
 from conformance import __version__, resources
 from conformance.bundled import bundled_target, running_server
 from conformance.catalogue import catalogue
+from conformance.client import Api
 from conformance.collecting import Collected, head_of
 from conformance.exchange import Exchange, Redactor
 from conformance.explain import printable
 from conformance.failures import UsageError
+from conformance.path import SAMPLE, troubled
 from conformance.plugin.options import option_value
 from conformance.plugin.progress import RunProgress, wants_progress
 from conformance.preflight import identify
+from conformance.recorder import Recorder
 from conformance.report import RunDirectory
 from conformance.report.har import HarPart
 from conformance.report.journal import Journal
@@ -30,7 +33,7 @@ from conformance.run import Identity, Run, new_id, new_seed
 from conformance.spec import load_spec
 from conformance.target import Target, load_target, target_of_url
 from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
-from conformance.wire import Wire
+from conformance.wire import Line, Wire
 
 MOST_LINES = 120
 TROUBLE = {
@@ -203,6 +206,16 @@ class Conformance:
         if self._directory is not None:
             return self._directory.path
         return Path(self.config.workerinput["conformance_directory"])  # type: ignore[attr-defined]
+
+    def sound_out_the_path(self) -> None:
+        """Send pings over a path of which little is known yet: a failure may be its doing."""
+        path = self.wire.path
+        if self.run.bundled:
+            return
+        line = Line(self.wire, self.spec, self.redactor, Recorder())
+        api = Api(line, self.run.target.token("server"), "")
+        while not path.troubles and path.requests < SAMPLE:
+            path.troubles += troubled(line.send(api.request("ping")))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """The tests are known: show how far they are, if anybody looks."""
