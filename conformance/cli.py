@@ -1,5 +1,6 @@
 """`kraty-conformance`: the command line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from rich.console import Console
 
 from conformance import __version__, resources
 from conformance.bundled import declared
-from conformance.failures import UsageError
+from conformance.cleaning import clean_directory
+from conformance.failures import Unreachable, UsageError
 from conformance.faults import listing as variants
 from conformance.faults.commands import faults_group
 from conformance.faults.deviations import settings_of
@@ -53,7 +55,9 @@ def main() -> None:
 
 
 def _forwarded() -> str:
-    rows = [f"  {f'{option.flag} {option.metavar}':<20}{option.help}" for option in OPTIONS]
+    rows = [
+        f"  {option.flag} {option.metavar or ''}\n{' ' * 22}{option.help}" for option in OPTIONS
+    ]
     return "\n".join(["\b", "Options of the suite:", *rows])
 
 
@@ -121,6 +125,22 @@ def rebuild_report(directory: Path) -> None:
     except OSError as error:
         _stop(f"cannot write the report to {directory}: {error.strerror}")
     print(f"report: {folder.resolve() / 'report.html'}")
+
+
+@main.command(name="clean")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--target", type=click.Path(path_type=Path), help="The target file of the run.")
+def clean_up(directory: Path, target: Path | None) -> None:
+    """Erase the players that a run left: after a crash, a Ctrl-C, or --keep.
+
+    DIR is the run's directory. Keys come from the environment, as for `run`.
+    """
+    try:
+        done = clean_directory(directory, target, os.environ)
+    except (UsageError, Unreachable) as error:
+        _stop(str(error))
+    print(f"{done.erased} of {done.created} players erased, {len(done.left)} left")
+    sys.exit(EXIT_CODES[Verdict.INCONCLUSIVE] if done.left else 0)
 
 
 @main.command(name="compare")

@@ -126,7 +126,7 @@ class Api:
         headers: Headers | None = None,
     ) -> Request:
         """The request that `call` would send."""
-        known = self.line.spec.operations[operation]
+        known = self.line.spec.operation(operation)
         raw = body if isinstance(body, bytes) else encode(body)
         usual: list[tuple[str, str]] = [("Accept", JSON)]
         if self.authorization:

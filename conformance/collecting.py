@@ -1,19 +1,24 @@
 """Collects what tests report and makes the results of the run of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from conformance import __version__
 from conformance.catalogue import Requirement, catalogue
+from conformance.known import Known, Standing, standings
 from conformance.results import FORMAT, FORMAT_VERSION, Check, Outcome, footer_of, outcome_of
+from conformance.rules import GATEWAY_STATUSES
 from conformance.run import Run
 from conformance.spec import Spec
-from conformance.traffic import LATENCY_BOUNDS, Traffic
+from conformance.traffic import LATENCY_BOUNDS, NO_RESPONSE, Traffic
 from conformance.verdict import Judgement, judge_run
 
 UNREACHED = ("401", "403", "404")
+UNANSWERED = (NO_RESPONSE, *(str(status) for status in sorted(GATEWAY_STATUSES)))
 MOSTLY = 0.9
 """A share of such answers from which on a run says little about a server."""
 NOT_SELECTED = "no scenario of this run decides it"
@@ -27,10 +32,10 @@ class Results:
     judgement: Judgement
 
 
-def head_of(run: Run, spec: Spec, started: float) -> dict[str, Any]:
+def head_of(run: Run, spec: Spec, started: float, revised: Sequence[str] = ()) -> dict[str, Any]:
     """What is known before the first test, as plain values without secrets.
 
-    `started` is seconds since the epoch.
+    `started` is seconds since the epoch, `revised` what a newer spec changes.
     """
     return {
         "started": started,
@@ -55,7 +60,13 @@ def head_of(run: Run, spec: Spec, started: float) -> dict[str, Any]:
             "sha256": spec.sha256,
             "operations": len(spec.operations),
         },
-        "run": {"id": run.id, "seed": run.seed, "examples": run.examples},
+        "run": {
+            "id": run.id,
+            "profile": run.profile,
+            "seed": run.seed,
+            "examples": run.examples,
+        },
+        "revised": list(revised),
         "documented": {
             id: sorted(str(status) for status in operation.statuses)
             for id, operation in spec.operations.items()
@@ -63,13 +74,29 @@ def head_of(run: Run, spec: Spec, started: float) -> dict[str, Any]:
     }
 
 
+def cleaned(created: int, erased: int, left: int, reason: str | None = None) -> dict[str, Any]:
+    """What became of a run's players: how many there were, were erased, are left, and why."""
+    return {"created": created, "erased": erased, "left": left, "reason": reason}
+
+
+def asdict_of(standing: Standing) -> dict[str, Any]:
+    """A known failure as plain values."""
+    return dict(msgspec.structs.asdict(standing))
+
+
 @dataclass
 class Collected:
-    """Checks and traffic of all tests so far. `trouble` is why the run cannot be complete."""
+    """Checks and traffic of all tests so far.
+
+    `trouble` is why the run cannot be complete, `whole` whether no test was left out, `cleaned`
+    what became of the run's players.
+    """
 
     checks: list[Check] = field(default_factory=list)
     traffic: Traffic = field(default_factory=Traffic)
     trouble: str | None = None
+    whole: bool = True
+    cleaned: dict[str, Any] = field(default_factory=lambda: cleaned(0, 0, 0))
 
     def add(self, report: dict[str, Any]) -> None:
         """Take what one test reports: `checks` as plain values, `traffic` as packed rows."""
@@ -77,12 +104,20 @@ class Collected:
             self.checks.append(Check(**{**values, "outcome": Outcome(values["outcome"])}))
         self.traffic.merge(report["traffic"])
 
-    def results(self, head: dict[str, Any], seconds: float, trouble: str | None) -> Results:
+    def results(
+        self,
+        head: dict[str, Any],
+        seconds: float,
+        trouble: str | None,
+        known: Sequence[Known] = (),
+    ) -> Results:
         """Everything that is known, requirement by requirement, and the verdict."""
-        rows = [self._row(requirement) for requirement in catalogue().values()]
-        judgement = judge_run([(row["level"], row["outcome"]) for row in rows], trouble)
-        failed = [row["id"] for row in rows if row["outcome"] is Outcome.FAILED]
         moment = datetime.fromtimestamp(head["started"], UTC)
+        standing = standings(known, self.checks, moment.date(), whole=self.whole)
+        rows = [self._row(requirement) for requirement in catalogue().values()]
+        outdated = [entry.problem for entry in standing if entry.problem]
+        judgement = judge_run([(row["level"], row["outcome"]) for row in rows], trouble, outdated)
+        failed = [row["id"] for row in rows if row["outcome"] is Outcome.FAILED]
         document = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -104,7 +139,9 @@ class Collected:
                 "seconds": round(seconds, 3),
                 "requests": self.traffic.endings.total(),
             },
-            "notices": list(self._notices(head["documented"])),
+            "cleanup": self.cleaned,
+            "knownFailures": [asdict_of(entry) for entry in standing],
+            "notices": [*head["revised"], *self._notices(head["documented"])],
             "requirements": rows,
             "traffic": [
                 {
@@ -129,6 +166,9 @@ class Collected:
                 yield f"{id} never succeeded: {', '.join(sorted(endings))}"
         total = self.traffic.endings.total()
         unreached = sum(n for (_, ending), n in self.traffic.endings.items() if ending in UNREACHED)
+        lost = sum(n for (_, ending), n in self.traffic.endings.items() if ending in UNANSWERED)
+        if lost:
+            yield f"the path failed, or a gateway on it: {lost} of {total} requests"
         if unreached > MOSTLY * total:
             yield f"{unreached} of {total} answers were 401, 403 or 404"
 

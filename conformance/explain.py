@@ -5,6 +5,7 @@ from conformance.results import Check, Outcome
 
 HEADINGS = {
     Outcome.FAILED: "is not met",
+    Outcome.KNOWN: "is not met, as known",
     Outcome.WARNED: "is not met",
     Outcome.BLOCKED: "is undecided",
     Outcome.INCONCLUSIVE: "is undecided",

@@ -15,6 +15,7 @@ class Outcome(StrEnum):
 
     PASSED = "passed"
     FAILED = "failed"
+    KNOWN = "known_failure"
     WARNED = "warned"
     NOT_EXERCISED = "not_exercised"
     BLOCKED = "blocked"
@@ -23,6 +24,7 @@ class Outcome(StrEnum):
 
 WORST_FIRST = (
     Outcome.FAILED,
+    Outcome.KNOWN,
     Outcome.WARNED,
     Outcome.INCONCLUSIVE,
     Outcome.BLOCKED,

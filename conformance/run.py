@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
+from conformance.known import Known
 from conformance.naming import Names
 from conformance.target import Target, World
 
-DEFAULT_EXAMPLES = 24
 DEFAULT_SHRINK_SECONDS = 10
 
 
@@ -30,36 +30,47 @@ class Run:
     """One run against one target.
 
     `id` is eight hexadecimal digits; everything that the run creates begins with `prefix`.
-    `examples` is the number of generated cases an operation; `shrink` are the seconds for which a
-    failure of a generated test is made smaller. `bundled` tells whether the target
-    is the reference server that the suite started itself.
+    `examples` is the number of generated cases an operation, `shrink` are the seconds for which a
+    failure of a generated test is made smaller, `rate` caps the requests a minute (0: no cap).
+    `spec` is the path of the OpenAPI description, `known` the known failures. `bundled` tells
+    whether the target is the reference server that the suite started itself.
     """
 
     id: str
+    profile: str
     seed: int
     examples: int
     shrink: int
+    rate: int
+    spec: str
     bundled: bool
     target: Target
     identity: Identity
+    known: tuple[Known, ...] = ()
 
     @property
     def prefix(self) -> str:
         """The beginning of every name of this run."""
-        return f"kc-{self.id}"
+        return prefix_of(self.id)
 
     def names(self, place: str) -> Names:
         """Names for one test: `place` tells it from all others of the run."""
         return Names(f"{self.prefix}-{place}")
 
+    @property
+    def shared(self) -> Path:
+        """The beginning of the names of files through which the processes of the run talk."""
+        return Path(tempfile.gettempdir(), self.prefix)
+
     def lock_file(self, name: str) -> Path:
         """A file that the worker processes of this run lock to take turns."""
-        return Path(tempfile.gettempdir(), f"{self.prefix}-{name}.lock")
+        return Path(f"{self.shared}-{name}.lock")
 
     def packed(self) -> dict[str, Any]:
         """Plain values, for a worker process; they hold the keys, so they are not for disk."""
         return {
             **asdict(self),
+            "known": [msgspec.to_builtins(entry) for entry in self.known],
             "target": {
                 "name": self.target.name,
                 "base_url": self.target.base_url,
@@ -73,7 +84,14 @@ class Run:
         """The reverse of `packed`."""
         target = {**values["target"], "world": msgspec.convert(values["target"]["world"], World)}
         identity = Identity(**values["identity"])
-        return cls(**{**values, "target": Target(**target), "identity": identity})
+        known = msgspec.convert(values["known"], type=tuple[Known, ...])
+        replaced = {"target": Target(**target), "identity": identity, "known": known}
+        return cls(**{**values, **replaced})
+
+
+def prefix_of(id: str) -> str:
+    """The beginning of every name of the run with this id."""
+    return f"kc-{id}"
 
 
 def new_id() -> str:

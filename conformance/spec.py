@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -10,8 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 import jsonschema
+import referencing.exceptions
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
+
+from conformance.failures import NotExercised, UsageError
 
 BASE_PATH = "/server/v1"
 JSON = "application/json"
@@ -40,7 +44,7 @@ class Operation:
     @cached_property
     def statuses(self) -> frozenset[int]:
         """The documented statuses."""
-        return frozenset(int(status) for status in self.definition["responses"])
+        return frozenset(int(s) for s in self.definition["responses"] if s.isdigit())
 
     @property
     def takes_body(self) -> bool:
@@ -69,6 +73,7 @@ class Operation:
         responses = {
             int(status): self.schemas.resolve(response)
             for status, response in self.definition["responses"].items()
+            if status.isdigit()
         }
         return {
             status: self.schemas.validator(response["content"][JSON]["schema"])
@@ -119,25 +124,48 @@ def _absolute(schema: Any) -> Any:
 
 
 class Spec:
-    """The description of the API: `operations` by operationId, `document` as it was read."""
+    """The description of the API: `operations` by operationId, `document` as it was read.
 
-    def __init__(self, text: bytes) -> None:
+    ValueError or KeyError for a document that describes no API. `names` are operation ids by
+    method and path, for a document that calls the same operations otherwise.
+    """
+
+    def __init__(self, text: bytes, names: Mapping[tuple[str, str], str] | None = None) -> None:
         self.document: dict[str, Any] = json.loads(text)
         self.sha256 = hashlib.sha256(text).hexdigest()
+        self._strip_base_path()
         self.schemas = Schemas(self.document)
         self.operations = {
-            definition["operationId"]: Operation(
-                id=definition["operationId"],
-                method=method.upper(),
-                path=path,
-                tag=definition["tags"][0],
-                definition=definition,
-                schemas=self.schemas,
-            )
-            for path, item in self.document["paths"].items()
-            for method, definition in item.items()
-            if method in _METHODS
+            operation.id: operation for operation in self._read({} if names is None else names)
         }
+
+    def _strip_base_path(self) -> None:
+        """Let paths begin behind the base path, wherever the document puts it."""
+        paths: dict[str, Any] = self.document["paths"]
+        if paths and all(path.startswith(BASE_PATH + "/") for path in paths):
+            stripped = {path.removeprefix(BASE_PATH): item for path, item in paths.items()}
+            self.document["paths"] = stripped
+
+    def _read(self, names: Mapping[tuple[str, str], str]) -> Iterator[Operation]:
+        for path, item in self.document["paths"].items():
+            for method in _METHODS:
+                if method in item:
+                    definition = item[method]
+                    known = names.get(shape_of(method, path))
+                    yield Operation(
+                        id=known or definition.get("operationId") or f"{method} {path}",
+                        method=method.upper(),
+                        path=path,
+                        tag=(definition.get("tags") or ["other"])[0],
+                        definition={"parameters": item.get("parameters", []), **definition},
+                        schemas=self.schemas,
+                    )
+
+    def operation(self, id: str) -> Operation:
+        """The operation of this id; NotExercised where the description has none."""
+        if id not in self.operations:
+            raise NotExercised(f"{id} is not in the OpenAPI description")
+        return self.operations[id]
 
     @property
     def version(self) -> str:
@@ -145,7 +173,40 @@ class Spec:
         return str(self.document["info"]["version"])
 
 
+def shape_of(method: str, path: str) -> tuple[str, str]:
+    """What tells an operation from others, whatever its parameters are called."""
+    return method.upper(), re.sub(r"{[^}]*}", "{}", path)
+
+
 @cache
 def load_spec(path: Path) -> Spec:
     """Read an OpenAPI file."""
     return Spec(path.read_bytes())
+
+
+@cache
+def load_newer_spec(path: Path, bundled: Path) -> Spec:
+    """Read a user's OpenAPI file; operations that the bundled one has keep their names.
+
+    UsageError for a file that cannot be used.
+    """
+    known = load_spec(bundled).operations.values()
+    names = {shape_of(operation.method, operation.path): operation.id for operation in known}
+    try:
+        spec = Spec(path.read_bytes(), names)
+        if not spec.operations or not isinstance(spec.version, str):
+            raise ValueError("it describes no operation")
+        for operation in spec.operations.values():
+            for status in operation.statuses:
+                operation.response_validator(status)
+    except OSError as error:
+        raise UsageError(f"cannot read the spec {path}: {error.strerror}") from None
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        referencing.exceptions.Unresolvable,
+    ) as error:
+        raise UsageError(f"the spec {path} is no OpenAPI description: {error}") from None
+    return spec

@@ -133,13 +133,13 @@ def _variable(name: str, role: str, environment: Mapping[str, str]) -> str:
 
 def write_target(path: Path, name: str, base_url: str, world: Mapping[str, Any]) -> None:
     """Write a target file that names the default variables. OSError where that fails."""
-    lines = [f"name = {_toml(name)}", f"base_url = {_toml(base_url)}", "", "[keys]"]
-    lines += [f"{role} = {_toml(variable)}" for role, variable in DEFAULT_VARIABLES.items()]
+    lines = [f"name = {as_toml(name)}", f"base_url = {as_toml(base_url)}", "", "[keys]"]
+    lines += [f"{role} = {as_toml(variable)}" for role, variable in DEFAULT_VARIABLES.items()]
     lines += ["", "[world]"]
-    lines += [f"{key} = {_toml(value)}" for key, value in world.items() if value]
+    lines += [f"{key} = {as_toml(value)}" for key, value in world.items() if value]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _toml(value: str | list[str]) -> str:
-    """TOML's basic strings and arrays of them are written as JSON's."""
+def as_toml(value: str | list[str]) -> str:
+    """A value as TOML has it: its basic strings and arrays of them are written as JSON's."""
     return msgspec.json.encode(value).decode()

@@ -47,9 +47,12 @@ def document(*checks: Check, trouble: str | None = None) -> dict[str, Any]:
     """The results of a run that made these checks."""
     run = Run(
         id="0123abcd",
+        profile="standard",
         seed=1,
         examples=1,
         shrink=1,
+        rate=0,
+        spec="openapi.server.json",
         bundled=False,
         target=Target("staging", "https://api.example", {}, World()),
         identity=Identity(),

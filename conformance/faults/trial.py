@@ -134,6 +134,7 @@ def suite(
     write_target(target, "deviating server", url, declared(world))
     os.environ.update({name: world.key(role).token for role, name in DEFAULT_VARIABLES.items()})
     options = ["--target", str(target), "--reports", str(reports), "--seed", str(seed)]
+    options += ["--trust-target", "--keep"]
     child = PROCESSES.Process(
         target=_run_pytest, args=(pytest_arguments([*options, "-q", PLAIN, *selection]), log)
     )

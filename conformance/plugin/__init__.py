@@ -13,7 +13,9 @@ import pytest
 
 from conformance.catalogue import catalogue
 from conformance.failures import Mismatch, Unreachable, UsageError
+from conformance.guard import HARMLESS
 from conformance.plugin.attempts import run_scenario
+from conformance.plugin.naming import test_id
 from conformance.plugin.options import add_options
 from conformance.plugin.outcomes import (
     RECORDER,
@@ -21,9 +23,7 @@ from conformance.plugin.outcomes import (
     evident,
     is_should,
     remember_warning,
-    requirements_of,
     restyle,
-    test_id,
 )
 from conformance.plugin.session import (
     CONFORMANCE,
@@ -33,6 +33,11 @@ from conformance.plugin.session import (
 )
 from conformance.recorder import Recorder
 from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
+
+MARKERS = (
+    "requirement(id, ...): the requirements that the scenario decides",
+    f"{HARMLESS}: changes nothing on a server that keeps the contract",
+)
 
 pytest_plugins = ["conformance.plugin.fixtures"]
 
@@ -45,9 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Set the run up: target, server, key, seed. Every mistake ends here, in one line."""
-    config.addinivalue_line(
-        "markers", "requirement(id, ...): the requirements that the scenario decides"
-    )
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     point_at_scenarios(config)
     if not selects_scenarios(config):
         return
@@ -56,6 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CONFORMANCE] = conformance
         conformance.set_up()
     except UsageError as error:
+        conformance.abandon()
         pytest.exit(str(error), returncode=EXIT_USAGE)
     except Unreachable as error:
         conformance.give_up(str(error))
@@ -68,7 +73,7 @@ def pytest_configure_node(node: Any) -> None:
     conformance = node.config.stash.get(CONFORMANCE, None)
     if conformance is not None:
         node.workerinput["conformance"] = conformance.run.packed()
-        node.workerinput["conformance_directory"] = str(conformance.directory)
+        node.workerinput["conformance_directory"] = str(conformance.keeping.path)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -93,13 +98,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--requirement`, leave the tests of other requirements out."""
+    """Leave out what the requirement, the profile or a live key does not allow for."""
     conformance = config.stash.get(CONFORMANCE, None)
-    wanted = conformance.wanted() if conformance else None
-    if wanted is not None:
-        others = [item for item in items if not wanted & set(requirements_of(item))]
-        items[:] = [item for item in items if wanted & set(requirements_of(item))]
-        config.hook.pytest_deselected(items=others)
+    if conformance is not None:
+        chosen = conformance.select(items)
+        kept = set(chosen)
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = chosen
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -136,7 +141,7 @@ def pytest_runtest_makereport(
     if conformance is not None and next(item.iter_markers("requirement"), None):
         checks = checks_of(item, call, conformance)
         recorder = item.stash.get(RECORDER, None) or Recorder()
-        conformance.keep_exchanges(test_id(item), evident(checks, recorder))
+        conformance.keeping.add_exchanges(test_id(item), evident(checks, recorder))
         restyle(report, checks, conformance, recorder.take_traffic())
     return report
 

@@ -11,7 +11,8 @@ from conformance.client import Api
 from conformance.imports import Import
 from conformance.ledgers import Ledger
 from conformance.naming import Names
-from conformance.plugin.outcomes import ATTEMPT, RECORDER, test_id
+from conformance.plugin.naming import test_id
+from conformance.plugin.outcomes import ATTEMPT, RECORDER
 from conformance.plugin.session import CONFORMANCE, Conformance
 from conformance.recorder import Recorder
 from conformance.run import Run
@@ -48,7 +49,7 @@ def recorder(request: pytest.FixtureRequest) -> Recorder:
 @pytest.fixture
 def line(conformance: Conformance, recorder: Recorder) -> Line:
     """The way to the server, with judge and recorder on it."""
-    return Line(conformance.wire, conformance.spec, conformance.redactor, recorder)
+    return conformance.line(recorder)
 
 
 @pytest.fixture

@@ -10,14 +10,7 @@ from conformance.options import OPTIONS
 def add_options(group: pytest.OptionGroup) -> None:
     """Declare the options to pytest."""
     for option in OPTIONS:
-        group.addoption(
-            option.flag,
-            dest=option.dest,
-            metavar=option.metavar,
-            type=option.type,
-            default=option.default,
-            help=option.help,
-        )
+        group.addoption(option.flag, **option.for_argparse)
 
 
 def option_value(config: pytest.Config, flag: str) -> Any:

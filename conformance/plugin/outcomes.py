@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from conformance import resources
 from conformance.catalogue import Level, catalogue
 from conformance.evidence import MAX_EXCHANGES, evidence
 from conformance.exchange import Exchange
 from conformance.explain import explain
 from conformance.failures import Blocked, Inconclusive, Mismatch, NotExercised, ShouldWarning
+from conformance.plugin.naming import requirements_of, test_id
 from conformance.plugin.session import Conformance
 from conformance.recorder import Recorder
 from conformance.results import Check, Outcome, outcome_of
@@ -25,6 +25,7 @@ ATTEMPT = pytest.StashKey[int]()
 
 STATUS = {
     Outcome.FAILED: ("failed", "F", "FAILED"),
+    Outcome.KNOWN: ("known to fail", "k", "KNOWN FAILURE"),
     Outcome.WARNED: ("warned", "w", "WARNED"),
     Outcome.INCONCLUSIVE: ("inconclusive", "?", "INCONCLUSIVE"),
     Outcome.BLOCKED: ("blocked", "b", "BLOCKED"),
@@ -35,6 +36,7 @@ REPORTED = {
     Outcome.FAILED: "failed",
     Outcome.INCONCLUSIVE: "failed",
     Outcome.BLOCKED: "skipped",
+    Outcome.KNOWN: "skipped",
     Outcome.NOT_EXERCISED: "skipped",
     Outcome.WARNED: "passed",
     Outcome.PASSED: "passed",
@@ -44,20 +46,6 @@ REPORTED = {
 
 QUIET = (Outcome.PASSED, Outcome.NOT_EXERCISED)
 """Outcomes that need no explanation on a failing test."""
-
-
-def requirements_of(item: pytest.Item) -> list[str]:
-    """The ids that the scenario's markers name."""
-    return [id for marker in item.iter_markers("requirement") for id in marker.args]
-
-
-def test_id(item: pytest.Item) -> str:
-    """The same id wherever the package is installed: `scenarios/test_x.py::test_y[z]`."""
-    path, _, name = item.nodeid.partition("::")
-    home = resources.scenarios().parent.resolve()
-    if home in item.path.parents:
-        path = item.path.relative_to(home).as_posix()
-    return f"{path}::{name}"
 
 
 def is_should(item: pytest.Item, error: Mismatch) -> bool:
@@ -186,7 +174,7 @@ def checks_of(
         told = Mismatch(finding.breach.expected, finding.breach.received)
         breach = Ending(severity(id), str(told), id, told.expected, told.received)
         checks[id] = replace(check(id, breach), exchanges=evidence(finding.exchanges, base_url))
-    return [conformance.redacted(found) for found in checks.values()]
+    return [conformance.told(found) for found in checks.values()]
 
 
 def evident(checks: list[Check], recorder: Recorder) -> list[Exchange]:

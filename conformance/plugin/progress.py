@@ -9,7 +9,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from conformance.results import Outcome
 
 MOST_NAMED = 4
-COUNTED = (Outcome.PASSED, Outcome.FAILED, Outcome.WARNED, Outcome.INCONCLUSIVE, Outcome.BLOCKED)
+COUNTED = (
+    Outcome.PASSED,
+    Outcome.FAILED,
+    Outcome.KNOWN,
+    Outcome.WARNED,
+    Outcome.INCONCLUSIVE,
+    Outcome.BLOCKED,
+)
 
 
 def wants_progress(config: pytest.Config) -> bool:

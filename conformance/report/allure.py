@@ -19,10 +19,12 @@ STATUS = {
     Outcome.PASSED: "passed",
     Outcome.WARNED: "passed",
     Outcome.FAILED: "failed",
+    Outcome.KNOWN: "skipped",
     Outcome.INCONCLUSIVE: "broken",
     Outcome.BLOCKED: "skipped",
     Outcome.NOT_EXERCISED: "skipped",
 }
+TAGS = {Outcome.WARNED: "warned", Outcome.KNOWN: "known failure"}
 SEVERITY = {"MUST": Severity.CRITICAL, "SHOULD": Severity.MINOR}
 API = "Kraty Server API"
 
@@ -49,7 +51,7 @@ def _result(logger: AllureFileLogger, row: dict[str, Any], check: dict[str, Any]
         description=row["sentence"],
         labels=[
             *_labels(row),
-            *([Label(LabelType.TAG, "warned")] if outcome is Outcome.WARNED else []),
+            *([Label(LabelType.TAG, TAGS[outcome])] if outcome in TAGS else []),
         ],
         attachments=[_attachment(logger, n, e) for n, e in enumerate(check["exchanges"], 1)],
         start=start,

@@ -92,7 +92,7 @@ def line_of(id: str, rows: Sequence[dict[str, Any] | None]) -> Line:
 def change_of(outcomes: Sequence[str]) -> Change:
     """How later outcomes differ from the first; of several the worst counts."""
     first, *later = outcomes
-    broken = (Outcome.FAILED, Outcome.WARNED)
+    broken = (Outcome.FAILED, Outcome.KNOWN, Outcome.WARNED)
     if first == Outcome.PASSED and any(outcome in broken for outcome in later):
         return Change.REGRESSION
     if first == Outcome.PASSED and any(outcome in (*SAID_NOTHING, ABSENT) for outcome in later):

@@ -1,6 +1,7 @@
 """The directory of one run: `results.json` and everything that is made from it."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,21 @@ class RunDirectory:
         path = reports.resolve() / f"{moment}-{run_id}"
         try:
             path.mkdir(parents=True)
-            _point(reports.resolve() / LATEST, path)
         except OSError as error:
             raise UsageError(f"cannot write reports to {reports}: {error.strerror}") from None
         return cls(path)
+
+    def announce(self) -> None:
+        """Let `latest` point at the directory: there is going to be something in it."""
+        try:
+            _point(self.path.parent / LATEST, self.path)
+        except OSError as error:
+            raise UsageError(f"cannot write to {self.path.parent}: {error.strerror}") from None
+
+    def discard(self) -> None:
+        """Take the directory away, unless there is something in it."""
+        with suppress(OSError):
+            self.path.rmdir()
 
     def write(self, document: dict[str, Any]) -> None:
         """Write the results first, then what is made from them. OSError where the disk is full."""

@@ -17,12 +17,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 SYMBOLS = {
     "passed": "✓",
     "failed": "✗",
+    "known_failure": "≈",
     "warned": "!",
     "inconclusive": "?",
     "blocked": "⊘",
     "not_exercised": "–",
 }
-TELLING = ("failed", "warned", "inconclusive", "blocked")
+TELLING = ("failed", "known_failure", "warned", "inconclusive", "blocked")
 """Outcomes that the page shows with their exchanges."""
 MOST_CHECKS = 5
 """Checks of a requirement that are shown with exchanges; the others by their message."""

@@ -13,6 +13,7 @@ ENDINGS = {
     Outcome.FAILED: Failure,
     Outcome.INCONCLUSIVE: Error,
     Outcome.BLOCKED: Skipped,
+    Outcome.KNOWN: Skipped,
     Outcome.NOT_EXERCISED: Skipped,
 }
 

@@ -5,8 +5,20 @@ import json
 import re
 from typing import Any
 
-COLOURS = {"conformant": "brightgreen", "not conformant": "red", "inconclusive": "lightgrey"}
-SYMBOLS = {"conformant": "✅", "not conformant": "❌", "inconclusive": "❔"}
+COLOURS = {
+    "conformant": "brightgreen",
+    "conformant but for known failures": "yellow",
+    "not conformant": "red",
+    "known failures outdated": "red",
+    "inconclusive": "lightgrey",
+}
+SYMBOLS = {
+    "conformant": "✅",
+    "conformant but for known failures": "☑️",
+    "not conformant": "❌",
+    "known failures outdated": "❌",
+    "inconclusive": "❔",
+}
 MOST_ROWS = 50
 MOST_TEXT = 300
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!@])")
@@ -28,12 +40,14 @@ def render_summary(document: dict[str, Any]) -> str:
     ]
     for outcome, title in (
         ("failed", "Not met"),
+        ("known_failure", "Known failures"),
         ("warned", "Recommendations not met"),
         ("inconclusive", "Undecided"),
         ("blocked", "Blocked"),
     ):
         rows = [row for row in document["requirements"] if row["outcome"] == outcome]
         lines += _rows(title, outcome, rows)
+    lines += _known(document["knownFailures"])
     lines += [f"> {plain(notice)}" for notice in document["notices"]]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -65,6 +79,19 @@ def _rows(title: str, outcome: str, rows: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
+def _known(entries: list[dict[str, Any]]) -> list[str]:
+    """The list of known failures, and what became of each."""
+    if not entries:
+        return []
+    rows = [
+        f"| {plain(e['name'])} | {plain(e['status'])} | {plain(e['reason'])} | "
+        f"{plain(e['expires'] or '')} | {plain(e['issue'] or '')} |"
+        for e in entries
+    ]
+    head = ["| known failure | now | reason | until | issue |", "| --- | --- | --- | --- | --- |"]
+    return ["### Known failures as listed", "", *head, *rows, ""]
+
+
 def plain(text: str) -> str:
     """Text that Markdown shows as it is, in one line; a long one is cut."""
     cut = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
@@ -82,6 +109,6 @@ def render_badge(document: dict[str, Any]) -> str:
         "label": "Kraty Server API",
         "message": message,
         "color": COLOURS[verdict["verdict"]],
-        "isError": verdict["verdict"] == "not conformant",
+        "isError": COLOURS[verdict["verdict"]] == "red",
     }
     return json.dumps(badge) + "\n"

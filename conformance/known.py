@@ -1,0 +1,125 @@
+"""Known failures: what a gate lets pass for now, for a reason, until a day."""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from conformance.catalogue import catalogue
+from conformance.failures import UsageError
+from conformance.results import Check, Outcome, outcome_of
+from conformance.target import as_toml
+
+
+class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One known failure: of a requirement, or of a single test, until and with `expires`."""
+
+    reason: str
+    requirement: str | None = None
+    test: str | None = None
+    expires: date | None = None
+    issue: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The requirement or test."""
+        return self.requirement or self.test or ""
+
+    def covers(self, requirement: str, test: str) -> bool:
+        """Whether a failure of this requirement in this test is the known one."""
+        return self.name in (requirement, test)
+
+    def has_expired(self, today: date) -> bool:
+        """Whether the failure may not be tolerated any more."""
+        return self.expires is not None and today > self.expires
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    known: list[Known] = []
+
+
+def load_known(path: Path) -> tuple[Known, ...]:
+    """Read a file of known failures; UsageError for every mistake in it."""
+    try:
+        known = msgspec.toml.decode(path.read_bytes(), type=_File).known
+    except OSError as error:
+        raise UsageError(f"cannot read the known failures {path}: {error.strerror}") from None
+    except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the known failures {path}: {error}") from None
+    for entry in known:
+        if (entry.requirement is None) == (entry.test is None):
+            raise UsageError(f"the known failures {path}: name a requirement or a test in each")
+        if entry.requirement is not None and entry.requirement not in catalogue():
+            raise UsageError(f"the known failures {path}: {entry.name!r} is no requirement")
+        if not entry.reason.strip():
+            raise UsageError(f"the known failures {path}: {entry.name} needs a reason")
+    return tuple(known)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What became of a known failure: `problem` is why it fails the gate, or None."""
+
+    name: str
+    reason: str
+    expires: str | None
+    issue: str | None
+    status: str
+    problem: str | None
+
+
+def standings(
+    known: Sequence[Known], checks: Iterable[Check], today: date, *, whole: bool
+) -> list[Standing]:
+    """What became of each known failure in a run with these checks.
+
+    Only a `whole` run, of all scenarios, tells that one passes.
+    """
+    rows = list(checks)
+    return [_standing(entry, rows, today, whole=whole) for entry in known]
+
+
+def _standing(entry: Known, checks: list[Check], today: date, *, whole: bool) -> Standing:
+    covered = [check for check in checks if entry.covers(check.requirement, check.test)]
+    outcome = outcome_of(covered)
+    problem = None
+    if outcome is Outcome.PASSED and whole:
+        status = "passes"
+        problem = f"{entry.name} is known to fail but passes: take it out of the known failures"
+    elif entry.has_expired(today):
+        status = "expired"
+        problem = f"{entry.name} was known to fail until {entry.expires}: mend it, or renew it"
+    elif outcome in (Outcome.KNOWN, Outcome.FAILED, Outcome.WARNED):
+        status = "fails as known"
+    else:
+        status = "not decided"
+    expires = entry.expires.isoformat() if entry.expires else None
+    return Standing(entry.name, entry.reason, expires, entry.issue, status, problem)
+
+
+def tolerated(check: Check, known: Sequence[Known], today: date) -> Check:
+    """The check, as a known failure where it is one that may still be tolerated."""
+    if check.outcome is not Outcome.FAILED:
+        return check
+    for entry in known:
+        if entry.covers(check.requirement, check.test) and not entry.has_expired(today):
+            return replace(check, outcome=Outcome.KNOWN)
+    return check
+
+
+HEADER = """\
+# Known failures of this server: they do not fail the gate, but are listed in every report.
+# One that passes, or that is past its day, fails the gate. `test = "…"` in place of `requirement`
+# tolerates a single test; `expires = 2027-01-31` and `issue = "https://…"` may be added to each.
+"""
+
+
+def write_known(path: Path, failures: Iterable[tuple[str, str]]) -> None:
+    """Begin a file of known failures from requirements and what was said of them."""
+    entries = [
+        f"[[known]]\nrequirement = {as_toml(id)}\nreason = {as_toml(reason)}\n"
+        for id, reason in failures
+    ]
+    path.write_text("\n".join([HEADER, *entries]), encoding="utf-8")

@@ -1,0 +1,40 @@
+"""Which of the collected tests a run is to run."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from conformance.catalogue import Level, catalogue
+from conformance.guard import HARMLESS
+from conformance.plugin.naming import requirements_of, test_id
+from conformance.profiles import Profile, effort_of, within
+
+PREFLIGHT_REQUESTS = 20
+"""What is sent before the first test, at most."""
+
+
+def of_requirements(items: Sequence[pytest.Item], wanted: set[str]) -> list[pytest.Item]:
+    """The tests that decide one of these requirements."""
+    return [item for item in items if wanted & set(requirements_of(item))]
+
+
+def harmless(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests that change nothing on a server that keeps the contract."""
+    return [item for item in items if item.get_closest_marker(HARMLESS)]
+
+
+def of_profile(items: Sequence[pytest.Item], profile: Profile) -> list[pytest.Item]:
+    """The tests that a profile has room for: all, or those that decide the most MUSTs."""
+    if profile.most_requests is None:
+        return list(items)
+    musts = [id for id, requirement in catalogue().items() if requirement.level is Level.MUST]
+    tests = [(test_id(item), frozenset(requirements_of(item))) for item in items]
+    chosen = set(within(profile.most_requests - PREFLIGHT_REQUESTS, tests, musts))
+    return [item for item in items if test_id(item) in chosen]
+
+
+def announced(ids: Sequence[str], examples: int, histories: int) -> tuple[int, int]:
+    """About how many requests the tests send, and how many players they create."""
+    efforts = [effort_of(id, examples, histories) for id in ids]
+    requests = sum(effort.requests for effort in efforts)
+    return round(requests), round(sum(effort.players for effort in efforts))
