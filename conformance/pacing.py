@@ -20,8 +20,8 @@ from conformance.exchange import Headers, Response, header
 PLENTY = 2000
 """A budget of which so much is left needs no sharing: no process gets far before it hears again."""
 WINDOW_SECONDS = 60
-ROUNDING_SECONDS = 1.5
-"""Headers tell whole seconds: ends of windows that are nearer than this are one."""
+ROUNDING_SECONDS = 1.0
+"""Headers tell whole seconds, rounded up: the ends that they tell of one window lie within this."""
 MOST_STRIKES = 2
 
 
@@ -29,8 +29,8 @@ MOST_STRIKES = 2
 class Window:
     """What is left of a budget until it `resets` (seconds since the epoch), shared by processes.
 
-    `taken` counts the requests since the last wait, and `strikes` the waits that came after fewer
-    requests than the limit promises.
+    `taken` counts the requests since the last wait, which was until `waited`, and `strikes` the
+    waits that came after fewer requests than the limit promises.
     """
 
     limit: int = 0
@@ -38,6 +38,7 @@ class Window:
     resets: float = 0.0
     taken: int = 0
     strikes: int = 0
+    waited: float = 0.0
 
     @property
     def is_scarce(self) -> bool:
@@ -50,8 +51,9 @@ class Window:
             self.remaining, self.resets = max(self.limit, 1), 0.0
         wanted = min(count, max(self.limit, 1))
         if self.resets and self.remaining < wanted:
-            self.strikes += self.taken < self.limit // 2
-            self.taken = 0
+            if self.waited < now:  # others wait already
+                self.strikes += self.taken < self.limit // 2
+                self.taken, self.waited = 0, self.resets
             return self.resets - now if self.is_scarce else 0.0
         self.remaining -= wanted
         self.taken += wanted
@@ -59,9 +61,10 @@ class Window:
 
     def learn(self, told: "Window", now: float) -> None:
         """Believe what an answer told, unless this process knows of requests after it."""
-        same = now < self.resets and abs(told.resets - self.resets) < ROUNDING_SECONDS
+        same = now < self.resets and told.resets - self.resets <= ROUNDING_SECONDS
         self.remaining = min(self.remaining, told.remaining) if same else told.remaining
-        self.limit, self.resets = told.limit, told.resets
+        self.resets = min(self.resets, told.resets) if same else told.resets
+        self.limit = told.limit
 
 
 def told_by(response: Response, now: float) -> Window | None:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import unquote
 
 from conformance.exchange import Exchange, Request, header
@@ -74,7 +74,8 @@ class Players:
     def __init__(self, prefix: str, keys: Mapping[str, str], file: Path | None = None) -> None:
         self.prefix = prefix
         self._roles = {f"Bearer {token}": role for role, token in keys.items()}
-        self._file = file.open("a", encoding="utf-8") if file else None
+        self._path = file
+        self._file: TextIO | None = None
         self._marks: dict[Player, str] = {}
 
     @property
@@ -105,7 +106,8 @@ class Players:
         if mark in known or "=" in known:
             return
         self._marks[player] = known + mark
-        if self._file is not None:
+        if self._path is not None:
+            self._file = self._file or self._path.open("a", encoding="utf-8")
             self._file.write(f"{mark}{json.dumps(player)}\n")
             self._file.flush()
 

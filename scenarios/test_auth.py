@@ -24,6 +24,7 @@ from conformance.spec import JSON
 from conformance.target import World
 
 requirement = pytest.mark.requirement
+harmless = pytest.mark.harmless
 
 WRITES = [
     "createGrant",
@@ -73,6 +74,7 @@ WRONG: dict[str, Callable[[str], str]] = {
 }
 
 
+@harmless
 @requirement("AUTH-1")
 def test_a_request_without_a_key_gets_401(
     operation: str, samples: Samples, api_with: Callable[..., Api]
@@ -83,6 +85,7 @@ def test_a_request_without_a_key_gets_401(
     expect_that(answer.code is not None, "the error envelope", "no error code in the body")
 
 
+@harmless
 @requirement("AUTH-1.code")
 def test_a_missing_key_has_the_code_unauthenticated(
     operation: str, samples: Samples, api_with: Callable[..., Api]
@@ -90,6 +93,7 @@ def test_a_missing_key_has_the_code_unauthenticated(
     expect_code(samples.blind(operation).call(api_with(None)), "unauthenticated")
 
 
+@harmless
 @requirement("AUTH-1.challenge")
 def test_a_missing_key_is_answered_with_a_challenge(
     operation: str, samples: Samples, api_with: Callable[..., Api]
@@ -101,6 +105,7 @@ def test_a_missing_key_is_answered_with_a_challenge(
     )
 
 
+@harmless
 @requirement("AUTH-2")
 @pytest.mark.parametrize("kind", list(WRONG))
 def test_a_wrong_credential_gets_401(kind: str, api: Api, run: Run) -> None:
@@ -114,6 +119,7 @@ def test_a_wrong_credential_gets_401(kind: str, api: Api, run: Run) -> None:
     expect_status(answer, 401, because=f"the credential is wrong ({kind})")
 
 
+@harmless
 @requirement("AUTH-2")
 def test_an_unknown_token_gets_401(
     operation: str, samples: Samples, api_with: Callable[..., Api]
@@ -123,6 +129,7 @@ def test_an_unknown_token_gets_401(
     expect_status(answer, 401, because="nobody has this token")
 
 
+@harmless
 @requirement("AUTH-2")
 def test_a_revoked_key_gets_401(operation: str, samples: Samples, revoked_api: Api) -> None:
     answer = samples.blind(operation).call(revoked_api)
@@ -130,6 +137,7 @@ def test_a_revoked_key_gets_401(operation: str, samples: Samples, revoked_api: A
     expect_status(answer, 401, because="the key is revoked")
 
 
+@harmless
 @requirement("AUTH-2.code")
 def test_an_unknown_token_has_the_code_session_invalid(
     operation: str, samples: Samples, api_with: Callable[..., Api]
@@ -139,6 +147,7 @@ def test_an_unknown_token_has_the_code_session_invalid(
     expect_code(answer, "session_invalid")
 
 
+@harmless
 @requirement("AUTH-3")
 def test_a_client_key_gets_403(operation: str, samples: Samples, client_api: Api) -> None:
     answer = samples.blind(operation).call(client_api)
@@ -146,6 +155,7 @@ def test_a_client_key_gets_403(operation: str, samples: Samples, client_api: Api
     expect_status(answer, 403, because="the key's permission set is client_sdk")
 
 
+@harmless
 @requirement("AUTH-3.code")
 def test_a_client_key_has_the_code_forbidden(
     operation: str, samples: Samples, client_api: Api
@@ -240,6 +250,7 @@ def test_a_refused_grant_leaves_its_key_free(
     expect_status(api.create_grant(player, body), 201, because="the refused try used no key")
 
 
+@harmless
 @requirement("AUTH-5")
 def test_credentials_are_judged_before_the_body(
     operation: str, samples: Samples, api: Api, api_with: Callable[..., Api]

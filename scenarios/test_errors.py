@@ -16,6 +16,7 @@ from conformance.samples import Samples
 from conformance.spec import BASE_PATH, JSON
 
 requirement = pytest.mark.requirement
+harmless = pytest.mark.harmless
 
 CODES = {
     400: ("validation_failed", "invalid_metric"),
@@ -76,6 +77,7 @@ def test_a_failure_carries_the_envelope(fail: Callable[[Given], Answer], given: 
     expect_that(fail(given).code is not None, "the error envelope", "no error code in the body")
 
 
+@harmless
 @requirement("ERR-1")
 def test_an_unknown_path_carries_the_envelope(api: Api) -> None:
     known = api.request("ping")
@@ -158,6 +160,7 @@ def test_no_long_string_breaks_an_operation(operation: str, samples: Samples, ap
 
 
 EMPTY = b'""'
+LONGEST_ID = 1000
 ODD_TEXTS = {
     "NUL": b'"NAMEa\\u0000b"',
     "lone surrogate": b'"NAME\\ud800"',
@@ -170,12 +173,12 @@ ODD_TEXTS = {
 def with_each_text_replaced(body: Any, text: bytes) -> Iterator[bytes]:
     """The body once for each of its texts, with that one replaced by raw JSON.
 
-    Nobody is called by an empty text: that would be no player of the run.
+    Nobody is called by a text that cannot stand in a path: no request could erase that player.
     """
     mark = "kc-replace-me"
     players = {"externalPlayerId", "externalPlayerIds"}
     for path in text_paths(body):
-        if text == EMPTY and players & set(path):
+        if (text == EMPTY or len(text) > LONGEST_ID) and players & set(path):
             continue
         yield json.dumps(replaced(body, path, mark)).encode().replace(f'"{mark}"'.encode(), text)
 

@@ -15,6 +15,7 @@ from conformance.ledgers import Ledger
 from conformance.run import Run
 
 requirement = pytest.mark.requirement
+harmless = pytest.mark.harmless
 
 MOST_ROWS = 1000
 MORE_THAN_A_PAGE = 250
@@ -85,6 +86,7 @@ def test_an_export_tells_every_lobby(given: Given, player: str) -> None:
     expect_equal((given.state(player) or {})["lobbies"], lobbies, "the lobbies")
 
 
+@harmless
 @requirement("EXP-2")
 def test_the_export_of_an_unknown_player_gets_404(api: Api, player: str) -> None:
     expect_status(api.export_player(player), 404, because="the player is unknown")

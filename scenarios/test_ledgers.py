@@ -19,6 +19,7 @@ from conformance.ledgers import Ledger
 from conformance.volley import ROUNDS, SIMULTANEOUS
 
 requirement = pytest.mark.requirement
+harmless = pytest.mark.harmless
 directions = pytest.mark.parametrize("direction", ["increment", "decrement"])
 
 START = 100
@@ -82,6 +83,7 @@ def test_nothing_can_be_taken_twice(ledger: Ledger) -> None:
     expect_equal(ledger.held(player), 0, "the holding")
 
 
+@harmless
 @requirement("LEDGER-2")
 def test_nothing_can_be_taken_from_a_stranger(ledger: Ledger, given: Given, player: str) -> None:
     answer = ledger.decrement(player, 1)

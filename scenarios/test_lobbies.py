@@ -16,6 +16,7 @@ from conformance.naming import Names
 from conformance.volley import ROUNDS, SIMULTANEOUS
 
 requirement = pytest.mark.requirement
+harmless = pytest.mark.harmless
 
 FIXED = ("id", "eventId", "eventWindowId", "mode", "capacity", "participantCount")
 """What does not change while a lobby fills and starts."""
@@ -133,6 +134,7 @@ def test_a_key_with_another_roster_opens_no_second_lobby(
     expect_equal(other_lobbies(given, [*roster, *known], first), [], "further lobbies")
 
 
+@harmless
 @requirement("LOBBY-4")
 def test_an_unknown_event_gets_404_and_creates_nobody(
     given: Given, api: Api, game_id: str, player: str
@@ -143,6 +145,7 @@ def test_an_unknown_event_gets_404_and_creates_nobody(
     expect_equal(given.state(player), None, "the player of the refused lobby")
 
 
+@harmless
 @requirement("LOBBY-4")
 def test_an_unknown_game_is_refused_and_creates_nobody(
     given: Given, api: Api, event: str, player: str
@@ -245,6 +248,7 @@ def test_a_lobby_reads_as_it_was_created(
     expect_fields(read.data, **{name: created[name] for name in FIXED})
 
 
+@harmless
 @requirement("LOBBY-9")
 def test_an_unknown_lobby_gets_404(api: Api, game_id: str) -> None:
     answer = api.get_lobby("kc-no-such-lobby", game=game_id)

@@ -16,6 +16,7 @@ from conformance.expect import (
 from conformance.failures import NotExercised
 
 requirement = pytest.mark.requirement
+harmless = pytest.mark.harmless
 
 
 def lists_of(document: Any) -> Iterator[list[Any]]:
@@ -36,6 +37,7 @@ def places(document: Any, ids: list[str]) -> list[int]:
     return []
 
 
+@harmless
 @requirement("PLAYER-1")
 def test_the_profile_of_an_unknown_player_gets_404(api: Api, player: str) -> None:
     expect_status(api.get_player(player), 404, because="nobody has named the player yet")
@@ -106,6 +108,7 @@ def test_a_bad_limit_is_no_crash(limit: str, given: Given, api: Api) -> None:
     expect_that(answer.status < 500, "an answer below 500", f"status {answer.status}")
 
 
+@harmless
 @requirement("PLAYER-4")
 def test_reading_creates_no_player(api: Api, player: str) -> None:
     api.get_player(player)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from conformance import resources
 from conformance.bundled import declared
 from conformance.reference.app import Settings, create_app
 from conformance.reference.serving import listen, origin, server_of
-from conformance.reference.world import load_world
+from conformance.reference.world import Game, World, load_world
 from conformance.target import DEFAULT_VARIABLES, write_target
 
 ROOT = resources.CHECKOUT
@@ -38,11 +40,27 @@ def serving(application: Any) -> Iterator[str]:
 
 
 @contextmanager
-def reference(settings: Settings | None = None) -> Iterator[str]:
+def reference(settings: Settings | None = None, world: World | None = None) -> Iterator[str]:
     """A reference server, or a variant of it, by its base URL."""
-    world = load_world(resources.world_file())
-    with serving(create_app(world, settings or Settings(window=WINDOW))) as url:
+    served = world or load_world(resources.world_file())
+    with serving(create_app(served, settings or Settings(window=WINDOW))) as url:
         yield url
+
+
+def world_with(role: str, **changes: Any) -> World:
+    """The world with members of one key changed, or of the game that the key belongs to."""
+    world = load_world(resources.world_file())
+
+    def changed(game: Game) -> Game:
+        keys = [replace(key, **_of(key, changes)) if key.role == role else key for key in game.keys]
+        own = any(key.role == role for key in game.keys)
+        return replace(game, keys=keys, **(_of(game, changes) if own else {}))
+
+    return World(tuple(changed(game) for game in world.games))
+
+
+def _of(struct: Any, changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in changes.items() if name in struct.__struct_fields__}
 
 
 def keys() -> dict[str, str]:

@@ -377,6 +377,7 @@ class Conformance:
         if self.option("--keep"):
             return cleaned(len(created), 0, len(created), "as --keep says")
         if not created:
+            keep_only(self.keeping.path, ())
             return cleaned(0, 0, 0)
         again = f"`kraty-conformance clean {self.keeping.path}` erases them"
         self._print(f"erasing {len(created)} players; Ctrl-C leaves the rest, and {again}")

@@ -1,0 +1,112 @@
+"""Which word of a test counts: on a path that never failed the first, else a sure one."""
+
+import pytest
+
+from conformance.attempts import Attempt, doubt, to_be_repeated
+from conformance.exchange import Exchange, Request
+from conformance.failures import Blocked
+from conformance.path import MOST_REPETITIONS, Path
+from conformance.results import Outcome
+
+SOUND = Path(requests=1000, troubles=0)
+BLIP = Path(requests=10_000, troubles=1)
+FLAKY = Path(requests=1000, troubles=100)
+
+
+def attempt(outcome: Outcome, exchanges: int = 3, troubles: int = 0) -> Attempt:
+    return Attempt(outcome, exchanges, troubles, seconds=0.1)
+
+
+FAILED, PASSED = attempt(Outcome.FAILED), attempt(Outcome.PASSED)
+SPOILT = attempt(Outcome.INCONCLUSIVE, troubles=1)
+
+
+@pytest.mark.parametrize(
+    "first", [FAILED, PASSED, attempt(Outcome.INCONCLUSIVE), attempt(Outcome.BLOCKED)]
+)
+def test_on_a_sound_path_the_first_word_counts(first: Attempt) -> None:
+    assert not to_be_repeated([first], SOUND)
+    assert doubt([first], SOUND) is None
+
+
+def test_after_a_single_failure_of_the_path_a_failure_is_repeated_once() -> None:
+    assert to_be_repeated([FAILED], BLIP)
+    assert not to_be_repeated([FAILED, FAILED], BLIP)
+    assert doubt([FAILED, FAILED], BLIP) is None
+
+
+def test_on_a_flaky_path_a_failure_must_last() -> None:
+    needed = FLAKY.repetitions(3)
+    assert needed is not None
+    assert needed > 3
+    assert to_be_repeated([FAILED] * (needed - 1), FLAKY)
+    assert not to_be_repeated([FAILED] * needed, FLAKY)
+    assert doubt([FAILED] * needed, FLAKY) is None
+
+
+def test_a_failure_that_does_not_last_decides_nothing() -> None:
+    assert not to_be_repeated([FAILED, FAILED, PASSED], FLAKY)
+    assert doubt([FAILED, FAILED, PASSED], FLAKY) == (
+        "2 of 3 attempts failed, on a path that failed 100 of 1000 requests"
+    )
+
+
+def test_attempts_that_the_path_spoilt_count_neither_way() -> None:
+    assert to_be_repeated([SPOILT], FLAKY)
+    assert not to_be_repeated([SPOILT, PASSED], FLAKY)
+    assert doubt([SPOILT, SPOILT, PASSED], FLAKY) is None
+    assert doubt([SPOILT, FAILED, SPOILT], FLAKY) is not None
+
+
+def test_a_failure_that_rests_on_too_much_cannot_be_sure() -> None:
+    long = attempt(Outcome.FAILED, exchanges=500)
+    assert FLAKY.repetitions(500) is None
+    assert not to_be_repeated([long], FLAKY)
+    assert doubt([long], FLAKY) is not None
+
+
+def test_a_blocked_test_is_repeated_where_the_path_may_be_to_blame() -> None:
+    blocked = attempt(Outcome.BLOCKED)
+    assert to_be_repeated([blocked], FLAKY)
+    assert not to_be_repeated([blocked] * MOST_REPETITIONS, FLAKY)
+
+
+def test_a_server_that_is_gone_ends_the_repetitions() -> None:
+    assert not to_be_repeated([SPOILT], Path(requests=9, troubles=9, gone=True))
+
+
+def test_the_surer_the_path_the_fewer_repetitions() -> None:
+    paths = [Path(requests=10_000, troubles=n) for n in (0, 1, 10, 100, 1000)]
+    needed = [path.repetitions(10) for path in paths]
+    assert needed[0] == 1
+    assert needed == sorted(needed, key=lambda n: n or 99)
+    assert len(set(needed)) > 3
+
+
+def failure(seconds: float) -> Exchange:
+    return Exchange(Request("getPlayer", "GET", "/", (), b""), None, "ReadTimeout", 0.0, seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tries", "proven"),
+    [(0.1, 7, False), (0.1, 8, True), (9.0, 2, False), (9.0, 3, True)],
+)
+def test_a_request_is_the_servers_fault_after_many_tries_or_long_ones(
+    seconds: float, tries: int, proven: bool
+) -> None:
+    assert Path().is_proven([failure(seconds)] * tries) == proven
+
+
+def test_an_operation_that_hangs_is_not_waited_for_twice() -> None:
+    path = Path()
+    path.check("getPlayer")
+    path.condemn([failure(9.0)] * 3)
+    with pytest.raises(Blocked, match="ERR-3"):
+        path.check("getPlayer")
+    assert path.is_proven([failure(9.0)]), "of a second operation one hang is enough"
+
+
+def test_a_request_that_only_fails_fast_may_be_one_input() -> None:
+    path = Path()
+    path.condemn([failure(0.1)] * 8)
+    path.check("getPlayer")
