@@ -5,13 +5,15 @@
 Both run against the same faulty servers. Schemathesis runs all of its phases and all of its
 checks with 100 examples; what it reports of the reference server itself, which is conformant, is
 recorded first as its baseline, and only what it reports beyond that counts as found. The suite
-runs whole, as `kraty-conformance faults run --full` does; trials that the journal has are taken
-from there. Prints a table and writes `benchmarks/results/detection.json`.
+runs whole, as `kraty-conformance faults run --full` does. Trials of an earlier run are taken from
+`--journal` and `--plain`, so this can be broken off and gone on with; `--kept` makes the table of
+what there is. Prints it, and writes `benchmarks/results/detection.json`.
 """
 
 import argparse
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -100,27 +102,51 @@ def counted(plain: Sequence[Plain], suite: Sequence[Detection]) -> tuple[int, in
     return len(plain), sum(one.found for one in plain), len(caught)
 
 
+def kept(file: Path) -> dict[str, Plain]:
+    """What an earlier run found out: trials of plain Schemathesis do not change with the suite."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return {row["id"]: Plain(**row) for row in map(json.loads, lines)}
+
+
+def try_all(ids: Sequence[str], workers: int, file: Path) -> list[Plain]:
+    """Try every fault that the file does not have yet, and keep each result there at once.
+
+    In random order, the same each time, so that a run that is broken off leaves a fair sample.
+    """
+    known = kept(file)
+    left = [id for id in ids if id not in known]
+    random.Random(SEED).shuffle(left)  # noqa: S311 - nothing secret
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(workers, context(), max_tasks_per_child=1) as pool,
+        file.open("a", encoding="utf-8") as results,
+    ):
+        baseline = Path(folder, "baseline.json")
+        if left:
+            pool.submit(record_baseline, baseline).result()
+        for one in pool.map(try_plain, left, [baseline] * len(left)):
+            known[one.id] = one
+            results.write(json.dumps(asdict(one)) + "\n")
+            results.flush()
+            print(
+                f"{one.id}: {'found' if one.found else 'not found'} ({one.seconds} s)", flush=True
+            )
+    return [known[id] for id in ids]
+
+
 def main() -> None:
     """Run both, print the table, write the numbers."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("ids", nargs="*", metavar="ID")
     parser.add_argument("-n", dest="workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--journal", type=Path, default=Path("reports/faults.jsonl"))
+    parser.add_argument("--plain", type=Path, default=Path("reports/plain.jsonl"))
+    parser.add_argument("--kept", action="store_true", help="only tell of what --plain has")
     arguments = parser.parse_args()
-    known = faults()
-    ids = arguments.ids or list(known)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ProcessPoolExecutor(arguments.workers, context(), max_tasks_per_child=1) as pool,
-    ):
-        baseline = Path(folder, "baseline.json")
-        pool.submit(record_baseline, baseline).result()
-        plain = []
-        for one in pool.map(try_plain, ids, [baseline] * len(ids)):
-            plain.append(one)
-            print(
-                f"{one.id}: {'found' if one.found else 'not found'} ({one.seconds} s)", flush=True
-            )
+    found = kept(arguments.plain)
+    ids = arguments.ids or [id for id in faults() if id in found or not arguments.kept]
+    plain = try_all(ids, arguments.workers, arguments.plain)
     journal = Journal(arguments.journal, resume=True)
     trials = [Trial(id, SEED, full=True) for id in ids]
     suite = [detection for _, detection in run_campaign(trials, arguments.workers, journal)]
@@ -138,6 +164,7 @@ def main() -> None:
         "examples": EXAMPLES,
         "seed": SEED,
         "workers": arguments.workers,
+        "faults": len(faults()),
         "counts": rows,
         "plain": [asdict(one) for one in plain],
         "suite": {d.id: {"seconds": d.seconds, "named": list(d.reported)} for d in suite},

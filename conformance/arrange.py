@@ -4,7 +4,7 @@ A step that fails blocks the scenario and names the requirement to blame; it nev
 scenario's own requirement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from conformance.client import Answer, Api, Fields
@@ -29,10 +29,20 @@ GRANT_FIELDS = (
 
 
 class Given:
-    """Brings the server into a state, through the API alone."""
+    """Brings the server into a state, through the API alone, and looks at it.
 
-    def __init__(self, api: Api, names: Names, world: World) -> None:
+    `before_looking` may block a look, where the export is not to be trusted (see `lookout`).
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        names: Names,
+        world: World,
+        before_looking: Callable[["Given"], None] | None = None,
+    ) -> None:
         self.api = api
+        self._before_looking = before_looking
         self.sure = api.insisting()
         self.names = names
         self.world = world
@@ -81,7 +91,12 @@ class Given:
 
     def export(self, player: str) -> Fields:
         """The player's export: the state as the contract shows it."""
+        self._look_out()
         return needed(self.api.export_player(player), "EXP-1", "an export of the player").data
+
+    def _look_out(self) -> None:
+        if self._before_looking is not None:
+            self._before_looking(self)
 
     def grants(self, player: str) -> list[str]:
         """The ids of the grants that the player's export lists; none for a stranger."""
@@ -109,6 +124,7 @@ class Given:
 
     def state(self, player: str) -> State:
         """What the player has, without what changes by being looked at; None for a stranger."""
+        self._look_out()
         answer = self.api.export_player(player)
         if answer.status == 404:
             return None

@@ -33,9 +33,15 @@ class Import:
         return WORDS[self.name]
 
     def row(self, player: str | None = None) -> dict[str, Any]:
-        """A good row with a key of its own, for a new player unless one is given."""
+        """A good row with a key of its own.
+
+        Without a player, one is named whom the server does not know, or, where the row adds to a
+        ledger, one whom it knows: that unknown ones are created is MIG-6's sentence alone.
+        """
+        if player is None:
+            player = self.given.player() if self.name in WORDS else self.given.names.player()
         row: dict[str, Any] = {
-            "externalPlayerId": player or self.given.names.player(),
+            "externalPlayerId": player,
             "idempotencyKey": self.given.names.key(),
         }
         if self.name in WORDS:

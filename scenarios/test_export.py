@@ -22,6 +22,11 @@ MORE_THAN_A_PAGE = 250
 PLAYER_FIELDS = ("id", "externalPlayerId", "studioId", "gameId", "registeredAt", "deletedAt")
 
 
+@pytest.fixture
+def look_out() -> None:
+    """Here the export is what is tested, not the way to look at something else."""
+
+
 @requirement("EXP-1")
 def test_an_export_tells_who_the_player_is(given: Given, run: Run) -> None:
     player = given.player()

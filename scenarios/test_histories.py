@@ -27,6 +27,7 @@ from conformance.recorder import Recorder
 from conformance.run import Run
 
 requirement = pytest.mark.requirement
+pytestmark = pytest.mark.usefixtures("clear_view")
 
 HISTORIES = 10
 CLIENTS = 4

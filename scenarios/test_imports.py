@@ -201,7 +201,9 @@ def test_a_bad_row_leaves_its_key_free(ledger_batch: Import) -> None:
 
 
 @requirement("MIG-4")
-def test_a_batch_of_1000_rows_is_taken(batch: Import, player: str) -> None:
+def test_a_batch_of_1000_rows_is_taken(batch: Import, given: Given) -> None:
+    player = given.player()
+
     answer = batch.send([batch.row(player) for _ in range(MOST_ROWS)])
 
     expect_status(answer, 200, because="a batch may have 1000 rows")
@@ -210,7 +212,9 @@ def test_a_batch_of_1000_rows_is_taken(batch: Import, player: str) -> None:
 
 
 @requirement("MIG-4")
-def test_all_of_1000_rows_are_added(ledger_batch: Import, player: str) -> None:
+def test_all_of_1000_rows_are_added(ledger_batch: Import, given: Given) -> None:
+    player = given.player()
+
     expect_counts(
         ledger_batch.send([ledger_batch.row(player) for _ in range(MOST_ROWS)]), applied=MOST_ROWS
     )

@@ -12,6 +12,7 @@ STEPS = 25
 SEQUENCES_IN_TEN_EXAMPLES = 15
 
 
+@pytest.mark.usefixtures("clear_view")
 @pytest.mark.requirement(*REQUIREMENTS)
 def test_no_sequence_of_operations_departs_from_the_contract(
     api: Api, given: Given, recorder: Recorder, run: Run

@@ -177,16 +177,17 @@ class Machine(RuleBasedStateMachine):
         if first is not None:
             self.judge_second_use(words, answer, player, amount, first)
             return
+        freed = self.freed_by(player)
         held = self.model.adjust(ledger, player, words.key, amount)
         if held is None:
             with self.under("LEDGER-2"):
                 expect_status(answer, 409, because="more would be taken than is held")
             return
         other = next(name for name in HOLDINGS if name != ledger)
-        with self.under(
-            "LEDGER-1" if amount > 0 else "LEDGER-2", **{ledger: "LEDGER-11", other: "LEDGER-8"}
-        ):
+        changed = "LEDGER-1" if amount > 0 else "LEDGER-2"
+        with self.under(changed, **{ledger: "LEDGER-11", other: "LEDGER-8"}):
             expect_status(answer, 200, because="the change is valid")
+        with self.under(freed or changed, **{ledger: "LEDGER-11", other: "LEDGER-8"}):
             expect_equal(words.holding(answer), held, "the holding after the change")
         if key is not None:
             self.model.remember(ledger, key, self.model.people[player], amount, held)
@@ -231,8 +232,12 @@ class Machine(RuleBasedStateMachine):
         answer = imported.send([row])
         first = self.model.use(f"migrate {ledger}", key)
         if first is None:
-            with self.under("MIG-1", wallet="MIG-7", inventory="MIG-7", presence="MIG-6"):
+            with self.under("MIG-1"):
                 expect_status(answer, 200, because="the batch is well-formed")
+                counted = sum(answer.data[name] for name in ("applied", "skipped", "failed"))
+                expect_equal(counted, 1, "the rows that were counted")
+            adding = ledger in LEDGERS and player in self.model.people
+            with self.under("MIG-7" if adding else "MIG-6", wallet="MIG-7", inventory="MIG-7"):
                 expect_fields(answer.data, applied=1, skipped=0, failed=0)
             person = self.model.ensure(player)
             if ledger in LEDGERS:
@@ -400,18 +405,25 @@ class Machine(RuleBasedStateMachine):
 
         Whatever first contact has made a new player of a freed id, that one begins with nothing.
         """
-        if player in self.model.people and player not in self.known:
-            ended = self.model.ended.get(player)
-            if ended is not None:
-                return "MERGE-5" if ended == "merged" else "DEL-6"
-        return self.blame.get(part, self.accused)
+        new = player in self.model.people and player not in self.known
+        return (new and self.freed_by(player)) or self.blame.get(part, self.accused)
+
+    def freed_by(self, player: str) -> str | None:
+        """The requirement that freed the id of a player who is new to the model, if it was used."""
+        ended = self.model.ended.get(player)
+        if player in self.known or ended is None:
+            return None
+        return "MERGE-5" if ended == "merged" else "DEL-6"
 
     def told(self, player: str) -> dict[str, Any] | None:
         """The player's export in the model's words."""
         answer = self.api.export_player(self.name(player))
         if answer.status == 404:
             return None
-        expect_status(answer, 200, because="an export is 200 or 404")
+        if answer.status != 200:
+            erased = self.model.ended.get(player) == "erased"
+            expected = "an export with 200 or 404"
+            raise Mismatch(expected, f"status {answer.status}", "DEL-2" if erased else "EXP-1")
         state = state_of(answer.data)
         return {
             "wallet": state["wallet"],

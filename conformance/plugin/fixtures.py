@@ -1,6 +1,7 @@
 """What scenarios ask for. A fixture that the target cannot provide says so: not exercised."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from conformance.arrange import Given
 from conformance.client import Api
 from conformance.imports import Import
 from conformance.ledgers import Ledger
+from conformance.lookout import Lookout
 from conformance.naming import Names
 from conformance.plugin.naming import test_id
 from conformance.plugin.outcomes import ATTEMPT, RECORDER
@@ -105,9 +107,33 @@ def other_game_api(run: Run, api_with: Callable[..., Api]) -> Api:
 
 
 @pytest.fixture
-def given(api: Api, names: Names, world: World) -> Given:
+def given(api: Api, names: Names, world: World, look_out: Callable[[Given], None]) -> Given:
     """Arrangements, whose failure blocks the scenario."""
-    return Given(api, names, world)
+    return Given(api, names, world, look_out)
+
+
+@pytest.fixture(scope="session")
+def lookout() -> Lookout:
+    """What this process knows of the export."""
+    return Lookout()
+
+
+@pytest.fixture
+def look_out(conformance: Conformance, lookout: Lookout, run: Run) -> Callable[[Given], None]:
+    """Tries the export before a scenario looks through it, apart from its evidence."""
+
+    def check(_: Given) -> None:
+        token = run.target.token("server")
+        own = Api(conformance.line(), token, run.identity.game_id or "")
+        lookout.check(Given(own, run.names(f"lookout-{os.getpid()}"), run.target.world))
+
+    return check
+
+
+@pytest.fixture
+def clear_view(look_out: Callable[[Given], None], given: Given) -> None:
+    """For tests that look at exports all the time."""
+    look_out(given)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ class ClaimsAll(Grants):
             super().claim(each)
 
 
-@fault("ack-frees-key", "ACK-5", "GRANT-2", difficulty=SUBTLE)
+@fault("ack-frees-key", "ACK-5", "GRANT-2", "GRANT-5", difficulty=SUBTLE)
 class FreesKey(Grants):
     """Only pending grants hold their key: a replay after the ack makes a second grant."""
 

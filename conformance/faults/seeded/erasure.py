@@ -90,7 +90,7 @@ class ChecksLate(Server):
         return super().alone(operation, services, call)
 
 
-@fault("erasure-locks-id", "DEL-6", "DEL-9", "MERGE-7", difficulty=MEDIUM)
+@fault("erasure-locks-id", "DEL-6", "DEL-9", "MERGE-7", "LOBBY-1", difficulty=MEDIUM)
 class LocksId(GameState):
     """An erased id can never be used again."""
 
@@ -108,7 +108,7 @@ class WalletReturns(GameState):
         new = external_id not in self.players
         player = super().ensure(external_id)
         kept = notes(self, "wallets")
-        if new and external_id in kept:
+        if new and external_id in kept and external_id in self.erasures:
             player.wallet = kept[external_id]
         kept[external_id] = player.wallet
         return player
@@ -150,7 +150,7 @@ class Race(Gdpr):
             return super().erase(player, external_id)
 
 
-@fault("erasure-frees-grant-keys", "DEL-9", difficulty=SUBTLE)
+@fault("erasure-frees-grant-keys", "DEL-9", "GRANT-5", difficulty=SUBTLE)
 class FreesGrantKeys(Gdpr):
     """The idempotency keys of the erased player's grants are free again."""
 
@@ -181,7 +181,7 @@ class FirstPage(Exporting):
         return {"grants": data["grants"][-100:]}
 
 
-@fault("export-unknown-empty", "EXP-2", "DEL-2", difficulty=MEDIUM)
+@fault("export-unknown-empty", "EXP-2", "DEL-2", "MERGE-5", "AUTH-7", difficulty=MEDIUM)
 class UnknownEmpty(Gdpr):
     """The export of an unknown player is an empty one."""
 

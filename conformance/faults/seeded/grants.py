@@ -314,7 +314,7 @@ class BurnsRefusedKey(Grants):
             raise
 
 
-@fault("grant-conflict-takes-key", "GRANT-9", "GRANT-2", difficulty=SUBTLE)
+@fault("grant-conflict-takes-key", "GRANT-9", "GRANT-2", "GRANT-3", difficulty=SUBTLE)
 class ConflictTakesKey(Grants):
     """A refused second body becomes the body of the key, so that the first is a conflict."""
 

@@ -76,7 +76,7 @@ class LockedLedger(Ledger):
 
 @fault(
     "mixed-import-and-change",
-    *("MIG-7", "LEDGER-6", "LEDGER-11"),
+    *("MIG-7", "LEDGER-6", "LEDGER-11", "MERGE-2"),
     difficulty=SUBTLE,
     parts=(LockedLedger,),
     racing=(*UP, *DOWN, operations.migrate_wallet, operations.migrate_inventory),

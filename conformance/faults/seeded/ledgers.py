@@ -160,7 +160,9 @@ class ConflictCode(Ledger):
             raise
 
 
-@fault("ledger-same-call-is-replay", "LEDGER-5", "LEDGER-6", "LEDGER-12", difficulty=SUBTLE)
+@fault(
+    "ledger-same-call-is-replay", "LEDGER-5", "LEDGER-6", "LEDGER-12", "LEDGER-1", difficulty=SUBTLE
+)
 class SameCallIsReplay(Ledger):
     """Without a key a call that equals the one before is taken for a double click."""
 
@@ -288,7 +290,7 @@ class BurnsRefusedKey(Ledger):
             raise
 
 
-@fault("ledger-grant-key-space", "LEDGER-10", difficulty=SUBTLE)
+@fault("ledger-grant-key-space", "LEDGER-10", "GRANT-1", difficulty=SUBTLE)
 class GrantKeySpace(Wallet):
     """A credit marks its key as used for grants too, since one middleware keeps all keys."""
 

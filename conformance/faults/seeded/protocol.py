@@ -176,7 +176,7 @@ class CreatedForCredit(Ledger):
         return replace(reply, status=201) if change == "increment" else reply
 
 
-@fault("http-410-for-erased", "DEL-2", "HTTP-1", difficulty=MEDIUM)
+@fault("http-410-for-erased", "DEL-2", "HTTP-1", "MERGE-7", difficulty=MEDIUM)
 class GoneForErased(GameState):
     """An erased player is gone, 410."""
 
