@@ -20,7 +20,7 @@ FEWEST_TRIES = 3
 """Of a request that hangs; of a second operation that hangs one, so that a run comes to its end."""
 SLOW_SECONDS = 5.0
 """A failure that takes so long is a hang."""
-REACH_SECONDS = 10.0
+REACH_SECONDS = 5.0
 """How long a server that does not answer pings is waited for."""
 CHANCE = 1e-7
 """How improbable it must be that a failure of a test is the path's doing."""

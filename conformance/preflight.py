@@ -93,14 +93,15 @@ def _refused(answer: Answer) -> str | None:
 
 def _same_game(run: Run, answer: Answer) -> str | None:
     game = identity_of(answer).game_id
-    if answer.status == 200 and game != run.identity.game_id:
+    if answer.status == 200 and run.identity.prefix and game != run.identity.game_id:
         return f"it belongs to game {game}, the server key to {run.identity.game_id}"
     return _refused(answer)
 
 
 def _other_game(run: Run, answer: Answer) -> str | None:
     own, other = run.identity, identity_of(answer)
-    if answer.status == 200 and (own.studio_id, own.game_id) == (other.studio_id, other.game_id):
+    same = (own.studio_id, own.game_id) == (other.studio_id, other.game_id)
+    if answer.status == 200 and own.prefix and same:
         return f"it belongs to the same studio and game as the server key ({own.game_id})"
     return _refused(answer)
 

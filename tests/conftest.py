@@ -15,3 +15,8 @@ def run_suite(tmp_path: Path) -> Runner:
         return run_in(tmp_path, *arguments, url=url, target=target)
 
     return run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often the suite is run behind a flaky proxy."""
+    parser.addoption("--flaky-runs", type=int, default=1, help="seeds of tests/test_flaky.py")

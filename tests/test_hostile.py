@@ -1,0 +1,303 @@
+"""Whatever a server does, the run ends in bounded time and memory, and no key leaves it."""
+
+import gzip
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from support import keys
+
+from conformance.bounds import MOST_BYTES
+from conformance.exchange import Request
+from conformance.spec import BASE_PATH
+from conformance.wire import Wire
+
+PATIENCE = 60.0
+MEGABYTE = 2**20
+PING = (
+    b'{"ok": true, "apiKey": {"id": "k", "prefix": "ksk_demo_server", "environment": "test", '
+    b'"permissionSet": "server_integration", "studioId": "s", "gameId": "g"}}'
+)
+Answer = Callable[[socket.socket, bytes], None]
+"""What a server does with a request, given its head."""
+
+
+def json_of(body: bytes, status: bytes = b"200 OK", more: bytes = b"") -> bytes:
+    head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n"
+    return head % (status, len(body), more) + body
+
+
+@contextmanager
+def hostile(answer: Answer, pings: Answer | None = None) -> Iterator[str]:
+    """A server that answers every request as it likes, and pings perhaps otherwise."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+
+    def one(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            while head := read_head(connection):
+                if pings is not None and b"/server/v1/ping " in head:
+                    pings(connection, head)
+                else:
+                    answer(connection, head)
+                    return
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """A request; its body is read and forgotten."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = connection.recv(65536)
+        if not part:
+            return b""
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            left = int(line.partition(b":")[2]) - len(body)
+            while left > 0 and (part := connection.recv(65536)):
+                left -= len(part)
+    return head
+
+
+def sends(data: bytes) -> Answer:
+    return lambda connection, _: connection.sendall(data)
+
+
+def endless(head: bytes, part: bytes, pause: float = 0.0) -> Answer:
+    """A beginning, and then the same for ever."""
+
+    def answer(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(head)
+        while True:
+            connection.sendall(part)
+            time.sleep(pause)
+
+    return answer
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+LONG = HEAD + b"Content-Length: 10000000000\r\n\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+BOMB = gzip.compress(b"0" * (200 * MEGABYTE))
+DEEP = json_of(b"[" * 100_000 + b"]" * 100_000)
+ESCAPES = b'{"error": {"code": "\\u001b[2J\\u001b]0;owned\\u0007", "message": "\x1b[31m\x9b"}}'
+
+ANSWERS: dict[str, Answer] = {
+    "10 GB": endless(LONG, b"x" * MEGABYTE),
+    "endless chunks": endless(CHUNKED, b"100000\r\n" + b"x" * MEGABYTE + b"\r\n"),
+    "a gzip bomb": sends(json_of(BOMB, more=b"Content-Encoding: gzip\r\n")),
+    "gzip in gzip": sends(json_of(gzip.compress(BOMB), more=b"Content-Encoding: gzip, gzip\r\n")),
+    "broken gzip": sends(json_of(b"no gzip", more=b"Content-Encoding: gzip\r\n")),
+    "endless headers": endless(HEAD, b"X-More: " + b"y" * 1000 + b"\r\n"),
+    "broken chunks": sends(CHUNKED + b"zz\r\nnonsense\r\n"),
+    "a body cut short": sends(HEAD + b"Content-Length: 500\r\n\r\n{"),
+    "no HTTP": sends(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "nothing": lambda connection, _: connection.close(),
+    "JSON 100,000 deep": sends(DEEP),
+    "escape sequences": sends(json_of(ESCAPES, b"500 Oops")),
+}
+SLOW: dict[str, Answer] = {
+    "a byte a second": endless(LONG, b"x", 1.0),
+    "a header byte a second": endless(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"y", 1.0),
+    "silence": lambda *_: time.sleep(PATIENCE),
+}
+
+
+def the_server_key_alone() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in keys().items()
+        if not name.startswith("KRATY_") or name == "KRATY_SERVER_KEY"
+    }
+
+
+def run(folder: Path, url: str, *arguments: str) -> tuple[int, str, float, int]:
+    """Exit code, output, seconds and peak memory (bytes) of a run."""
+    command = [sys.executable, "-m", "conformance", "run", "--base-url", url, "-q"]
+    started, peak = time.monotonic(), 0
+    with (folder / "output.txt").open("wb") as output:
+        process = psutil.Popen(
+            [*command, "--reports", str(folder / "reports"), *arguments],
+            env=the_server_key_alone(),
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        while process.poll() is None:
+            with suppress(psutil.Error):
+                family = [process, *process.children(recursive=True)]
+                peak = max(peak, *(each.memory_info().rss for each in family))
+            assert time.monotonic() - started < 5 * PATIENCE, "the run does not end"
+            time.sleep(0.1)
+    text = (folder / "output.txt").read_text(errors="replace")
+    return process.returncode, text, time.monotonic() - started, peak
+
+
+def assert_no_key_leaves(folder: Path) -> None:
+    """No output of a run and nothing on the terminal shows a key, or a key's secret."""
+    tokens = [token for name, token in keys().items() if name.startswith("KRATY_")]
+    secrets = [secret.encode() for token in tokens for secret in (token, token.partition(".")[2])]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(secrets) == 10
+    assert files
+    for path in files:
+        content = path.read_bytes()
+        assert not [secret for secret in secrets if secret in content], path
+
+
+@pytest.mark.parametrize("kind", list(ANSWERS))
+def test_a_hostile_server_is_judged_in_bounded_time_and_memory(kind: str, tmp_path: Path) -> None:
+    with hostile(ANSWERS[kind], pings=sends(json_of(PING))) as url:
+        selection = ("-k", "test_ping or unknown_player_gets_404 or stranger_is_a_no_op")
+        code, output, seconds, peak = run(tmp_path, url, *selection)
+    assert code in (1, 3), output
+    assert code == 1 or "accused" not in output
+    assert seconds < PATIENCE
+    assert peak < 400 * MEGABYTE
+    assert "Traceback" not in output
+    assert "\x1b" not in output
+    assert_no_key_leaves(tmp_path)
+
+
+def test_a_server_that_trickles_is_judged_in_bounded_time(tmp_path: Path) -> None:
+    with hostile(SLOW["a byte a second"], pings=sends(json_of(PING))) as url:
+        code, output, seconds, _ = run(tmp_path, url, "-k", "unknown_player_gets_404")
+    assert code == 1, output
+    assert "ERR-3" in output
+    assert seconds < 3 * PATIENCE
+    assert_no_key_leaves(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["10 GB", "no HTTP"])
+def test_a_server_that_is_hostile_from_the_first_ping_ends_the_run(
+    kind: str, tmp_path: Path
+) -> None:
+    with hostile((ANSWERS | SLOW)[kind]) as url:
+        code, output, seconds, peak = run(tmp_path, url)
+    assert code == 3, output
+    assert seconds < PATIENCE
+    assert peak < 400 * MEGABYTE
+    assert "Traceback" not in output
+    assert_no_key_leaves(tmp_path)
+
+
+def test_the_key_does_not_follow_a_redirect(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    def elsewhere(connection: socket.socket, head: bytes) -> None:
+        seen.append(head)
+        connection.sendall(json_of(PING))
+
+    with hostile(elsewhere) as other:
+        location = f"Location: {other}/server/v1/ping\r\n".encode()
+        moved = sends(json_of(b"{}", b"307 Temporary Redirect", location))
+        with hostile(moved, pings=sends(json_of(PING))) as url:
+            code, output, _, _ = run(tmp_path, url, "-k", "unknown_player_gets_404 or together")
+    assert code == 1, output
+    assert seen == []
+
+
+def test_a_key_in_an_error_message_is_reported_and_not_shown(tmp_path: Path) -> None:
+    token = keys()["KRATY_SERVER_KEY"]
+    body = f'{{"error": {{"code": "x", "message": "no such key: {token}"}}}}'.encode()
+    header = f"X-Debug: {token}\r\n".encode()
+    with hostile(sends(json_of(body, b"404 Gone", header)), pings=sends(json_of(PING))) as url:
+        code, output, _, _ = run(tmp_path, url, "-k", "unknown_player_gets_404")
+    assert code == 1
+    assert "AUTH-6" in output
+    assert_no_key_leaves(tmp_path)
+
+
+def test_an_invalid_certificate_is_a_line(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=nobody"]
+    subprocess.run(
+        [*command, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    key.unlink()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with (
+                        suppress(OSError),
+                        context.wrap_socket(connection, server_side=True) as tls,
+                    ):
+                        tls.recv(1000)
+
+        threading.Thread(target=accept, daemon=True).start()
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        code, output, _, _ = run(tmp_path, url)
+        listening.shutdown(socket.SHUT_RDWR)
+    assert code == 3
+    assert "certificate verify failed" in output
+    assert "Traceback" not in output
+
+
+PATH = f"{BASE_PATH}/players/x"
+
+
+@pytest.mark.parametrize("kind", ["10 GB", "a gzip bomb", "gzip in gzip"])
+def test_a_body_without_an_end_is_not_read_to_its_end(kind: str) -> None:
+    with hostile(ANSWERS[kind]) as url:
+        wire = Wire(url)
+        exchange = wire.send(Request("getPlayer", "GET", PATH, (), b""))
+        wire.close()
+    assert exchange.response is None
+    assert "TooLong" in str(exchange.error) or "not asked for" in str(exchange.error)
+
+
+@pytest.mark.parametrize("kind", list(SLOW))
+def test_a_deadline_holds_whatever_trickles_in(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.bounds.DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr("conformance.volley.DEADLINE_SECONDS", 2.0)
+    request = Request("getPlayer", "GET", PATH, (), b"")
+    with hostile(SLOW[kind]) as url:
+        wire = Wire(url)
+        exchanges = [wire.send(request), *wire.volley([request] * 2)]
+        wire.close()
+    assert [exchange.response for exchange in exchanges] == [None] * 3
+    assert max(exchange.seconds for exchange in exchanges) < 4.0
+
+
+def test_simultaneous_requests_have_the_same_bounds() -> None:
+    with hostile(ANSWERS["10 GB"]) as url:
+        wire = Wire(url)
+        exchanges = wire.volley([Request("getPlayer", "GET", PATH, (), b"")] * 2)
+        wire.close()
+    assert ["TooLong" in str(exchange.error) for exchange in exchanges] == [True, True]
+
+
+def test_a_long_body_that_ends_is_read() -> None:
+    body = b'"' + b"x" * (MOST_BYTES - 2) + b'"'
+    with hostile(sends(json_of(gzip.compress(body), more=b"Content-Encoding: gzip\r\n"))) as url:
+        wire = Wire(url)
+        exchange = wire.send(Request("getPlayer", "GET", PATH, (), b""))
+        wire.close()
+    assert exchange.response is not None
+    assert exchange.response.body == body

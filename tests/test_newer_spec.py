@@ -1,0 +1,183 @@
+"""A newer description of the API is tested without a line of code; what it changes is told."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from support import Runner, keys, serving
+
+from conformance import resources
+from conformance.failures import UsageError
+from conformance.reference.app import create_app
+from conformance.reference.world import load_world
+from conformance.revision import revisions
+from conformance.spec import load_newer_spec, load_spec
+
+BUNDLED = resources.spec_file()
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Callable[[Callable[[Document], None]], Path]:
+    """Writes the bundled description, changed."""
+
+    def write(change: Callable[[Document], None]) -> Path:
+        document = json.loads(BUNDLED.read_text())
+        change(document)
+        file = tmp_path / "newer.json"
+        file.write_text(json.dumps(document))
+        return file
+
+    return write
+
+
+def with_a_season(document: Document) -> None:
+    """An operation that nobody here has heard of."""
+    body = {
+        "type": "object",
+        "required": ["season"],
+        "properties": {"season": {"type": "integer", "minimum": 1}},
+    }
+    told = {
+        "type": "object",
+        "required": ["data"],
+        "properties": {"data": {**body, "required": ["season"]}},
+    }
+    answers = {
+        "200": {"description": "Done.", "content": {"application/json": {"schema": told}}},
+        **{
+            status: {"$ref": f"#/components/responses/{name}"}
+            for status, name in (("401", "Unauthenticated"), ("403", "Forbidden"))
+        },
+        "400": {"description": "Malformed."},
+    }
+    document["paths"]["/players/{externalId}/season"] = {
+        "post": {
+            "operationId": "setSeason",
+            "tags": ["Seasons"],
+            "parameters": [
+                {"name": "externalId", "in": "path", "required": True, "schema": {"type": "string"}}
+            ],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            "responses": answers,
+        }
+    }
+
+
+def changes(file: Path) -> list[str]:
+    return revisions(load_spec(BUNDLED), load_newer_spec(file, BUNDLED))
+
+
+def test_the_bundled_description_changes_nothing(newer: Callable[..., Path]) -> None:
+    assert changes(newer(lambda document: document["info"].update(version="9"))) == []
+
+
+def test_words_for_people_are_no_change(newer: Callable[..., Path]) -> None:
+    def reworded(document: Document) -> None:
+        document["paths"]["/ping"]["get"]["summary"] = "Is it there?"
+
+    assert changes(newer(reworded)) == []
+
+
+def test_an_operation_that_is_added_removed_or_changed_is_told(
+    newer: Callable[..., Path],
+) -> None:
+    def change(document: Document) -> None:
+        with_a_season(document)
+        del document["paths"]["/players/{externalId}/unban"]
+        schemas = document["components"]["schemas"]
+        schemas["ServerPingResponse"]["required"] = ["ok", "apiKey", "uptime"]
+
+    assert changes(newer(change)) == [
+        "the spec adds setSeason (POST /players/{externalId}/season)",
+        "the spec has no unbanPlayer (POST /players/{externalId}/unban)",
+        "the spec changes ping: responses",
+    ]
+
+
+def test_operations_keep_their_names_whatever_the_file_calls_them(
+    newer: Callable[..., Path],
+) -> None:
+    def renamed(document: Document) -> None:
+        document["paths"] = {
+            "/server/v1" + path.replace("{externalId}", "{id}"): item
+            for path, item in document["paths"].items()
+        }
+        for item in document["paths"].values():
+            for operation in item.values():
+                operation.pop("operationId")
+                operation.pop("tags")
+
+    spec = load_newer_spec(newer(renamed), BUNDLED)
+    assert set(spec.operations) == set(load_spec(BUNDLED).operations)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"paths": {}}', "openapi: 3.1.0"])
+def test_a_file_that_is_no_description_is_one_line(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "newer.json"
+    file.write_text(text)
+    with pytest.raises(UsageError, match="is no OpenAPI description") as raised:
+        load_newer_spec(file, BUNDLED)
+    assert "\n" not in str(raised.value)
+
+
+def seasons(answer: Callable[[Any], Response]) -> Any:
+    """The reference server with the new operation."""
+    app = create_app(load_world(resources.world_file()))
+
+    async def set_season(request: Request) -> Response:
+        problem = {"error": {"code": "x", "message": "x"}}
+        token = request.headers.get("authorization", "")
+        if token == f"Bearer {keys()['KRATY_CLIENT_KEY']}":
+            return JSONResponse(problem, 403)
+        if token != f"Bearer {keys()['KRATY_SERVER_KEY']}":
+            return JSONResponse(problem, 401, {"WWW-Authenticate": "Bearer"})
+        try:
+            body = await request.json()
+            season = body["season"]
+            assert type(season) is int
+            assert season >= 1
+        except Exception:
+            return JSONResponse(problem, 400)
+        return answer(season)
+
+    path = "/server/v1/players/{external_id}/season"
+    app.router.routes.insert(0, Route(path, set_season, methods=["POST"]))
+    return app
+
+
+SELECTION = ("-k", "setSeason", "--examples", "10")
+
+
+def test_an_added_operation_is_fuzzed_and_checked_for_shape(
+    newer: Callable[..., Path], run_suite: Runner
+) -> None:
+    file = newer(with_a_season)
+    with serving(seasons(lambda n: JSONResponse({"data": {"season": n}}))) as url:
+        good = run_suite("--spec", str(file), *SELECTION, url=url)
+    with serving(seasons(lambda n: JSONResponse({"data": {"season": str(n)}}))) as url:
+        wrong_shape = run_suite("--spec", str(file), *SELECTION, url=url)
+    assert not good.with_outcome("failed"), good.output
+    assert good.document["spec"]["operations"] == 19
+    assert "the spec adds setSeason" in " ".join(good.document["notices"])
+    sent = {row["operation"]: row["endings"] for row in good.document["traffic"]}["setSeason"]
+    assert sent["200"] > 3
+    assert sent["400"] > 3
+    assert wrong_shape.code == 1
+    assert "HTTP-2" in wrong_shape.with_outcome("failed")
+
+
+def test_a_removed_operation_accuses_nobody(newer: Callable[..., Path], run_suite: Runner) -> None:
+    def without_unban(document: Document) -> None:
+        del document["paths"]["/players/{externalId}/unban"]
+
+    file = newer(without_unban)
+    ended = run_suite("--spec", str(file), "-k", "test_bans", url=None)
+    assert ended.code == 0, ended.output
+    assert ended.outcome("BAN-7") == "not_exercised"
+    assert "the spec has no unbanPlayer" in ended.output
