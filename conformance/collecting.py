@@ -141,7 +141,7 @@ class Collected:
             },
             "cleanup": self.cleaned,
             "knownFailures": [asdict_of(entry) for entry in standing],
-            "notices": [*head["revised"], *self._notices(head["documented"])],
+            "notices": [*head.get("revised", ()), *self._notices(head["documented"])],
             "requirements": rows,
             "traffic": [
                 {

@@ -27,7 +27,7 @@ from conformance.traffic import LATENCY_BOUNDS, Traffic, place_of
 HEAD: dict[str, Any] = {
     "started": 1000.0,
     **{name: document()[name] for name in ("suite", "target", "spec")},
-    "run": {"id": "0123abcd", "seed": 1, "examples": 1},
+    "run": {"id": "0123abcd", "profile": "standard", "seed": 1, "examples": 1},
     "documented": {"ping": ["200", "401", "403"]},
 }
 

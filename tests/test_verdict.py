@@ -55,9 +55,33 @@ def test_a_should_that_failed_under_strictness_is_not_conformant() -> None:
     assert verdict((MUST, Outcome.PASSED), (SHOULD, Outcome.FAILED)) is Verdict.NOT_CONFORMANT
 
 
-def test_every_verdict_has_an_exit_code_of_its_own() -> None:
+def test_every_verdict_has_an_exit_code() -> None:
     assert sorted(EXIT_CODES) == sorted(Verdict)
-    assert sorted(EXIT_CODES.values()) == [0, 1, 3]
+    passing = [verdict for verdict, code in EXIT_CODES.items() if code == 0]
+    assert passing == [Verdict.CONFORMANT, Verdict.TOLERATED]
+    assert EXIT_CODES[Verdict.INCONCLUSIVE] not in (0, EXIT_CODES[Verdict.NOT_CONFORMANT])
+
+
+def test_a_known_failure_is_tolerated_and_told() -> None:
+    judgement = judge_run([(MUST, Outcome.PASSED), (MUST, Outcome.KNOWN)])
+    assert judgement.verdict is Verdict.TOLERATED
+    assert "1 requirement failed as known, 2 of 2 MUSTs exercised" in str(judgement)
+
+
+def test_a_known_failure_excuses_no_other() -> None:
+    rows = [(MUST, Outcome.FAILED), (MUST, Outcome.KNOWN)]
+    assert judge_run(rows).verdict is Verdict.NOT_CONFORMANT
+
+
+def test_a_list_that_is_outdated_fails_the_gate_but_not_the_server() -> None:
+    judgement = judge_run([(MUST, Outcome.PASSED)], outdated=["X is known to fail but passes"])
+    assert judgement.verdict is Verdict.OUTDATED
+    assert "X is known to fail but passes" in str(judgement)
+
+
+def test_what_is_undecided_is_not_tolerated() -> None:
+    rows = [(MUST, Outcome.INCONCLUSIVE), (MUST, Outcome.KNOWN)]
+    assert judge_run(rows).verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Lets a deploy pass only where the candidate is conformant: pre-deploy.sh URL
+set -eu
+kraty-conformance run --target conformance/staging.toml --base-url "$1" --reports conformance-reports && exit 0
+code=$?
+case $code in
+  1) echo "not conformant: see conformance-reports/latest/report.html" >&2 ;;
+  2) echo "the target file or a key is wrong: see above" >&2 ;;
+  *) echo "nothing can be said: try again" >&2 ;;
+esac
+exit "$code"
