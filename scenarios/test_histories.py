@@ -23,6 +23,7 @@ from conformance.histories.models import (
 from conformance.histories.search import Unexplained
 from conformance.histories.workload import Call, side_by_side
 from conformance.ledgers import Ledger
+from conformance.profiles import PROFILES
 from conformance.recorder import Recorder
 from conformance.run import Run
 
@@ -33,6 +34,12 @@ HISTORIES = 10
 CLIENTS = 4
 CALLS = 6
 START = 20
+
+
+@pytest.fixture
+def histories(run: Run) -> int:
+    """How many histories a test records."""
+    return HISTORIES * PROFILES[run.profile].histories
 
 
 @pytest.fixture
@@ -68,9 +75,9 @@ def changes_of(history: list[Done]) -> list[Done]:
 
 @requirement("LEDGER-6", "LEDGER-11")
 def test_increments_decrements_and_reads_have_an_order(
-    ledger: Ledger, dice: random.Random, recorder: Recorder
+    ledger: Ledger, dice: random.Random, recorder: Recorder, histories: int
 ) -> None:
-    for _ in range(HISTORIES):
+    for _ in range(histories):
         recorder.restart()
         holding = Holdings(ledger, ledger.filled(START))
         choices: list[Call] = [
@@ -87,9 +94,9 @@ def test_increments_decrements_and_reads_have_an_order(
 
 @requirement("LEDGER-3", "LEDGER-6", "LEDGER-11")
 def test_replays_beside_other_changes_have_an_order(
-    ledger: Ledger, dice: random.Random, recorder: Recorder
+    ledger: Ledger, dice: random.Random, recorder: Recorder, histories: int
 ) -> None:
-    for _ in range(HISTORIES):
+    for _ in range(histories):
         recorder.restart()
         plain_changes_have_an_order(ledger, dice)
         holding = Holdings(ledger, ledger.filled(START))
@@ -106,9 +113,9 @@ def test_replays_beside_other_changes_have_an_order(
 
 @requirement("MIG-7", "LEDGER-6")
 def test_imports_beside_other_changes_have_an_order(
-    ledger: Ledger, dice: random.Random, recorder: Recorder
+    ledger: Ledger, dice: random.Random, recorder: Recorder, histories: int
 ) -> None:
-    for _ in range(HISTORIES):
+    for _ in range(histories):
         recorder.restart()
         plain_changes_have_an_order(ledger, dice)
         holding = Holdings(ledger, ledger.filled(START))
@@ -121,9 +128,9 @@ def test_imports_beside_other_changes_have_an_order(
 
 @requirement("MERGE-2", "LEDGER-6")
 def test_changes_and_reads_beside_a_merge_have_an_order(
-    ledger: Ledger, dice: random.Random, recorder: Recorder
+    ledger: Ledger, dice: random.Random, recorder: Recorder, histories: int
 ) -> None:
-    for _ in range(HISTORIES):
+    for _ in range(histories):
         recorder.restart()
         plain_changes_have_an_order(ledger, dice)
         holding = Holdings(ledger, ledger.filled(START), ledger.filled(5))
@@ -151,9 +158,9 @@ def of_promise(part: Unexplained[Promise, Done]) -> str:
 
 @requirement("MERGE-3", "ACK-4", "ACK-3", "GRANT-2")
 def test_acks_and_replays_beside_a_merge_have_an_order(
-    given: Given, api: Api, dice: random.Random, recorder: Recorder
+    given: Given, api: Api, dice: random.Random, recorder: Recorder, histories: int
 ) -> None:
-    for _ in range(3 * HISTORIES):
+    for _ in range(3 * histories):
         recorder.restart()
         source, target, body = given.player(), given.player(), given.grant_body()
         promise = Promised(api, source, target, given.grant(source, body)["id"], body)

@@ -1,6 +1,5 @@
 """How much a run does: what it announces, and what `quick` has room for."""
 
-
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
