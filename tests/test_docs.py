@@ -1,12 +1,18 @@
 """Generated documents are what their generator writes now."""
 
 import json
+import re
+from pathlib import Path
 
+import click
+import pytest
+import yaml
 from click.testing import CliRunner
 from support import ROOT
 
 from conformance.catalogue import catalogue
 from conformance.cli import main
+from conformance.options import OPTIONS
 
 
 def test_the_table_of_requirements_is_current() -> None:
@@ -33,3 +39,57 @@ def test_the_requirements_are_listed_for_people() -> None:
     lines = CliRunner().invoke(main, ["requirements"]).output.splitlines()
     assert len(lines) == len(catalogue())
     assert "GRANT-2          MUST" in "\n".join(lines)
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*"))]
+SHELL = re.compile(r"(?:kraty-conformance|pytest) [^\n`#|]*")
+OWN = {option.flag for option in OPTIONS}
+
+
+def flags_in(page: Path) -> set[str]:
+    """The options of `kraty-conformance` that a page's commands use."""
+    text = page.read_text(encoding="utf-8")
+    return {
+        flag for command in SHELL.findall(text) for flag in re.findall(r"(?<=\s)--[a-z-]+", command)
+    }
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.suffix in (".md", ".yml", ".sh") and "faults" not in page.name],
+    ids=lambda page: page.name,
+)
+def test_the_commands_of_a_page_have_options_that_exist(page: Path) -> None:
+    known = OWN | {
+        option
+        for command in main.commands.values()
+        for parameter in all_parameters(command)
+        for option in parameter.opts
+    }
+    assert flags_in(page) - known - {"--flaky-runs", "--log-cli-level"} == set()
+
+
+def all_parameters(command: click.Command) -> list[click.Parameter]:
+    """The parameters of a command and of the commands below it."""
+    below = command.commands.values() if isinstance(command, click.Group) else ()
+    return [*command.params, *(p for each in below for p in all_parameters(each))]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.suffix == ".md"], ids=lambda p: p.name
+)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [
+        target for target in targets if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
+def test_recipes_are_yaml_and_gate_on_the_whole_suite(name: str) -> None:
+    text = (ROOT / "docs" / "recipes" / name).read_text(encoding="utf-8")
+    assert yaml.safe_load(text)
+    (run,) = re.findall(r"kraty-conformance run.*", text)
+    assert " -k " not in run
+    assert "--requirement" not in run
