@@ -39,7 +39,10 @@ def clean_directory(
     wire = Wire(base_url)
     try:
         line = Line(wire, load_spec(resources.spec_file()), Redactor(target.keys), Recorder())
-        identify(line, target.token("server"))
+        identity = identify(line, target.token("server"))
+        if identity.game_id != document["target"]["gameId"]:
+            told = f"game {document['target']['gameId']}, the key to {identity.game_id}"
+            raise UsageError(f"the run's players belong to {told}")
         erasers = {role: Api(line, token, "") for role, token in target.keys.items()}
         done = erase(erasers, left, prefix)
     finally:

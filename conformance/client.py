@@ -11,7 +11,14 @@ from urllib.parse import urlencode
 
 from conformance.exchange import Exchange, Headers, Request, header
 from conformance.failures import Blocked, Inconclusive, Mismatch
-from conformance.path import REACH_SECONDS, pause_before, troubled
+from conformance.path import (
+    MOST_UNREACHED,
+    REACH_SECONDS,
+    SLOW_SECONDS,
+    may_be_slow,
+    pause_before,
+    troubled,
+)
 from conformance.spec import JSON
 from conformance.wire import Line
 
@@ -153,17 +160,22 @@ class Api:
     def _sent(self, request: Request, *, repeatable: bool) -> Exchange:
         path = self.line.wire.path
         path.check(request.operation)
+        if path.unreached >= MOST_UNREACHED:
+            raise Inconclusive(f"the server could not be reached, {path.unreached} times in a row")
         exchange = self._patiently(request)
         failures: list[Exchange] = []
         while troubled(exchange):
             failures.append(exchange)
             self._reach()
             if path.is_proven(failures):
+                if may_be_slow(exchange) and exchange.seconds > SLOW_SECONDS:
+                    raise Inconclusive(f"{exchange.describe()}, {len(failures)} times: slow?")
                 path.condemn(failures)
                 received = f"{ending(exchange)}, {len(failures)} times, though ping is answered"
                 raise Mismatch("an answer of the API", received, "ERR-3")
             pause_before(len(failures))
             exchange = self._patiently(request)
+        path.answering.add(request.operation)
         path.troubles += len(failures)
         if failures and not repeatable:
             told = f"{failures[0].describe()}; repeated, it was answered"
@@ -189,9 +201,11 @@ class Api:
             exchange = self.line.send(self.request("ping"))
             path.gone = troubled(exchange)
             if not path.gone:
+                path.unreached = 0
                 return
             path.troubles += 1
             if time.monotonic() > deadline:
+                path.unreached += 1
                 raise Inconclusive(f"{exchange.describe()}: the server cannot be reached")
             pause_before(attempt)
 

@@ -67,10 +67,7 @@ def head_of(run: Run, spec: Spec, started: float, revised: Sequence[str] = ()) -
             "examples": run.examples,
         },
         "revised": list(revised),
-        "documented": {
-            id: sorted(str(status) for status in operation.statuses)
-            for id, operation in spec.operations.items()
-        },
+        "documented": {id: operation.documented for id, operation in spec.operations.items()},
     }
 
 

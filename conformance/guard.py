@@ -1,5 +1,8 @@
 """A key that moves real money is not used by mistake."""
 
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
 from conformance.failures import UsageError
 from conformance.run import Run
 
@@ -9,7 +12,7 @@ READS = "reads"
 WRITES = "writes"
 HARMLESS = "harmless"
 """The marker of scenarios that change nothing on a server that keeps the contract."""
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def environment_of(run: Run) -> str:
@@ -19,21 +22,24 @@ def environment_of(run: Run) -> str:
     """
     if run.identity.environment in (LIVE, TEST):
         return str(run.identity.environment)
-    if run.bundled or any(f"//{host}" in run.target.base_url for host in _LOOPBACK):
+    if run.bundled or urlsplit(run.target.base_url).hostname in LOOPBACK:
         return TEST
     return TEST if TEST in run.target.token("server").partition(".")[0].split("_") else LIVE
 
 
-def check_live(run: Run, allowed: str | None) -> None:
-    """UsageError for a live key that nobody allowed."""
-    if environment_of(run) == LIVE and allowed is None:
+def check_live(run: Run, others: Mapping[str, str | None], allowed: str | None) -> None:
+    """UsageError for a live key that nobody allowed; `others` are environments of further keys."""
+    live = [role for role, environment in others.items() if environment == LIVE]
+    if environment_of(run) == LIVE:
+        live.insert(0, "server")
+    if live and allowed is None:
         told = f"environment {run.identity.environment or 'unknown'}"
         raise UsageError(
-            f"the server key is live ({run.target.base_url}, {told}): use a test key, or give "
+            f"the {live[0]} key is live ({run.target.base_url}, {told}): use a test key, or give "
             "--allow-live for what changes nothing, --allow-live=writes for everything"
         )
 
 
-def harmless_only(run: Run, allowed: str | None) -> bool:
+def harmless_only(allowed: str | None) -> bool:
     """Whether only scenarios that change nothing may run."""
-    return environment_of(run) == LIVE and allowed == READS
+    return allowed == READS

@@ -117,9 +117,17 @@ HEADER = """\
 
 
 def write_known(path: Path, failures: Iterable[tuple[str, str]]) -> None:
-    """Begin a file of known failures from requirements and what was said of them."""
+    """Begin a file of known failures from requirements and what was said of them.
+
+    One that exists is kept, and only what it does not know is added. UsageError where it is no
+    such file, OSError where it cannot be written.
+    """
+    before = path.read_text(encoding="utf-8") if path.exists() else HEADER
+    known = {entry.requirement for entry in load_known(path)} if path.exists() else set()
     entries = [
         f"[[known]]\nrequirement = {as_toml(id)}\nreason = {as_toml(reason)}\n"
         for id, reason in failures
+        if id not in known
     ]
-    path.write_text("\n".join([HEADER, *entries]), encoding="utf-8")
+    text = "\n".join([before, *entries])
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")

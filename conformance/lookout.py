@@ -6,7 +6,7 @@ scenario that compares states: then those are blocked, and EXP's own scenarios s
 
 from contextlib import suppress
 
-from conformance.arrange import Given, mention
+from conformance.arrange import GRANT_FIELDS, Given, mention
 from conformance.expect import told
 from conformance.failures import Blocked, NotExercised
 
@@ -41,7 +41,8 @@ def trouble_of(given: Given) -> tuple[str, str, str] | None:
     first, again = given.export(one), given.export(one)
     if mention(first["grants"], str(others["id"])) is not None:
         return "EXP-4", "an export of a player's own grants", "one with another's grant"
-    seen = [mention(export["grants"], str(own["id"])) for export in (first, again)]
+    rows = [mention(export["grants"], str(own["id"])) or {} for export in (first, again)]
+    seen = [{name: row[name] for name in GRANT_FIELDS if name in row} for row in rows]
     if seen[0] != seen[1]:
         return "EXP-4", "an export that changes nothing", f"{seen[0]}, then {seen[1]}"
     return None

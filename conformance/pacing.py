@@ -23,6 +23,8 @@ WINDOW_SECONDS = 60
 ROUNDING_SECONDS = 1.0
 """Headers tell whole seconds, rounded up: the ends that they tell of one window lie within this."""
 MOST_STRIKES = 2
+FEWEST = 5
+"""Requests between two waits below which a budget is too small to be true."""
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Window:
         wanted = min(count, max(self.limit, 1))
         if self.resets and self.remaining < wanted:
             if self.waited < now:  # others wait already
-                self.strikes += self.taken < self.limit // 2
+                self.strikes += self.taken < max(self.limit // 2, FEWEST)
                 self.taken, self.waited = 0, self.resets
             return self.resets - now if self.is_scarce else 0.0
         self.remaining -= wanted
@@ -77,6 +79,14 @@ def told_by(response: Response, now: float) -> Window | None:
     if remaining is None or limit is None or reset is None or reset > WINDOW_SECONDS:
         return None
     return Window(limit, remaining, now + max(reset, 1))
+
+
+def _read(shared: bytes) -> Window:
+    """What processes know of a budget; nothing where one of them died while it wrote."""
+    try:
+        return msgspec.json.decode(shared, type=Window)
+    except msgspec.DecodeError:
+        return Window()
 
 
 def _number(headers: Headers, name: str) -> int | None:
@@ -146,7 +156,7 @@ class Pacer:
         file = Path(f"{self.place}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.pace")
         with FileLock(f"{file}.lock"):
             known = file.read_bytes() if file.exists() else b"{}"
-            window = msgspec.json.decode(known, type=Window)
+            window = _read(known)
             seconds = ask(window)
             file.write_bytes(msgspec.json.encode(asdict(window)))
         return seconds

@@ -28,6 +28,10 @@ UNSEEN = 0.25
 """For each failure of the path that shows (a reset, a time-out, a 503), this many that do not: a
 request that the path delivered twice."""
 MOST_REPETITIONS = 12
+LARGE = 16_384
+"""Bytes of a body that may take a server long: a batch of hundreds of rows."""
+MOST_UNREACHED = 10
+"""So often in a row the server was waited for in vain, then it is not waited for any more."""
 SAMPLE = 120
 """Requests from which on a path without a failure is trusted."""
 
@@ -42,14 +46,16 @@ class Path:
     """What one process knows of the path.
 
     `requests` were sent, `troubles` of them failed without being the server's fault. `gone` tells
-    that the server was waited for in vain, `hanging` names the operations of which the server
-    leaves a request unanswered.
+    that the server was waited for in vain, `unreached` how often in a row; `answering` are the
+    operations that were answered, `hanging` those that never were.
     """
 
     requests: int = 0
     troubles: int = 0
     gone: bool = False
     hanging: set[str] = field(default_factory=set)
+    answering: set[str] = field(default_factory=set)
+    unreached: int = 0
 
     def check(self, operation: str) -> None:
         """Blocked for an operation that is known to hang: a run must end in bounded time."""
@@ -65,8 +71,9 @@ class Path:
 
     def condemn(self, failures: list[Exchange]) -> None:
         """The server is to blame for these; remember what hangs."""
-        if failures[0].seconds > SLOW_SECONDS:
-            self.hanging.add(failures[0].request.operation)
+        operation = failures[0].request.operation
+        if failures[0].seconds > SLOW_SECONDS and operation not in self.answering:
+            self.hanging.add(operation)
 
     def repetitions(self, exchanges: int) -> int | None:
         """How often a test with so many exchanges must fail in a row before it accuses.
@@ -81,6 +88,11 @@ class Path:
             return None
         needed = max(2, math.ceil(math.log(CHANCE) / math.log(spoilt)))
         return needed if needed <= MOST_REPETITIONS else None
+
+
+def may_be_slow(exchange: Exchange) -> bool:
+    """Whether a request is so large that a server may be busy with it rather than hang."""
+    return len(exchange.request.body) > LARGE
 
 
 def pause_before(attempt: int) -> None:

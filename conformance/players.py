@@ -6,6 +6,7 @@ once a request about the player was not refused, or `-` where all were.
 """
 
 import json
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,15 +19,20 @@ from conformance.spec import BASE_PATH, Operation
 PATTERN = "players-*.txt"
 UNKNOWN = "server"
 """The role of whatever key a request carries that the run does not know."""
+SAME_GAME = {"throttled": UNKNOWN}
+"""Roles whose players are another's: a small budget is none for a clean-up."""
 Player = tuple[str, str]
 """The role of a key of the player's game, and the external id."""
+ANY_PATH = "/players/{externalId}"
+"""The beginning of the path of a request that is no operation's."""
+NO_PLAYERS = {"{gameId}", "{eventKey}", "{lobbyId}", "{grantId}", "{itemKey}", "{economyKey}"}
 _PLACEHOLDER = re.compile("__(deleted|merged)_")
 """What stands for a player of the run who was erased or merged away: nobody can be called so."""
 
 
 def players_named(operation: Operation | None, request: Request) -> set[str]:
     """The external ids that a request names, in its path and in a JSON body."""
-    named = set(_in_path(operation, request)) if operation is not None else set()
+    named = set(_in_path(operation, request))
     try:
         body = json.loads(request.body) if request.body else None
     except (ValueError, RecursionError):
@@ -34,13 +40,17 @@ def players_named(operation: Operation | None, request: Request) -> set[str]:
     return named | set(_in_body(body))
 
 
-def _in_path(operation: Operation, request: Request) -> Iterator[str]:
-    template = (BASE_PATH + operation.path).split("/")
-    sent = request.target.partition("?")[0].split("/")
-    if len(template) == len(sent):
-        for name, value in zip(template, sent, strict=True):
-            if name.lower().endswith("externalid}"):
+def _in_path(operation: Operation | None, request: Request) -> Iterator[str]:
+    """Whatever stands in the path and is not known to be something else may be a player's id."""
+    path = operation.path if operation is not None else ANY_PATH
+    for name, value in zip(
+        (BASE_PATH + path).split("/"), request.target.partition("?")[0].split("/"), strict=False
+    ):
+        if name.startswith("{") and name not in NO_PLAYERS:
+            try:
                 yield unquote(value, errors="surrogatepass")
+            except UnicodeDecodeError:
+                continue  # not the encoding of any id
 
 
 def _in_body(body: Any) -> Iterator[str]:
@@ -60,6 +70,11 @@ def _id(value: Any) -> bool:
     return isinstance(value, str) and bool(value)
 
 
+def is_own(id: str, prefix: str) -> bool:
+    """Whether an id is one of the run's, also where a gateway folds `..` in a decoded path."""
+    return all(form.casefold().startswith(prefix) for form in (id, posixpath.normpath(id)))
+
+
 class StrangerError(Exception):
     """A request would have changed a player who is not the run's own. It was not sent."""
 
@@ -73,7 +88,7 @@ class Players:
 
     def __init__(self, prefix: str, keys: Mapping[str, str], file: Path | None = None) -> None:
         self.prefix = prefix
-        self._roles = {f"Bearer {token}": role for role, token in keys.items()}
+        self._roles = {f"Bearer {token}": SAME_GAME.get(role, role) for role, token in keys.items()}
         self._path = file
         self._file: TextIO | None = None
         self._marks: dict[Player, str] = {}
@@ -90,7 +105,7 @@ class Players:
         role = self._roles.get(header(request.headers, "authorization") or "", UNKNOWN)
         named = frozenset((role, id) for id in players_named(operation, request))
         for player in named:
-            if not (player[1].casefold().startswith(self.prefix) or _PLACEHOLDER.match(player[1])):
+            if not is_own(player[1], self.prefix) and not _PLACEHOLDER.match(player[1]):
                 raise StrangerError(f"{player[1]!r} is no player of this run ({self.prefix})")
             self._mark("+", player)
         return named
@@ -134,9 +149,16 @@ def created_in(directory: Path) -> list[Player]:
 
 
 def keep_only(directory: Path, left: Iterable[Player]) -> None:
-    """Let the files of a run name only who is left; there are none where nobody is."""
+    """Let the files of a run name only who is left; there are none where nobody is.
+
+    OSError where the disk is full; then the files are as they were.
+    """
     lines = "".join(f"={json.dumps(player)}\n" for player in left)
+    rest = directory / PATTERN.replace("*", "left")
+    part = directory / "players.part"
+    part.write_text(lines, encoding="utf-8")
     for file in directory.glob(PATTERN):
         file.unlink()
-    if lines:
-        (directory / PATTERN.replace("*", "left")).write_text(lines, encoding="utf-8")
+    part.rename(rest)
+    if not lines:
+        rest.unlink()

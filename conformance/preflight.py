@@ -59,6 +59,16 @@ def identity_of(answer: Answer) -> Identity:
     return Identity(text("prefix"), text("environment"), text("studioId"), text("gameId"))
 
 
+def environments(run: Run, line: Line) -> dict[str, str | None]:
+    """The environments of further keys that the run writes with, as `/ping` tells them."""
+    roles = [role for role in ("throttled", "other_game") if role in run.target.keys]
+    try:
+        pings = {role: Api(line, run.target.token(role), "").ping() for role in roles}
+    except (Inconclusive, Mismatch, Blocked):
+        return {}
+    return {role: identity_of(answer).environment for role, answer in pings.items()}
+
+
 def misconfigured(run: Run, line: Line, *, writes: bool) -> list[str]:
     """What the target file says and the server does not confirm, a line for each.
 
@@ -67,7 +77,7 @@ def misconfigured(run: Run, line: Line, *, writes: bool) -> list[str]:
     """
     try:
         return [*_keys(run, line), *(_world(run, line) if writes else ())]
-    except (Inconclusive, Mismatch, Blocked):
+    except (Inconclusive, Mismatch, Blocked, NotExercised):
         return []
 
 
@@ -108,7 +118,8 @@ def _other_game(run: Run, answer: Answer) -> str | None:
 
 def _of_a_client(_: Run, answer: Answer) -> str | None:
     body = answer.body if isinstance(answer.body, dict) else {}
-    told = (body.get("apiKey") or {}).get("permissionSet")
+    key = body.get("apiKey")
+    told = key.get("permissionSet") if isinstance(key, dict) else None
     if answer.status == 200 and told == "server_integration":
         return "its permission set is server_integration, not client_sdk"
     return "the server does not know it (401)" if answer.status == 401 else None
@@ -123,7 +134,7 @@ def _world(run: Run, line: Line) -> Iterator[str]:
     world = run.target.world
     api = Api(line, run.target.token("server"), run.identity.game_id or "", persistent=True)
     given = Given(api, run.names("preflight"), world)
-    player = given.names.player()
+    player = given.player()
     uses: list[tuple[str, tuple[str, ...], Callable[[str], Answer]]] = [
         ("currencies", world.currencies, lambda key: api.credit_wallet(player, key, {"amount": 1})),
         ("items", world.items, lambda key: api.grant_item(player, key, {"quantity": 1})),
@@ -138,7 +149,8 @@ def _world(run: Run, line: Line) -> Iterator[str]:
 
 
 def _crate(given: Given, key: str) -> dict[str, object]:
-    return given.grant_body(entries=[{"type": "crate", "crateItemKey": key, "quantity": 1}])
+    entry = {"type": "crate", "crateItemKey": key, "quantity": 1}
+    return {"idempotencyKey": given.names.key(), "entries": [entry]}
 
 
 def _events(api: Api, given: Given, player: str) -> Iterator[str]:

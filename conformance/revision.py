@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from conformance.spec import Operation, Spec
+from conformance.spec import Operation, Spec, shape_of
 
 
 def revisions(bundled: Spec, given: Spec) -> list[str]:
@@ -20,6 +20,10 @@ def revisions(bundled: Spec, given: Spec) -> list[str]:
     ]
 
 
+def _call(operation: Operation) -> tuple[str, str]:
+    return operation.method, operation.path
+
+
 def _told(operation: Operation) -> str:
     return f"{operation.method} {operation.path}"
 
@@ -34,7 +38,7 @@ def _changed(before: Operation, after: Operation) -> list[str]:
         word
         for name, word in parts.items()
         if _whole(before, before.definition.get(name)) != _whole(after, after.definition.get(name))
-    ]
+    ] + (["path"] if shape_of(*_call(before)) != shape_of(*_call(after)) else [])
 
 
 def _whole(operation: Operation, node: Any) -> str:

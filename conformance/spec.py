@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -43,37 +43,49 @@ class Operation:
 
     @cached_property
     def statuses(self) -> frozenset[int]:
-        """The documented statuses."""
-        return frozenset(int(s) for s in self.definition["responses"] if s.isdigit())
+        """The documented statuses; those of a range (`4XX`) and of `default` one by one."""
+        return frozenset(n for s in self.documented for n in _statuses_of(s))
+
+    @property
+    def documented(self) -> list[str]:
+        """The documented statuses as the description spells them."""
+        return sorted(str(status) for status in self.definition["responses"])
 
     @property
     def takes_body(self) -> bool:
-        """Whether the operation documents a request body."""
-        return "requestBody" in self.definition
+        """Whether the operation documents a JSON request body."""
+        return JSON in self._bodies
+
+    @cached_property
+    def _bodies(self) -> Mapping[str, Any]:
+        """The documented request bodies by media type."""
+        body = self.schemas.resolve(self.definition.get("requestBody", {}))
+        bodies: Mapping[str, Any] = body.get("content", {})
+        return bodies
 
     @cached_property
     def body_schema(self) -> Mapping[str, Any] | None:
         """The schema of the request body, references included, or None."""
         if not self.takes_body:
             return None
-        schema: Mapping[str, Any] = self.definition["requestBody"]["content"][JSON]["schema"]
+        schema: Mapping[str, Any] = self._bodies[JSON]["schema"]
         return schema
 
     @cached_property
     def body_validator(self) -> jsonschema.Draft202012Validator:
         """Validates a request body. KeyError for an operation that takes none."""
-        return self.schemas.validator(self.definition["requestBody"]["content"][JSON]["schema"])
+        return self.schemas.validator(self._bodies[JSON]["schema"])
 
     def response_validator(self, status: int) -> jsonschema.Draft202012Validator | None:
         """Validates a response body of this status; None where the status is not documented."""
-        return self._response_validators.get(status)
+        spelled = (str(status), f"{status // 100}XX", "default")
+        return next((self._validators[s] for s in spelled if s in self._validators), None)
 
     @cached_property
-    def _response_validators(self) -> dict[int, jsonschema.Draft202012Validator]:
+    def _validators(self) -> dict[str, jsonschema.Draft202012Validator]:
         responses = {
-            int(status): self.schemas.resolve(response)
+            str(status): self.schemas.resolve(response)
             for status, response in self.definition["responses"].items()
-            if status.isdigit()
         }
         return {
             status: self.schemas.validator(response["content"][JSON]["schema"])
@@ -85,6 +97,13 @@ class Operation:
         """The request target: base path, encoded path, query string."""
         filled = self.path.format(**{name: encoded(value) for name, value in path.items()})
         return BASE_PATH + filled + (f"?{query}" if query else "")
+
+
+def _statuses_of(spelled: str) -> Iterable[int]:
+    if spelled.isdigit():
+        return (int(spelled),)
+    first = int(spelled[0]) * 100 if spelled[0].isdigit() else 100
+    return range(first, first + 100 if spelled[0].isdigit() else 600)
 
 
 class Schemas:
@@ -127,17 +146,22 @@ class Spec:
     """The description of the API: `operations` by operationId, `document` as it was read.
 
     ValueError or KeyError for a document that describes no API. `names` are operation ids by
-    method and path, for a document that calls the same operations otherwise.
+    shape, and paths with the names of their parameters, for a document that calls the same
+    operations and parameters otherwise.
     """
 
-    def __init__(self, text: bytes, names: Mapping[tuple[str, str], str] | None = None) -> None:
+    def __init__(
+        self, text: bytes, names: Mapping[tuple[str, str], tuple[str, str]] | None = None
+    ) -> None:
         self.document: dict[str, Any] = json.loads(text)
         self.sha256 = hashlib.sha256(text).hexdigest()
         self._strip_base_path()
         self.schemas = Schemas(self.document)
-        self.operations = {
-            operation.id: operation for operation in self._read({} if names is None else names)
-        }
+        self._rename(names or {})
+        found = list(self._read(names or {}))
+        self.operations = {operation.id: operation for operation in found}
+        if len(self.operations) < len(found):
+            raise ValueError("two operations have one operationId")
 
     def _strip_base_path(self) -> None:
         """Let paths begin behind the base path, wherever the document puts it."""
@@ -146,14 +170,35 @@ class Spec:
             stripped = {path.removeprefix(BASE_PATH): item for path, item in paths.items()}
             self.document["paths"] = stripped
 
-    def _read(self, names: Mapping[tuple[str, str], str]) -> Iterator[Operation]:
+    def _rename(self, names: Mapping[tuple[str, str], tuple[str, str]]) -> None:
+        """Let the parameters of known paths have the names by which the suite knows them."""
+        known = {shape: path for (_, shape), (_, path) in names.items()}
+        paths = {}
+        for path, item in self.document["paths"].items():
+            own = known.get(shape_of("", path)[1], path)
+            renamed = dict(zip(_parameters(path), _parameters(own), strict=True))
+            for part in (item, *(item[method] for method in _METHODS if method in item)):
+                if renamed and "parameters" in part:
+                    part["parameters"] = [
+                        {
+                            **self.schemas.resolve(one),
+                            **_renaming(self.schemas.resolve(one), renamed),
+                        }
+                        for one in part["parameters"]
+                    ]
+            paths[own] = item
+        self.document["paths"] = paths
+
+    def _read(self, names: Mapping[tuple[str, str], tuple[str, str]]) -> Iterator[Operation]:
         for path, item in self.document["paths"].items():
             for method in _METHODS:
                 if method in item:
                     definition = item[method]
                     known = names.get(shape_of(method, path))
                     yield Operation(
-                        id=known or definition.get("operationId") or f"{method} {path}",
+                        id=(known and known[0])
+                        or definition.get("operationId")
+                        or f"{method} {path}",
                         method=method.upper(),
                         path=path,
                         tag=(definition.get("tags") or ["other"])[0],
@@ -171,6 +216,15 @@ class Spec:
     def version(self) -> str:
         """The version that the document gives itself."""
         return str(self.document["info"]["version"])
+
+
+def _parameters(path: str) -> list[str]:
+    return re.findall(r"{([^}]*)}", path)
+
+
+def _renaming(parameter: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, str]:
+    own = names.get(parameter.get("name", "")) if parameter.get("in") == "path" else None
+    return {"name": own} if own else {}
 
 
 def shape_of(method: str, path: str) -> tuple[str, str]:
@@ -191,14 +245,14 @@ def load_newer_spec(path: Path, bundled: Path) -> Spec:
     UsageError for a file that cannot be used.
     """
     known = load_spec(bundled).operations.values()
-    names = {shape_of(operation.method, operation.path): operation.id for operation in known}
+    names = {shape_of(one.method, one.path): (one.id, one.path) for one in known}
     try:
         spec = Spec(path.read_bytes(), names)
-        if not spec.operations or not isinstance(spec.version, str):
-            raise ValueError("it describes no operation")
+        if "ping" not in spec.operations or not isinstance(spec.version, str):
+            raise ValueError(f"it has no GET {BASE_PATH}/ping")
         for operation in spec.operations.values():
-            for status in operation.statuses:
-                operation.response_validator(status)
+            operation.response_validator(200)
+            _ = operation.statuses, operation.body_schema
     except OSError as error:
         raise UsageError(f"cannot read the spec {path}: {error.strerror}") from None
     except (

@@ -24,7 +24,7 @@ IDS = {
     "plus": "a+b",
     "question mark": "a?b=c",
     "hash": "a#b",
-    "dots": "a/../b",
+    "dots": "/a/../b",
     "two dots": "..",
     "ampersand": "a&b=c;d",
     "quotes": "a'b\"c",
@@ -50,7 +50,7 @@ DISTINCT = {
     "trailing space": ("ab", "ab "),
     "full-width": ("a1", "a\uff11"),
     "sharp s": ("stra\u00dfe", "strasse"),
-    "dots": ("a/../b", "b"),
+    "dots": ("/a/../b", "/b"),
     "long ids": ("x" * 150 + "1", "x" * 150 + "2"),
 }
 

@@ -106,6 +106,12 @@ def test_an_operation_that_hangs_is_not_waited_for_twice() -> None:
     assert path.is_proven([failure(9.0)]), "of a second operation one hang is enough"
 
 
+def test_an_operation_that_was_answered_before_is_not_given_up() -> None:
+    path = Path(answering={"getPlayer"})
+    path.condemn([failure(9.0)] * 3)
+    path.check("getPlayer")
+
+
 def test_a_request_that_only_fails_fast_may_be_one_input() -> None:
     path = Path()
     path.condemn([failure(0.1)] * 8)

@@ -14,9 +14,13 @@ from support import Runner, keys, reference
 from test_crash import reported, running, until
 
 from conformance import resources
-from conformance.exchange import Exchange, Request, Response
+from conformance.cleanup import Cleaned, erase
+from conformance.client import Api
+from conformance.exchange import Exchange, Redactor, Request, Response
 from conformance.players import Players, StrangerError, created_in, keep_only
+from conformance.recorder import Recorder
 from conformance.spec import load_spec
+from conformance.wire import Line, Wire
 
 BASE = "/server/v1"
 SPEC = load_spec(resources.spec_file())
@@ -104,8 +108,9 @@ def test_keep_leaves_them_and_clean_takes_them_away(run_suite: Runner) -> None:
     assert len(left) > 10
     assert set(gone) == {404}
     assert ended.document["cleanup"]["left"] == ended.document["cleanup"]["created"] > 10
-    created = ended.document["cleanup"]["created"]
-    assert f"{created} of {created} players erased, 0 left" in done.stdout
+    erased, _, created, *words = done.stdout.split()
+    assert (erased, words) == (created, ["players", "erased,", "0", "left"])
+    assert len(left) <= int(erased) <= ended.document["cleanup"]["created"]
 
 
 def test_clean_finishes_after_a_crash(tmp_path: Path) -> None:
@@ -167,6 +172,8 @@ def imports(*players: object) -> Request:
         credit("ada"),
         credit("kc-1"),
         credit("xkc-0-p1"),
+        credit("kc-0-p1a/../ada"),
+        Request("", "POST", f"{BASE}/players/ada/ban", (), b""),
         imports("kc-0-p1", "ada"),
         Request(
             "createLobby",
@@ -180,7 +187,7 @@ def imports(*players: object) -> Request:
 )
 def test_a_request_that_would_change_a_stranger_is_not_sent(request_: Request) -> None:
     with pytest.raises(StrangerError):
-        Players("kc-0", {}).sending(SPEC.operations[request_.operation], request_)
+        Players("kc-0", {}).sending(SPEC.operations.get(request_.operation), request_)
 
 
 @pytest.mark.parametrize(
@@ -188,6 +195,30 @@ def test_a_request_that_would_change_a_stranger_is_not_sent(request_: Request) -
 )
 def test_a_request_about_the_runs_own_is_sent(request_: Request) -> None:
     Players("kc-0", {}).sending(SPEC.operations[request_.operation], request_)
+
+
+def test_a_player_who_never_existed_is_neither_erased_nor_left(tmp_path: Path) -> None:
+    del tmp_path
+    with reference() as url:
+        token = keys()["KRATY_SERVER_KEY"]
+        wire = Wire(url)
+        api = Api(Line(wire, SPEC, Redactor({}), Recorder()), token, "")
+        api.credit_wallet("kc-0-p1", "gold", {"amount": 1})
+        players = [("server", "kc-0-p1"), ("server", "kc-0-p2"), ("server", "ada")]
+        assert erase({"server": api}, players, "kc-0") == Cleaned(created=1, erased=1)
+        wire.close()
+
+
+def test_clean_refuses_the_key_of_another_game(run_suite: Runner) -> None:
+    with reference() as url:
+        ended = run_suite("--keep", "-k", "acks", url=url)
+        latest = ended.reports / "latest"
+        environment = {**keys(), "KRATY_SERVER_KEY": keys()["KRATY_OTHER_GAME_KEY"]}
+        command = [sys.executable, "-m", "conformance", "clean", str(latest)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "belong to game game_emberfall, the key to game_saltmarsh" in done.stderr
+    assert created_in(latest), "nothing is forgotten"
 
 
 def answered(request: Request, status: int | None) -> Exchange:

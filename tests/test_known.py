@@ -145,10 +145,16 @@ def test_a_known_failure_that_passes_fails_the_gate(run_suite: Runner, tmp_path:
     file = written(tmp_path, text)
     with reference() as url:
         partly = run_suite("--known-failures", str(file), "-k", "test_ping", url=url)
-        wholly = run_suite("--known-failures", str(file), str(SCENARIO), url=url)
+        wholly = run_suite("--known-failures", str(file), "--examples", "1", "-n", "2", url=url)
     assert partly.code == 0
     assert wholly.code == 1
     assert "PING-1 is known to fail but passes" in wholly.output
 
 
-SCENARIO = Path(__file__).parent.parent / "scenarios" / "test_ping.py"
+def test_a_list_that_exists_is_kept(tmp_path: Path) -> None:
+    file = written(tmp_path, '[[known]]\nrequirement = "MERGE-2"\nreason = "ours"\n')
+    write_known(file, [("MERGE-2", "theirs"), ("MERGE-3", "new")])
+    assert [(entry.name, entry.reason) for entry in load_known(file)] == [
+        ("MERGE-2", "ours"),
+        ("MERGE-3", "new"),
+    ]

@@ -40,6 +40,7 @@ def run_at(url: str, environment: str | None, token: str) -> Run:
         ("https://api.example", None, "ksk_x.s", "live"),
         ("https://api.example", "prod", "ksk_x.s", "live"),
         ("http://127.0.0.1:1", None, "ksk_x.s", "test"),
+        ("https://localhost.prod.example", None, "ksk_x.s", "live"),
     ],
 )
 def test_the_environment_is_told_by_ping_else_by_the_key_else_live(
@@ -51,8 +52,15 @@ def test_the_environment_is_told_by_ping_else_by_the_key_else_live(
 def test_a_live_key_needs_a_word() -> None:
     run = run_at("https://api.example", "live", "ksk_x.s")
     with pytest.raises(UsageError, match="--allow-live"):
-        check_live(run, None)
-    check_live(run, "reads")
+        check_live(run, {}, None)
+    check_live(run, {}, "reads")
+
+
+def test_every_key_that_writes_is_looked_at() -> None:
+    run = run_at("https://api.example", "test", "ksk_x.s")
+    check_live(run, {"other_game": "test", "throttled": None}, None)
+    with pytest.raises(UsageError, match="the other_game key is live"):
+        check_live(run, {"other_game": "live"}, None)
 
 
 class Kept(GameState):
@@ -104,6 +112,13 @@ def test_with_allow_live_nothing_on_the_server_changes(
         assert not state.lobbies
         assert not state.erasures
         assert not any(state.keys.values())
+
+
+def test_another_key_that_is_live_ends_the_run_too(run_suite: Runner) -> None:
+    with reference(settings(), world_with("other_game", environment="live")) as url:
+        ended = run_suite("--trust-target", "-k", "bans", url=url)
+    assert ended.code == 2
+    assert "the other_game key is live" in ended.output
 
 
 def test_with_allow_live_writes_everything_runs(run_suite: Runner) -> None:

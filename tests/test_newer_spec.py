@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from support import Runner, keys, serving
+from support import Runner, keys, reference, serving
 
 from conformance import resources
 from conformance.failures import UsageError
@@ -113,8 +113,63 @@ def test_operations_keep_their_names_whatever_the_file_calls_them(
                 operation.pop("operationId")
                 operation.pop("tags")
 
-    spec = load_newer_spec(newer(renamed), BUNDLED)
+    file = newer(renamed)
+    spec = load_newer_spec(file, BUNDLED)
     assert set(spec.operations) == set(load_spec(BUNDLED).operations)
+    assert spec.operations["getPlayer"].target({"externalId": "a/b"}) == "/server/v1/players/a%2Fb"
+
+
+def test_a_run_does_not_care_what_the_file_calls_things(
+    newer: Callable[..., Path], run_suite: Runner
+) -> None:
+    def renamed(document: Document) -> None:
+        text = json.dumps(document["paths"])
+        for old, new in (("externalId", "playerId"), ("fromExternalId", "from")):
+            text = text.replace(f"{{{old}}}", f"{{{new}}}").replace(f'"{old}"', f'"{new}"')
+        document["paths"] = json.loads(text)
+
+    file = newer(renamed)
+    with reference() as url:
+        ended = run_suite(
+            "--spec", str(file), "-k", "test_bans or mergePlayer or deletePlayer", url=url
+        )
+    assert ended.code == 0, ended.output
+    assert ended.document["cleanup"]["created"] > 10
+
+
+def test_ranges_and_default_document_statuses(newer: Callable[..., Path]) -> None:
+    def ranges(document: Document) -> None:
+        responses = document["paths"]["/players/{externalId}"]["get"]["responses"]
+        error = responses.pop("404")
+        responses["4XX"] = error
+        document["paths"]["/ping"]["get"]["responses"] = {
+            "200": document["paths"]["/ping"]["get"]["responses"]["200"],
+            "default": error,
+        }
+
+    operations = load_newer_spec(newer(ranges), BUNDLED).operations
+    assert {404, 418} <= operations["getPlayer"].statuses
+    assert operations["getPlayer"].response_validator(404) is not None
+    assert 500 not in operations["getPlayer"].statuses
+    assert 401 in operations["ping"].statuses
+    assert operations["ping"].documented == ["200", "default"]
+
+
+def test_an_operation_that_moved_is_told(newer: Callable[..., Path]) -> None:
+    def moved(document: Document) -> None:
+        paths = document["paths"]
+        paths["/players/{externalId}/dump"] = paths.pop("/players/{externalId}/export")
+
+    assert changes(newer(moved)) == ["the spec changes exportPlayer: path"]
+
+
+def test_two_operations_of_one_name_are_refused(newer: Callable[..., Path]) -> None:
+    def doubled(document: Document) -> None:
+        paths = document["paths"]
+        paths["/players/{externalId}/dump"] = paths["/players/{externalId}/export"]
+
+    with pytest.raises(UsageError, match="two operations have one operationId"):
+        load_newer_spec(newer(doubled), BUNDLED)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"paths": {}}', "openapi: 3.1.0"])

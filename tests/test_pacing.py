@@ -110,6 +110,26 @@ def test_headers_that_are_always_spent_are_not_believed_for_long() -> None:
     assert not window.is_scarce
 
 
+@pytest.mark.parametrize("limit", [0, 1, 3, 10])
+def test_a_budget_too_small_to_be_true_is_not_believed(limit: int) -> None:
+    window, waits = Window(), 0
+    for turn in range(20):
+        now = NOW + 100 * turn
+        window.learn(Window(limit, 0, now + 10), now)
+        waits += window.take(1, now) > 0
+    assert waits < MOST_STRIKES
+
+
+def test_a_file_that_a_process_died_over_is_forgotten(tmp_path: Path) -> None:
+    pacer = Pacer(tmp_path / "kc")
+    low = response(RateLimit_Limit=120, RateLimit_Remaining=5, RateLimit_Reset=50)
+    pacer.learn("Bearer a.b", low)
+    (file,) = tmp_path.glob("*.pace")
+    file.write_text('{"limit": 12')
+    pacer.take("Bearer a.b")
+    assert json.loads(file.read_text())["limit"] == 0
+
+
 def test_many_who_wait_for_one_window_are_one_wait() -> None:
     window = told(100)
     for _ in range(100):

@@ -32,7 +32,9 @@ class Binder:
         """The request of a case; it may arrange things on the server first."""
         fresh: dict[str, str] = {}
         path = {
-            name: self._named(PARAMETER_KINDS.get(name), self._text(unquote(str(value)), fresh))
+            name: self._named(
+                PARAMETER_KINDS.get(name, "player"), self._text(unquote(str(value)), fresh)
+            )
             for name, value in case.path_parameters.items()
         }
         body = b"" if isinstance(case.body, NotSet) else encode(self._bound(case.body, fresh))

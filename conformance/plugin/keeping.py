@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.exchange import Exchange
+from conformance.players import Player, keep_only
 from conformance.report import RunDirectory
 from conformance.report.har import HarPart
 from conformance.report.journal import Journal
@@ -44,6 +45,15 @@ class Keeping:
         """Write the results and all that is made from them; then the journal has done its work."""
         self._try(lambda: RunDirectory(self.path).write(document))
         if self.unwritten is None and self._journal is not None:
+            self._journal.remove()
+
+    def keep_players(self, left: Iterable[Player]) -> None:
+        """Note who of the run's players is left on the server."""
+        self._try(lambda: keep_only(self.path, left))
+
+    def discard(self) -> None:
+        """Take the journal away: nothing was tested."""
+        if self._journal is not None:
             self._journal.remove()
 
     def _try(self, write: Callable[[], None]) -> None:

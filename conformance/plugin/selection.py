@@ -9,8 +9,8 @@ from conformance.guard import HARMLESS
 from conformance.plugin.naming import requirements_of, test_id
 from conformance.profiles import Profile, effort_of, within
 
-PREFLIGHT_REQUESTS = 20
-"""What is sent before the first test, at most."""
+PREFLIGHT_REQUESTS = 40
+"""About what is sent beside the tests: the preflight, and a try of the export."""
 
 
 def of_requirements(items: Sequence[pytest.Item], wanted: set[str]) -> list[pytest.Item]:

@@ -25,12 +25,12 @@ from conformance.guard import check_live, harmless_only
 from conformance.known import load_known, tolerated, write_known
 from conformance.pacing import Pacer
 from conformance.path import SAMPLE, troubled
-from conformance.players import PATTERN, Players, created_in, keep_only
+from conformance.players import PATTERN, Players, created_in
 from conformance.plugin.keeping import Keeping
 from conformance.plugin.options import option_value
 from conformance.plugin.progress import RunProgress, wants_progress
 from conformance.plugin.selection import announced, harmless, of_profile, of_requirements
-from conformance.preflight import identify, misconfigured
+from conformance.preflight import environments, identify, misconfigured
 from conformance.profiles import PROFILES, Profile
 from conformance.recorder import Recorder
 from conformance.report import RunDirectory
@@ -152,17 +152,19 @@ class Conformance:
             identity=Identity(),
             known=load_known(self._path(known)) if known else (),
         )
+        self._load_spec(Path(run.spec))
         reports = self._path(self.option("--reports"))
         self._directory = RunDirectory.create(reports, run.id, self.started)
         self._adopt(run, self._directory.path, "main")
         self._closing.callback(self._forget)
         self._adopt_identity(identify(self.line(), run.target.token("server")))
         if not bundled:
-            check_live(self.run, self.option("--allow-live"))
+            others = environments(self.run, self.line())
+            check_live(self.run, others, self.option("--allow-live"))
+        self.keeping.begin(self._head())
         if not bundled and not self.option("--trust-target"):
             self._preflight()
         self._directory.announce()
-        self.keeping.begin(self._head())
 
     def _refuse_contradictions(self) -> None:
         if self.option("--examples") is not None and self.option("--examples") < 1:
@@ -195,7 +197,7 @@ class Conformance:
     @property
     def harmless_only(self) -> bool:
         """Whether only scenarios that change nothing may run."""
-        return harmless_only(self.run, self.option("--allow-live"))
+        return harmless_only(self.option("--allow-live"))
 
     def _is_bundled(self) -> bool:
         return not any(self.option(flag) for flag in ("--base-url", "--target"))
@@ -281,10 +283,11 @@ class Conformance:
 
     def is_whole(self) -> bool:
         """Whether no test was left out: only then a known failure that passes is one too many."""
-        option = self.config.option
-        chosen = (option.keyword, option.markexpr, self.option("--requirement"))
-        narrowed = any(chosen) or self.profile.most_requests or self.harmless_only
-        return not narrowed and not any("::" in argument for argument in self.config.args)
+        option, home = self.config.option, resources.scenarios().resolve()
+        chosen = (option.keyword, option.markexpr, self.option("--requirement"), option.deselect)
+        left_out = (option.ignore, option.ignore_glob, option.maxfail, self.profile.most_requests)
+        places = {self._path(argument).resolve() for argument in self.config.args}
+        return not any((*chosen, *left_out, self.harmless_only)) and places <= {home, home.parent}
 
     def told(self, check: Check) -> Check:
         """The check as it is reported: without secrets, and a known failure as one."""
@@ -351,10 +354,11 @@ class Conformance:
         if self.progress is not None:
             self.progress.end()
         if exit_status == pytest.ExitCode.USAGE_ERROR:
+            self.abandon()
             return EXIT_USAGE
         self.collected.cleaned = self._clean_up()
-        self.collected.whole = self.is_whole()
         trouble = TROUBLE.get(pytest.ExitCode(exit_status)) or self.collected.trouble
+        self.collected.whole = trouble is None and self.is_whole()
         return self._conclude(trouble)
 
     def give_up(self, reason: str) -> None:
@@ -366,7 +370,8 @@ class Conformance:
     def abandon(self) -> None:
         """Nothing was tested: only what the preflight created is to be erased."""
         if hasattr(self, "_directory"):
-            self._clean_up()
+            if self._clean_up()["left"] == 0:
+                self.keeping.discard()
             self._directory.discard()
 
     def _clean_up(self) -> dict[str, Any]:
@@ -377,12 +382,12 @@ class Conformance:
         if self.option("--keep"):
             return cleaned(len(created), 0, len(created), "as --keep says")
         if not created:
-            keep_only(self.keeping.path, ())
+            self.keeping.keep_players(())
             return cleaned(0, 0, 0)
         again = f"`kraty-conformance clean {self.keeping.path}` erases them"
         self._print(f"erasing {len(created)} players; Ctrl-C leaves the rest, and {again}")
         done = erase(self._erasers(), created, self.run.prefix)
-        keep_only(self.keeping.path, done.left)
+        self.keeping.keep_players(done.left)
         left = len(done.left)
         return cleaned(done.created, done.erased, left, again if left else None)
 
@@ -419,6 +424,8 @@ class Conformance:
             self._last_words.append(f"known failures: {path} ({len(said)} entries)")
         except OSError as error:
             self._last_words.append(f"cannot write the known failures {path}: {error.strerror}")
+        except UsageError as error:
+            self._last_words.append(str(error))
 
     def close(self) -> None:
         """Stop what was started, and have the last word on the terminal."""
