@@ -1,6 +1,7 @@
 """Behind a proxy that loses, cuts, delays and repeats requests nobody is accused who did nothing.
 
-`pytest tests/test_flaky.py --flaky-runs 20 --log-cli-level INFO` tries so many seeds; CI tries one.
+`pytest tests/test_flaky.py --flaky-runs 20 --log-cli-level INFO` tries so many seeds, with every
+scenario written by hand; CI tries one, with a few.
 """
 
 import logging
@@ -14,6 +15,7 @@ from conformance.bundled import running_server
 
 log = logging.getLogger(__name__)
 SCENARIOS = ("-k", "not histories and not sequences and not generated")
+FEW = ("-k", "test_merges.py or test_bans or test_acks.py")
 SOME = ("-k", "test_grants.py or test_merges.py or test_ledgers.py")
 FAULTS = {
     "merge-keeps-larger": "MERGE-2",
@@ -40,12 +42,15 @@ def behind_a_flaky_path(folder: Path, url: str, seed: int, *selection: str) -> E
     return ended
 
 
-def test_a_correct_server_is_never_accused(seed: int, tmp_path: Path) -> None:
+def test_a_correct_server_is_never_accused(
+    seed: int, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    selection = SCENARIOS if pytestconfig.getoption("flaky_runs") > 1 else FEW
     with reference() as url:
-        ended = behind_a_flaky_path(tmp_path, url, seed, *SCENARIOS)
+        ended = behind_a_flaky_path(tmp_path, url, seed, *selection)
     assert ended.code in (0, 3), ended.output
     assert ended.with_outcome("failed", "warned") == []
-    assert len(ended.with_outcome("passed")) > 60
+    assert len(ended.with_outcome("passed")) > (60 if selection is SCENARIOS else 10)
     assert "the path failed" in ended.output
 
 

@@ -187,7 +187,7 @@ def test_a_rate_that_is_none_is_refused(text: str) -> None:
 
 
 BUDGET = 120
-SELECTION = "test_grants.py or test_acks or test_bans or test_ledgers.py"
+SELECTION = "test_grants.py or test_bans"
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["serial", "parallel"])
@@ -200,4 +200,4 @@ def test_a_small_budget_makes_a_run_slower_and_nothing_else(
     assert not slow.with_outcome("inconclusive", "blocked", "failed", "warned")
     refused = sum(row["endings"].get("429", 0) for row in slow.document["traffic"])
     assert refused <= slow.document["run"]["requests"] / 100
-    assert slow.document["run"]["requests"] > 10 * BUDGET
+    assert slow.document["run"]["requests"] > 3 * BUDGET
