@@ -11,6 +11,7 @@ from rich.console import Console
 from conformance import __version__, resources
 from conformance.bundled import declared
 from conformance.cleaning import clean_directory
+from conformance.cleanup import Cleaned
 from conformance.failures import Unreachable, UsageError
 from conformance.faults import listing as variants
 from conformance.faults.commands import faults_group
@@ -77,7 +78,7 @@ def run_suite(context: click.Context) -> None:
     command = [sys.executable, "-m", "pytest", *pytest_arguments(context.args)]
     code = wait(subprocess.Popen(command))
     if code < 0:
-        how = "`kraty-conformance report` on the run's directory makes a report of what it knew"
+        how = "`kraty-conformance report DIR` makes a report of what it knew, `clean DIR` erases"
         print(f"kraty-conformance: pytest was killed by signal {-code}; {how}", file=sys.stderr)
     sys.exit(exit_code(code))
 
@@ -137,10 +138,29 @@ def clean_up(directory: Path, target: Path | None) -> None:
     """
     try:
         done = clean_directory(directory, target, os.environ)
+        _tell_of_clean_up(directory, done)
     except (UsageError, Unreachable) as error:
         _stop(str(error))
+    except OSError as error:
+        _stop(f"cannot write to {directory}: {error.strerror}")
     print(f"{done.erased} of {done.created} players erased, {len(done.left)} left")
     sys.exit(EXIT_CODES[Verdict.INCONCLUSIVE] if done.left else 0)
+
+
+def _tell_of_clean_up(directory: Path, done: Cleaned) -> None:
+    """Let the results of the run, where it has any, say what became of its players."""
+    if (directory / RESULTS).exists():
+        document = read_results(directory)
+        before = document["cleanup"]
+        erased = before["erased"] + done.erased
+        document["cleanup"] = {
+            "created": max(before["created"], erased + len(done.left)),
+            "erased": erased,
+            "left": len(done.left),
+            "reason": before["reason"] if done.left else None,
+        }
+        write_results(directory, document)
+        write_forms(directory, document)
 
 
 @main.command(name="compare")

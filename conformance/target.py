@@ -100,14 +100,19 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
         declared = msgspec.convert(document, type=_TargetFile)
     except msgspec.ValidationError as error:
         raise UsageError(f"the target file {path}: {error}") from None
+    for name in ("items", "currencies", "crates"):
+        keys: tuple[str, ...] = getattr(declared.world, name)
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise UsageError(f"the target file {path}: world.{name} has {twice[0]!r} twice")
     unknown = sorted(set(declared.keys) - set(DEFAULT_VARIABLES))
     if unknown:
         known = ", ".join(DEFAULT_VARIABLES)
         raise UsageError(f"the target file {path}: unknown keys.{unknown[0]} (known: {known})")
     variables = {"server": DEFAULT_VARIABLES["server"], **declared.keys}
-    keys = {role: _variable(name, role, environment) for role, name in variables.items()}
+    tokens = {role: _variable(name, role, environment) for role, name in variables.items()}
     origin = origin_of(declared.base_url)
-    return Target(declared.name or origin, origin, keys, declared.world)
+    return Target(declared.name or origin, origin, tokens, declared.world)
 
 
 def target_of_url(base_url: str, environment: Mapping[str, str]) -> Target:

@@ -79,6 +79,21 @@ def test_a_run_that_is_interrupted_writes_its_results(tmp_path: Path) -> None:
     assert verdict["outcomes"]["MUST"]["passed"] > 0
 
 
+def test_an_interruption_is_never_lost(tmp_path: Path) -> None:
+    """Also where it hits code that cannot raise, such as a callback of the garbage collector."""
+    with reference() as url, running(tmp_path, url, "-k", "generated") as process:
+        until(lambda: reported(tmp_path) > 5)
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.2)  # a second one, while the first is dealt with
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(DEADLINE) == 3
+
+    written = tmp_path / "reports" / "latest" / "results.json"
+    if written.exists():
+        assert results(tmp_path)["verdict"]["trouble"] == "the run was interrupted"
+    assert "verdict: conformant" not in (tmp_path / "output.txt").read_text()
+
+
 def test_a_run_that_is_killed_can_be_reported(tmp_path: Path) -> None:
     with reference() as url, running(tmp_path, url) as process:
         until(lambda: reported(tmp_path) > 20)
@@ -101,7 +116,9 @@ def test_a_pytest_that_is_killed_is_told_in_a_line(tmp_path: Path) -> None:
         assert process.wait(DEADLINE) == 3
 
     last = (tmp_path / "output.txt").read_text().splitlines()[-1]
-    assert "kraty-conformance: pytest was killed by signal 9; `kraty-conformance report`" in last
+    assert (
+        "kraty-conformance: pytest was killed by signal 9; `kraty-conformance report DIR`" in last
+    )
     assert "Traceback" not in last
 
 

@@ -38,7 +38,7 @@ def behind_a_flaky_path(folder: Path, url: str, seed: int, *selection: str) -> E
             for outcome in ("passed", "failed", "warned", "inconclusive", "blocked")
         }
         log.info("seed %d: %s, %s", seed, told, dict(proxy.done))
-        assert sum(proxy.done.values()) - proxy.done["passed"] > 5, "the path was not flaky"
+        assert sum(proxy.done.values()) - proxy.done["passed"] > 0, "the path was not flaky"
     return ended
 
 

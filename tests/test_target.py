@@ -46,6 +46,7 @@ def test_a_base_url_replaces_the_files(tmp_path: Path) -> None:
         ('base_url = "http://a"\n[keys]\nsever = "X"', "unknown keys.sever"),
         ('base_url = "http://a"\n[world]\nitem = ["x"]', "item"),
         ('base_url = "http://a"\n[world]\nitems = "x"', "items"),
+        ('base_url = "http://a"\n[world]\nitems = ["x", "y", "x"]', "world.items has 'x' twice"),
         ('base_url = "ftp://a"\n[keys]\nserver = "MY_KEY"', "no http(s) URL"),
         ('base_url = "http://a"\n[keys]\nserver = "UNSET"', "variable UNSET"),
         ('base_url = "http://a"\n[keys]\nserver="MY_KEY"\nclient = "UNSET"', "the client key"),

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -43,8 +45,9 @@ from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 from conformance.wire import Line, Wire
 
 MOST_LINES = 120
+INTERRUPTED = "the run was interrupted"
 TROUBLE = {
-    pytest.ExitCode.INTERRUPTED: "the run was interrupted",
+    pytest.ExitCode.INTERRUPTED: INTERRUPTED,
     pytest.ExitCode.INTERNAL_ERROR: "pytest stopped with an internal error",
 }
 
@@ -306,6 +309,19 @@ class Conformance:
         while not path.troubles and path.requests < SAMPLE:
             path.troubles += troubled(line.send(api.request("ping")))
 
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Note a Ctrl-C before anything else can: code that cannot raise would swallow it."""
+        if not self.is_controller or threading.current_thread() is not threading.main_thread():
+            return
+
+        def note(number: int, frame: Any) -> None:
+            self.collected.trouble = INTERRUPTED
+            session.shouldstop = INTERRUPTED
+            signal.default_int_handler(number, frame)
+
+        before = signal.signal(signal.SIGINT, note)
+        self._closing.callback(signal.signal, signal.SIGINT, before)
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """The tests are known: show how far they are, if anybody looks."""
         if session.items:
@@ -357,7 +373,7 @@ class Conformance:
             self.abandon()
             return EXIT_USAGE
         self.collected.cleaned = self._clean_up()
-        trouble = TROUBLE.get(pytest.ExitCode(exit_status)) or self.collected.trouble
+        trouble = self.collected.trouble or TROUBLE.get(pytest.ExitCode(exit_status))
         self.collected.whole = trouble is None and self.is_whole()
         return self._conclude(trouble)
 
@@ -403,6 +419,8 @@ class Conformance:
         self.keeping.conclude(results.document)
         self._write_known_failures(results.document)
         told = [f"verdict: {judgement}", *([f"failed: {', '.join(failed)}"] if failed else [])]
+        known = results.document["knownFailures"]
+        told += [f"known failures: {entry['problem']}" for entry in known if entry["problem"]]
         code = EXIT_CODES[judgement.verdict]
         if self.keeping.unwritten is not None:
             where = f"{self.keeping.path}: {self.keeping.unwritten}"
