@@ -74,6 +74,13 @@ class Import:
         """Send a body as it is."""
         return self.given.api.call(self.operation, body)
 
+    def has(self, row: dict[str, Any]) -> bool:
+        """Whether a good row has had its effect, once."""
+        player = row["externalPlayerId"]
+        if self.name in WORDS:
+            return self.held(player) == self.amount
+        return self.given.state(player) is not None
+
     def held(self, player: str) -> int:
         """What the player holds of the key that rows add to."""
         key = self.given.world.some(self.words.catalogue)[0]

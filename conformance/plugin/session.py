@@ -311,7 +311,11 @@ class Conformance:
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Note a Ctrl-C before anything else can: code that cannot raise would swallow it."""
-        if not self.is_controller or threading.current_thread() is not threading.main_thread():
+        watched = threading.current_thread() is threading.main_thread()
+        if (
+            not (self.is_controller and watched)
+            or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        ):
             return
 
         def note(number: int, frame: Any) -> None:
