@@ -43,6 +43,8 @@ def players_named(operation: Operation | None, request: Request) -> set[str]:
 def _in_path(operation: Operation | None, request: Request) -> Iterator[str]:
     """Whatever stands in the path and is not known to be something else may be a player's id."""
     path = operation.path if operation is not None else ANY_PATH
+    if operation is None and not request.target.startswith(f"{BASE_PATH}/players/"):
+        return
     for name, value in zip(
         (BASE_PATH + path).split("/"), request.target.partition("?")[0].split("/"), strict=False
     ):

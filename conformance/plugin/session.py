@@ -115,6 +115,7 @@ class Conformance:
         self._closing = ExitStack()
         self._last_words: list[str] = []
         self._has_begun = False
+        self._erasing = False
 
     def option(self, flag: str) -> Any:
         """The value of one of the suite's options."""
@@ -310,7 +311,10 @@ class Conformance:
             path.troubles += troubled(line.send(api.request("ping")))
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Note a Ctrl-C before anything else can: code that cannot raise would swallow it."""
+        """Note a Ctrl-C before anything else can: code that cannot raise would swallow it.
+
+        A second one is ignored while the first is dealt with, but it ends the clean-up.
+        """
         watched = threading.current_thread() is threading.main_thread()
         if (
             not (self.is_controller and watched)
@@ -319,6 +323,8 @@ class Conformance:
             return
 
         def note(number: int, frame: Any) -> None:
+            if self.collected.trouble == INTERRUPTED and not self._erasing:
+                return
             self.collected.trouble = INTERRUPTED
             session.shouldstop = INTERRUPTED
             signal.default_int_handler(number, frame)
@@ -406,7 +412,9 @@ class Conformance:
             return cleaned(0, 0, 0)
         again = f"`kraty-conformance clean {self.keeping.path}` erases them"
         self._print(f"erasing {len(created)} players; Ctrl-C leaves the rest, and {again}")
+        self._erasing = True
         done = erase(self._erasers(), created, self.run.prefix)
+        self._erasing = False
         self.keeping.keep_players(done.left)
         left = len(done.left)
         return cleaned(done.created, done.erased, left, again if left else None)
