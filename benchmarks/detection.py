@@ -36,6 +36,7 @@ EXAMPLES = 100
 SEED = 1
 BASELINE_RUNS = 3
 RESULTS = Path(__file__).parent / "results" / "detection.json"
+PLAIN = RESULTS.with_name("plain.jsonl")
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def main() -> None:
     parser.add_argument("ids", nargs="*", metavar="ID")
     parser.add_argument("-n", dest="workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--journal", type=Path, default=Path("reports/faults.jsonl"))
-    parser.add_argument("--plain", type=Path, default=Path("reports/plain.jsonl"))
+    parser.add_argument("--plain", type=Path, default=PLAIN)
     parser.add_argument("--kept", action="store_true", help="only tell of what --plain has")
     arguments = parser.parse_args()
     found = kept(arguments.plain)
