@@ -128,9 +128,7 @@ def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
     except ValueError as error:
         yield Breach("HTTP-2", expected, f"a body that is no JSON ({error})")
         return
-    problems = [
-        f"{error.json_path}: {error.message[:200]}" for error in validator.iter_errors(body)
-    ]
+    problems = [f"{error.json_path}: {error.message[:200]}" for error in validator.problems(body)]
     if problems:
         yield Breach("HTTP-2", expected, "; ".join(problems[:5]))
 

@@ -3,14 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-import httpcore
 import httpx
 
-from conformance.bounds import IDLE_SECONDS, BadCodingError, BoundedTransport, TooLongError, whole
+from conformance import __version__
+from conformance.bounds import IDLE_SECONDS, BadCodingError, Deadline, TooLongError, unpacked
+from conformance.connection import Transport, route_to
 from conformance.exchange import Exchange, Redactor, Request, Response, header
 from conformance.pacing import Pacer
 from conformance.path import Path, troubled
@@ -18,17 +17,11 @@ from conformance.players import Player, Players
 from conformance.recorder import Recorder
 from conformance.rules import judge
 from conformance.spec import Spec
-from conformance.volley import fire
+from conformance.volley import FAILURES, Shot, fire, told
 
-PATH_FAILURES = (
-    httpcore.TimeoutException,
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.ProxyError,
-    TimeoutError,
-    OSError,
-    TooLongError,
-    BadCodingError,
+USUAL_HEADERS = (
+    ("User-Agent", f"kraty-conformance/{__version__}"),
+    ("Accept-Encoding", "gzip"),
 )
 
 
@@ -41,13 +34,7 @@ class Wire:
         self.base_url = base_url
         self.pacer = pacer or Pacer()
         self.path = Path()
-        self._client = httpx.Client(
-            transport=BoundedTransport(proxy_of(base_url)),
-            timeout=idle,
-            follow_redirects=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            headers={"Accept-Encoding": "gzip"},
-        )
+        self._transport = Transport(route_to(base_url), idle)
         self._url = httpx.URL(base_url)
         self._prefix = urlsplit(base_url).path
 
@@ -57,38 +44,44 @@ class Wire:
         self.pacer.take(authorization)
         self.path.requests += 1
         started, clock = time.time(), time.perf_counter()
-        response, error = None, None
+        answer: httpx.Response | str
         try:
-            with self._client.stream(
-                request.method,
-                self._url.copy_with(raw_path=(self._prefix + request.target).encode("ascii")),
-                headers=[(name.encode(), value.encode()) for name, value in request.headers],
-                content=request.body or None,
-            ) as answer:
-                headers = tuple(
-                    (name.decode("latin-1"), value.decode("latin-1"))
-                    for name, value in answer.headers.raw
-                )
-                response = Response(answer.status_code, headers, whole(answer))
-        except PATH_FAILURES as failure:
-            error = f"{type(failure).__name__}: {failure}"
-        self.pacer.learn(authorization, response)
-        return Exchange(request, response, error, started, time.perf_counter() - clock)
+            answer = self._transport.handle_request(self.prepared(request))
+        except FAILURES as error:
+            answer = told(error)
+        exchange = exchange_of(request, Shot(answer, started, time.perf_counter() - clock))
+        self.pacer.learn(authorization, exchange.response)
+        return exchange
 
     def volley(self, requests: Sequence[Request]) -> list[Exchange]:
         """Send all at the same moment."""
         for authorization, count in Counter(map(authorization_of, requests)).items():
             self.pacer.take(authorization, count)
         self.path.requests += len(requests)
-        exchanges = fire(self.base_url, requests)
+        prepared = [self.prepared(request, ("Connection", "close")) for request in requests]
+        shots = fire(self._transport.route, prepared, Deadline(self._transport.idle))
+        exchanges = [exchange_of(*pair) for pair in zip(requests, shots, strict=True)]
         self.path.troubles += sum(troubled(exchange) for exchange in exchanges)
         for exchange in exchanges:
             self.pacer.learn(authorization_of(exchange.request), exchange.response)
         return exchanges
 
+    def prepared(self, request: Request, *more: tuple[str, str]) -> httpx.Request:
+        """The request with what HTTP wants besides: who asks, host, length, that gzip will do."""
+        return httpx.Request(
+            request.method,
+            self._url,
+            headers=[
+                (name.encode(), value.encode())
+                for name, value in (*USUAL_HEADERS, *request.headers, *more)
+            ],
+            content=request.body or None,
+            extensions={"target": (self._prefix + request.target).encode("ascii")},
+        )
+
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._transport.close()
 
 
 def authorization_of(request: Request) -> str | None:
@@ -96,12 +89,25 @@ def authorization_of(request: Request) -> str | None:
     return header(request.headers, "authorization")
 
 
-def proxy_of(base_url: str) -> str | None:
-    """The forward proxy that the environment asks for; none for this machine itself."""
-    parts = urlsplit(base_url)
-    if parts.hostname in ("127.0.0.1", "localhost", "::1") or proxy_bypass(parts.hostname or ""):
-        return None
-    return getproxies().get(parts.scheme)
+def exchange_of(request: Request, shot: Shot) -> Exchange:
+    """What became of a request, its body out of its coding."""
+    response, error = None, None
+    if isinstance(shot.answer, str):
+        error = shot.answer
+    else:
+        try:
+            response = response_of(shot.answer)
+        except (TooLongError, BadCodingError) as failure:
+            error = told(failure)
+    return Exchange(request, response, error, shot.started, shot.seconds)
+
+
+def response_of(answer: httpx.Response) -> Response:
+    """A response as the suite keeps it; TooLongError and BadCodingError where it has none."""
+    raw = answer.headers.raw
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
+    body = unpacked(b"".join(answer.iter_raw()), header(headers, "content-encoding"))
+    return Response(answer.status_code, headers, body)
 
 
 class Line:

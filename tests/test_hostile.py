@@ -275,7 +275,6 @@ def test_a_body_without_an_end_is_not_read_to_its_end(kind: str) -> None:
 @pytest.mark.parametrize("kind", list(SLOW))
 def test_a_deadline_holds_whatever_trickles_in(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conformance.bounds.DEADLINE_SECONDS", 2.0)
-    monkeypatch.setattr("conformance.volley.DEADLINE_SECONDS", 2.0)
     request = Request("getPlayer", "GET", PATH, (), b"")
     with hostile(SLOW[kind]) as url:
         wire = Wire(url)

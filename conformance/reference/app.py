@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
 
 from .errors import ApiError, invalid
 from .operations import OPERATIONS, Call, Operation
@@ -40,19 +38,6 @@ class Settings:
     threads: bool = False
     parts: Parts = field(default_factory=Parts)
     server: type["Server"] | None = None
-
-
-class RawPath:
-    """Routes on the path as it was sent: an encoded slash stays inside its segment (HTTP-4)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Put the raw path where the router looks."""
-        if scope["type"] == "http":
-            scope = {**scope, "path": scope["raw_path"].decode("latin-1")}
-        await self.app(scope, receive, send)
 
 
 class Server:
@@ -142,22 +127,44 @@ def as_json(status: int, body: object, headers: Mapping[str, str] | None = None)
     )
 
 
-def create_app(world: World, settings: Settings | None = None) -> Starlette:
+@dataclass(frozen=True)
+class Endpoint:
+    """Answers the requests of one operation."""
+
+    server: Server
+    operation: Operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request as ASGI has it."""
+        response = await self.server.answer(self.operation, Request(scope, receive))
+        await response(scope, receive, send)
+
+
+class Application:
+    """The ASGI application: finds the operation of a request and hands it to the server.
+
+    Starlette's routes without its middleware, which takes as long as an operation.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        routes = [
+            Route(BASE_PATH + one.path, Endpoint(server, one), methods=[one.method])
+            for one in OPERATIONS
+        ]
+        self.router = Router(routes, redirect_slashes=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route on the path as it was sent: an encoded slash stays in its segment (HTTP-4)."""
+        sent = {**scope, "path": scope["raw_path"].decode("latin-1"), "app": self}
+        try:
+            await self.router(sent, receive, send)
+        except HTTPException as error:
+            response = await self.server.lost(Request(sent, receive), error)
+            await response(sent, receive, send)
+
+
+def create_app(world: World, settings: Settings | None = None) -> Application:
     """The ASGI application of a reference server over `world`."""
     settings = settings or Settings()
-    server = (settings.server or Server)(world, settings)
-
-    def route(operation: Operation) -> Route:
-        async def endpoint(request: Request) -> Response:
-            return await server.answer(operation, request)
-
-        return Route(operation.path, endpoint, methods=[operation.method])
-
-    operations = Router([route(operation) for operation in OPERATIONS], redirect_slashes=False)
-    application = Starlette(
-        routes=[Mount(BASE_PATH, app=operations)],
-        middleware=[Middleware(RawPath)],
-        exception_handlers={HTTPException: server.lost},
-    )
-    application.router.redirect_slashes = False
-    return application
+    return Application((settings.server or Server)(world, settings))

@@ -6,9 +6,41 @@ import sys
 import threading
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 KEEP_ALIVE_SECONDS = 60
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP as the fast httptools reads it, but for upgrades, which the slow h11 reads.
+
+    What follows `Connection: Upgrade` is another protocol to httptools, although a server that
+    knows no other has to answer the request as it is, body included (RFC 9110, section 7.8).
+    """
+
+    received = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Keep the data, of which an upgrade leaves a rest."""
+        self.received = data
+        super().data_received(data)
+
+    def _should_upgrade(self) -> bool:
+        return True
+
+    def handle_websocket_upgrade(self) -> None:
+        """Let h11 have the connection, from the request that asks for the upgrade on."""
+        stopped = sys.exception()
+        assert stopped is not None
+        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
+        lines += [name + b": " + value for name, value in self.headers]
+        self.connections.discard(self)
+        slow = H11Protocol(self.config, self.server_state, self.app_state)
+        self.transport.set_protocol(slow)
+        slow.connection_made(self.transport)
+        slow.data_received(b"\r\n".join([*lines, b"", self.received[stopped.args[0] :]]))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -32,20 +64,20 @@ def origin(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(application: Starlette, bound: socket.socket) -> None:
+def serve(application: ASGIApp, bound: socket.socket) -> None:
     """Answer requests on the socket until the process is asked to stop."""
     server_of(application).run(sockets=[bound])
 
 
-def server_of(application: Starlette) -> uvicorn.Server:
+def server_of(application: ASGIApp) -> uvicorn.Server:
     """The HTTP server of the application, not yet running."""
     config = uvicorn.Config(
         application,
-        # h11 and no upgrades: httptools stops reading at an Upgrade header and loses the body.
-        http="h11",
+        http=Protocol,
         ws="none",
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
@@ -53,7 +85,7 @@ def server_of(application: Starlette) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve_for_parent(application: Starlette, host: str = "127.0.0.1", port: int = 0) -> None:
+def serve_for_parent(application: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> None:
     """Print one line, the URL, once the socket listens; serve until the parent is gone."""
     bound = listen(host, port)
     print(origin(bound), flush=True)
