@@ -14,7 +14,7 @@ from conformance.target import DEFAULT_VARIABLES, Target, World
 
 NO_SUCH_FAULT = 2
 """Exit code of `python -m conformance.faults`, which says nothing then: its parent does."""
-WINDOW_SECONDS = 2
+WINDOW_SECONDS = 1
 """The rate window of a server that the suite starts: RATE-3 waits for one to pass."""
 
 

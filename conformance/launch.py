@@ -1,5 +1,6 @@
 """How the suite is started from outside a checkout: the arguments that pytest needs."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +15,19 @@ def pytest_arguments(arguments: Sequence[str]) -> list[str]:
         *("--rootdir", str(resources.scenarios().parent)),
         *("-p", "conformance.plugin"),
         *("-p", "no:cacheprovider"),
+        # Scenarios explain themselves; rewriting their few assertions takes seconds where Python
+        # may not keep what was rewritten.
+        "--assert=plain",
+        *(["--dist=worksteal"] if shares_work(arguments) else []),
         *("--allow-live=reads" if word == "--allow-live" else word for word in arguments),
         *([] if named else [str(resources.scenarios())]),
     ]
+
+
+def shares_work(arguments: Sequence[str]) -> bool:
+    """Whether several processes are asked for, and it is not said how they share the tests."""
+    several = any(re.match(r"-n|--numprocesses", argument) for argument in arguments)
+    return several and not any(argument.startswith("--dist") for argument in arguments)
 
 
 def names_a_module(argument: str) -> bool:

@@ -26,9 +26,9 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 24, 1, "every MUST that fits into 300 requests, each once", 300),
-        Profile("standard", 24, 1, "every scenario, some generated cases; for a gate"),
-        Profile("thorough", 1200, 50, "fifty times the generated cases; for the night"),
+        Profile("quick", 12, 1, "every MUST that fits into 300 requests, each once", 300),
+        Profile("standard", 12, 1, "every scenario, some generated cases; for a gate"),
+        Profile("thorough", 600, 50, "fifty times the generated cases; for the night"),
     )
 }
 STANDARD = PROFILES["standard"]

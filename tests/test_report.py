@@ -13,7 +13,8 @@ from conformance import resources
 from conformance.cli import main
 from conformance.collecting import Collected, head_of
 from conformance.failures import UsageError
-from conformance.report import RunDirectory, read_results
+from conformance.report import RunDirectory, read_results, write_results
+from conformance.report.forms import write_forms
 from conformance.report.reading import results_schema
 from conformance.report.summary import plain, render_badge, render_summary
 from conformance.results import Check, Outcome
@@ -79,7 +80,8 @@ def failed(requirement: str = "GRANT-2", message: str = "expected 200; received 
 def written(folder: Path, content: dict[str, Any]) -> Path:
     """The directory of a run with these results."""
     directory = RunDirectory.create(folder, "0123abcd", 0.0)
-    directory.write(content)
+    write_results(directory.path, content)
+    write_forms(directory.path, content)
     return directory.path
 
 

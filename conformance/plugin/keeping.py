@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.exchange import Exchange
 from conformance.players import Player, keep_only
-from conformance.report import RunDirectory
+from conformance.report import write_results
 from conformance.report.har import HarPart
 from conformance.report.journal import Journal
 
@@ -43,7 +43,7 @@ class Keeping:
 
     def conclude(self, document: dict[str, Any]) -> None:
         """Write the results and all that is made from them; then the journal has done its work."""
-        self._try(lambda: RunDirectory(self.path).write(document))
+        self._try(partial(_write, self.path, document))
         if self.unwritten is None and self._journal is not None:
             self._journal.remove()
 
@@ -62,3 +62,11 @@ class Keeping:
                 write()
             except OSError as error:
                 self.unwritten = error.strerror or str(error)
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    # Loaded here, since the first request of a run need not wait for what only its end needs.
+    from conformance.report.forms import write_forms  # noqa: PLC0415
+
+    write_results(path, document)
+    write_forms(path, document)

@@ -1,5 +1,8 @@
 """What a test is called, and what it decides."""
 
+from functools import cache
+from pathlib import Path
+
 import pytest
 
 from conformance import resources
@@ -13,7 +16,11 @@ def requirements_of(item: pytest.Item) -> list[str]:
 def test_id(item: pytest.Item) -> str:
     """The same id wherever the package is installed: `scenarios/test_x.py::test_y[z]`."""
     path, _, name = item.nodeid.partition("::")
+    return f"{_place(item.path) or path}::{name}"
+
+
+@cache
+def _place(path: Path) -> str | None:
+    """A module's path from where the scenarios are; None for a module that is elsewhere."""
     home = resources.scenarios().parent.resolve()
-    if home in item.path.parents:
-        path = item.path.relative_to(home).as_posix()
-    return f"{path}::{name}"
+    return path.relative_to(home).as_posix() if home in path.parents else None

@@ -7,20 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance.failures import UsageError
-from conformance.report.allure import write_allure
-from conformance.report.har import join_parts
-from conformance.report.html import render_html
-from conformance.report.junit import render_junit
 from conformance.report.reading import RESULTS
-from conformance.report.summary import render_badge, render_summary
 
 LATEST = "latest"
-FORMS = {
-    "report.html": render_html,
-    "summary.md": render_summary,
-    "badge.json": render_badge,
-}
-"""What is made from the results as text, by file name."""
 
 
 class RunDirectory:
@@ -52,11 +41,6 @@ class RunDirectory:
         with suppress(OSError):
             self.path.rmdir()
 
-    def write(self, document: dict[str, Any]) -> None:
-        """Write the results first, then what is made from them. OSError where the disk is full."""
-        write_results(self.path, document)
-        write_forms(self.path, document)
-
 
 def write_results(path: Path, document: dict[str, Any]) -> None:
     """Write `results.json`, whole or not at all. OSError where the disk is full."""
@@ -67,15 +51,6 @@ def write_results(path: Path, document: dict[str, Any]) -> None:
         part.replace(path / RESULTS)
     finally:
         part.unlink(missing_ok=True)
-
-
-def write_forms(path: Path, document: dict[str, Any]) -> None:
-    """Write what is made from the results into a directory. OSError where the disk is full."""
-    (path / "junit.xml").write_bytes(render_junit(document))
-    join_parts(path)
-    write_allure(path / "allure-results", document)
-    for name, render in FORMS.items():
-        (path / name).write_text(render(document), encoding="utf-8", errors="backslashreplace")
 
 
 def _point(link: Path, path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The commands of `kraty-conformance`, a module each, loaded when called (see `cli`)."""

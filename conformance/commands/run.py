@@ -1,0 +1,66 @@
+"""`kraty-conformance run`: the suite, in a pytest of its own."""
+
+import subprocess
+import sys
+
+import click
+
+from conformance.launch import pytest_arguments
+from conformance.options import OPTIONS
+from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
+
+EXITS = """
+\b
+Exit codes:
+  0  conformant
+  1  not conformant
+  2  wrong usage or target file
+  3  inconclusive: unreachable, no valid key, interrupted, undecided
+"""
+
+
+PYTEST_USAGE_ERROR = 4
+
+
+def _forwarded() -> str:
+    rows = [
+        f"  {option.flag} {option.metavar or ''}\n{' ' * 22}{option.help}" for option in OPTIONS
+    ]
+    return "\n".join(["\b", "Options of the suite:", *rows])
+
+
+@click.command(
+    name="run",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    help=f"""Run the suite; without a URL or target, against the bundled server.
+
+{_forwarded()}
+
+Everything else goes to pytest: -k NAME, -x, -n WORKERS, a scenario's path.
+{EXITS}""",
+)
+@click.pass_context
+def run_suite(context: click.Context) -> None:
+    """Hand over to pytest with this package's plugin and scenarios."""
+    command = [sys.executable, "-m", "pytest", *pytest_arguments(context.args)]
+    code = wait(subprocess.Popen(command))
+    if code < 0:
+        how = "`kraty-conformance report DIR` makes a report of what it knew, `clean DIR` erases"
+        print(f"kraty-conformance: pytest was killed by signal {-code}; {how}", file=sys.stderr)
+    sys.exit(exit_code(code))
+
+
+def wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for pytest to end; a Ctrl-C reaches it too, and it still has its results to write."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def exit_code(code: int) -> int:
+    """The exit code of `run`: pytest has another for wrong usage, and a signal decides nothing."""
+    if code < 0:
+        return EXIT_CODES[Verdict.INCONCLUSIVE]
+    return EXIT_USAGE if code == PYTEST_USAGE_ERROR else code

@@ -1,0 +1,26 @@
+"""Everything that is made from results, written beside them."""
+
+from pathlib import Path
+from typing import Any
+
+from conformance.report.allure import write_allure
+from conformance.report.har import join_parts
+from conformance.report.html import render_html
+from conformance.report.junit import render_junit
+from conformance.report.summary import render_badge, render_summary
+
+FORMS = {
+    "report.html": render_html,
+    "summary.md": render_summary,
+    "badge.json": render_badge,
+}
+"""What is made from the results as text, by file name."""
+
+
+def write_forms(path: Path, document: dict[str, Any]) -> None:
+    """Write what is made from the results into a directory. OSError where the disk is full."""
+    (path / "junit.xml").write_bytes(render_junit(document))
+    join_parts(path)
+    write_allure(path / "allure-results", document)
+    for name, render in FORMS.items():
+        (path / name).write_text(render(document), encoding="utf-8", errors="backslashreplace")
