@@ -60,19 +60,17 @@ def flags_in(page: Path) -> set[str]:
     ids=lambda page: page.name,
 )
 def test_the_commands_of_a_page_have_options_that_exist(page: Path) -> None:
-    known = OWN | {
-        option
-        for command in main.commands.values()
-        for parameter in all_parameters(command)
-        for option in parameter.opts
-    }
+    known = OWN | {option for parameter in all_parameters(main) for option in parameter.opts}
     assert flags_in(page) - known - {"--flaky-runs", "--log-cli-level"} == set()
 
 
 def all_parameters(command: click.Command) -> list[click.Parameter]:
     """The parameters of a command and of the commands below it."""
-    below = command.commands.values() if isinstance(command, click.Group) else ()
-    return [*command.params, *(p for each in below for p in all_parameters(each))]
+    if not isinstance(command, click.Group):
+        return command.params
+    context = click.Context(command)
+    below = (command.get_command(context, name) for name in command.list_commands(context))
+    return [*command.params, *(p for each in below if each for p in all_parameters(each))]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""Sends recorded requests again over one kept connection, and does nothing else: the floor.
+
+    python benchmarks/replay.py HOST PORT FOLDER
+
+`FOLDER` holds what `stopwatch.py` recorded. Prints seconds and the number of requests.
+"""
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+CLOSING = b"\r\nConnection: close"
+"""What only simultaneous requests ask for."""
+
+
+def requests_of(folder: Path) -> Iterator[bytes]:
+    """The requests as they were sent, but that the connection is kept."""
+    for file in sorted(folder.glob("*.requests")):
+        data = memoryview(file.read_bytes())
+        while data:
+            length = int.from_bytes(data[:4], "big")
+            yield bytes(data[4 : 4 + length]).replace(CLOSING, b"")
+            data = data[4 + length :]
+
+
+def exchange(connection: socket.socket, request: bytes) -> None:
+    """Send a request and read its answer, whose length the head tells."""
+    connection.sendall(request)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        part = connection.recv(65536)
+        if not part:
+            raise ConnectionError("the server hung up")
+        answer += part
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    left = length - len(body)
+    while left:
+        left -= len(connection.recv(left))
+
+
+def main() -> None:
+    """Replay and print."""
+    host, port, folder = sys.argv[1:]
+    recorded = list(requests_of(Path(folder)))
+    connection = socket.create_connection((host, int(port)))
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    begun = time.perf_counter()
+    for request in recorded:
+        try:
+            exchange(connection, request)
+        except ConnectionError:  # after a request that the server refuses to read
+            connection = socket.create_connection((host, int(port)))
+    print(time.perf_counter() - begun, len(recorded))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""How long is a verdict in coming, and where does the time go?
+
+    python benchmarks/verdict.py [--rounds N]
+
+Side by side, `N` times in turn, each against a reference server of its own: the suite with its
+default profile, serial and on two processes; its scenarios alone; the same requests once more from
+a bare client that judges nothing (the floor); and what plain Schemathesis takes for its
+single-operation phases with 100 examples. It gives an operation up at its first failure unless
+`--continue-on-failure` is given: both are measured. Prints tables and writes
+`benchmarks/results/verdict.json`.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from measuring import (
+    SINGLE_OPERATION,
+    Cost,
+    cost_of,
+    interleaved,
+    middle,
+    schemathesis,
+    spread,
+    suite,
+    table,
+    write,
+)
+
+from conformance.faults.trial import served
+
+SEED = "1"
+EXAMPLES = "100"
+WRITTEN_BY_HAND = ("-k", "not generated and not sequence")
+WATCHED = ("-p", "stopwatch")
+IMPORTS = "import schemathesis, httpx, pytest"
+PARTS = ("http", "checking", "generation", "scenarios", "reporting")
+
+
+@contextmanager
+def folders() -> Iterator[tuple[Path, str]]:
+    """A folder, and a reference server."""
+    with tempfile.TemporaryDirectory() as folder, served(None) as url:
+        yield Path(folder), url
+
+
+class Watched:
+    """Runs of the suite with a stopwatch: `requests` and seconds of each part, run by run."""
+
+    def __init__(self) -> None:
+        self.requests: list[float] = []
+        self.parts: list[dict[str, float]] = []
+
+    def run(self, *arguments: str, recording: Path | None = None) -> float:
+        """One run; its seconds."""
+        with folders() as (folder, url):
+            begun = time.time()
+            kept = {"RECORDING": str(recording)} if recording else {}
+            command = suite(url, folder, "--seed", SEED, *WATCHED, *arguments)
+            cost = cost_of(command, STOPWATCH=str(folder), **kept)
+            if cost.code:
+                raise RuntimeError(cost.output)
+            self.note(folder, begun, cost)
+        return cost.seconds
+
+    def note(self, folder: Path, begun: float, cost: Cost) -> None:
+        """Add up what the processes measured; parts are of all processes together."""
+        told = [json.loads(file.read_text()) for file in folder.glob("*.json")]
+        parts: dict[str, float] = defaultdict(float)
+        for name, seconds in [pair for one in told for pair in one["spent"].items()]:
+            parts[name] += seconds
+        firsts = [one["first"][0] for one in told if one["first"]]
+        parts["start-up"] = min(firsts) - begun
+        parts["processor"] = cost.processor
+        self.parts.append(parts)
+        results = json.loads((folder / "reports" / "latest" / "results.json").read_text())
+        self.requests.append(results["run"]["requests"])
+
+    def row(self, name: str, seconds: list[float]) -> list[object]:
+        """A line of the table: medians."""
+        typical = {part: middle([parts[part] for parts in self.parts]) for part in PARTS}
+        start = middle([parts["start-up"] for parts in self.parts])
+        rest = middle(seconds) - start - sum(typical.values())
+        cells = [start, *(typical[part] for part in PARTS), rest]
+        return [name, f"{middle(self.requests):.0f}", *(f"{cell:.2f}" for cell in cells)]
+
+
+def replayed(recording: Path) -> float:
+    """The floor: seconds in which the recorded requests are sent and answered."""
+    with served(None) as url:
+        parts = urlsplit(url)
+        script = Path(__file__).with_name("replay.py")
+        command = [sys.executable, str(script), str(parts.hostname), str(parts.port)]
+        cost = cost_of([*command, str(recording)])
+    if cost.code:
+        raise RuntimeError(cost.output)
+    return float(cost.output.split()[0])
+
+
+def plain(*more: str) -> float:
+    """Seconds of `schemathesis run`."""
+    with served(None) as url:
+        command = schemathesis(url, *SINGLE_OPERATION, "-n", EXAMPLES, "--seed", SEED, *more)
+        cost = cost_of(command)
+    if cost.code not in (0, 1):
+        raise RuntimeError(cost.output)
+    return cost.seconds
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    serial, two, alone, alone_on_two = Watched(), Watched(), Watched(), Watched()
+    with tempfile.TemporaryDirectory() as folder:
+        everything, by_hand = Path(folder, "all"), Path(folder, "scenarios")
+        for recording, more in ((everything, ()), (by_hand, WRITTEN_BY_HAND)):
+            recording.mkdir()
+            Watched().run(*more, recording=recording)
+        measures: dict[str, Callable[[], float]] = {
+            "suite": serial.run,
+            "suite -n 2": lambda: two.run("-n", "2"),
+            "scenarios alone": lambda: alone.run(*WRITTEN_BY_HAND),
+            "scenarios alone -n 2": lambda: alone_on_two.run(*WRITTEN_BY_HAND, "-n", "2"),
+            "replay of all": lambda: replayed(everything),
+            "replay of the scenarios": lambda: replayed(by_hand),
+            "schemathesis": plain,
+            "schemathesis --continue-on-failure": lambda: plain("--continue-on-failure"),
+            "imports": lambda: cost_of([sys.executable, "-c", IMPORTS]).seconds,
+        }
+        taken = interleaved(measures, rounds)
+    starts = [parts["start-up"] for parts in serial.parts]
+    taken["start-up"] = starts
+    typical = {name: middle(values) for name, values in taken.items()}
+    ratios = {
+        "suite / schemathesis": ("suite", "schemathesis"),
+        "suite -n 2 / schemathesis": ("suite -n 2", "schemathesis"),
+        "suite / schemathesis --continue-on-failure": (
+            "suite",
+            "schemathesis --continue-on-failure",
+        ),
+        "suite -n 2 / schemathesis --continue-on-failure": (
+            "suite -n 2",
+            "schemathesis --continue-on-failure",
+        ),
+        "scenarios alone / replay": ("scenarios alone", "replay of the scenarios"),
+        "scenarios alone -n 2 / replay": ("scenarios alone -n 2", "replay of the scenarios"),
+        "start-up to the first request / imports": ("start-up", "imports"),
+    }
+    found = {name: typical[a] / typical[b] for name, (a, b) in ratios.items()}
+    split: list[tuple[str, Watched]] = [
+        ("suite", serial),
+        ("suite -n 2", two),
+        ("scenarios alone", alone),
+        ("scenarios alone -n 2", alone_on_two),
+    ]
+    show(taken, found, split)
+    document: dict[str, Any] = {
+        "rounds": rounds,
+        "seconds": taken,
+        "ratios": found,
+        "parts": {name: [dict(parts) for parts in runs.parts] for name, runs in split},
+        "requests": {name: runs.requests for name, runs in split},
+    }
+    write("verdict", document)
+
+
+def show(
+    taken: dict[str, list[float]], found: dict[str, float], split: list[tuple[str, Watched]]
+) -> None:
+    """Print three tables."""
+    seconds = [[name, f"{middle(v):.2f}", spread(v)] for name, v in taken.items()]
+    print(table(["what", "median s", "least to greatest"], seconds))
+    print()
+    print(
+        table(["ratio of medians", ""], [[name, f"{ratio:.2f}"] for name, ratio in found.items()])
+    )
+    print("\nSeconds by part, of all processes together; what is left is pytest's own:\n")
+    head = ["run", "requests", "start-up", *PARTS, "rest"]
+    print(table(head, [runs.row(name, taken[name]) for name, runs in split]))
+
+
+if __name__ == "__main__":
+    main()
