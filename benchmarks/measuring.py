@@ -1,6 +1,7 @@
 """What the benchmarks share: processes with their costs, repetitions, tables, files."""
 
 import json
+import multiprocessing
 import os
 import platform
 import statistics
@@ -8,13 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conformance import resources
 from conformance.bundled import declared
+from conformance.reference.serving import listen, origin, serve
 from conformance.reference.world import load_world
 from conformance.target import DEFAULT_VARIABLES, write_target
 
@@ -58,6 +61,26 @@ def cost_of(command: Sequence[str], **environment: str) -> Cost:
             code=process.returncode,
             output=output.read(),
         )
+
+
+def _serve(make: Callable[[], Any], bound: Any) -> None:
+    serve(make(), bound)
+
+
+@contextmanager
+def serving(make: Callable[[], Any]) -> Iterator[str]:
+    """The ASGI application that `make` makes, in a process of its own, by its base URL."""
+    bound = listen("127.0.0.1", 0)
+    process = multiprocessing.get_context("fork").Process(
+        target=_serve, args=(make, bound), daemon=True
+    )
+    process.start()
+    try:
+        yield origin(bound)
+    finally:
+        process.terminate()
+        process.join()
+        bound.close()
 
 
 def usual_environment() -> dict[str, str]:

@@ -135,6 +135,7 @@ def _final(reader: _Reader, method: str) -> http.client.HTTPResponse:
         answer.begin()
         if answer.status >= FIRST_FINAL:
             return answer
+        answer.fp = None  # else it closes the reader, which the next one needs
 
 
 def _connected(route: Route, timeout: float) -> socket.socket:
@@ -179,13 +180,14 @@ def written(request: httpx.Request, route: Route) -> bytes:
 class Transport(httpx.BaseTransport):
     """httpx' way to one server: keeps connections from one exchange to the next, for any thread.
 
-    `idle` is how long nothing at all may come, in seconds.
+    `idle` is how long nothing at all may come, in seconds; `kept` are the connections that wait for
+    their next request.
     """
 
     def __init__(self, route: Route, idle: float) -> None:
         self.route = route
         self.idle = idle
-        self._kept: deque[Connection] = deque()
+        self.kept: deque[Connection] = deque()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and read its answer.
@@ -202,7 +204,7 @@ class Transport(httpx.BaseTransport):
             raise
         if answered.may_go_on:
             connection.used = time.monotonic()
-            self._kept.append(connection)
+            self.kept.append(connection)
         else:
             connection.close()
         return answered.as_httpx()
@@ -211,7 +213,7 @@ class Transport(httpx.BaseTransport):
         """The connection that was used last, if the server still has it."""
         while True:
             try:
-                connection = self._kept.pop()
+                connection = self.kept.pop()
             except IndexError:
                 return None
             if connection.is_usable:
@@ -220,5 +222,5 @@ class Transport(httpx.BaseTransport):
 
     def close(self) -> None:
         """Hang up all connections."""
-        while self._kept:
-            self._kept.pop().close()
+        while self.kept:
+            self.kept.pop().close()

@@ -63,14 +63,15 @@ class Validator:
 
     def is_valid(self, value: Any) -> bool:
         """Whether the value fits the schema."""
-        return self._is_surely_valid(value) or self.exact.is_valid(value)
+        return self.is_surely_valid(value) or self.exact.is_valid(value)
 
     def problems(self, value: Any) -> Iterator[jsonschema.ValidationError]:
         """Everything that does not fit the schema."""
-        if not self._is_surely_valid(value):
+        if not self.is_surely_valid(value):
             yield from self.exact.iter_errors(value)
 
-    def _is_surely_valid(self, value: Any) -> bool:
+    def is_surely_valid(self, value: Any) -> bool:
+        """Whether jsonschema-rs takes the value; where it does not, it may be wrong."""
         try:
             return self._quick is not None and self._quick.is_valid(value)
         except ValueError:

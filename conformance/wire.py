@@ -34,7 +34,7 @@ class Wire:
         self.base_url = base_url
         self.pacer = pacer or Pacer()
         self.path = Path()
-        self._transport = Transport(route_to(base_url), idle)
+        self.connections = Transport(route_to(base_url), idle)
         self._url = httpx.URL(base_url)
         self._prefix = urlsplit(base_url).path
 
@@ -46,7 +46,7 @@ class Wire:
         started, clock = time.time(), time.perf_counter()
         answer: httpx.Response | str
         try:
-            answer = self._transport.handle_request(self.prepared(request))
+            answer = self.connections.handle_request(self.prepared(request))
         except FAILURES as error:
             answer = told(error)
         exchange = exchange_of(request, Shot(answer, started, time.perf_counter() - clock))
@@ -59,7 +59,7 @@ class Wire:
             self.pacer.take(authorization, count)
         self.path.requests += len(requests)
         prepared = [self.prepared(request, ("Connection", "close")) for request in requests]
-        shots = fire(self._transport.route, prepared, Deadline(self._transport.idle))
+        shots = fire(self.connections.route, prepared, Deadline(self.connections.idle))
         exchanges = [exchange_of(*pair) for pair in zip(requests, shots, strict=True)]
         self.path.troubles += sum(troubled(exchange) for exchange in exchanges)
         for exchange in exchanges:
@@ -81,7 +81,7 @@ class Wire:
 
     def close(self) -> None:
         """Close the connections."""
-        self._transport.close()
+        self.connections.close()
 
 
 def authorization_of(request: Request) -> str | None:

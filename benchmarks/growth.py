@@ -1,0 +1,134 @@
+"""Does time grow as the work does, and memory not at all?
+
+    python benchmarks/growth.py [--rounds N]
+
+The suite's fuzzing with 1, 10 and 100 times the default examples; with 18, 36 and 72 operations
+(the specification repeated below other paths, on a server that answers them); and the tests of
+grants, ledgers and exports on servers that hold 100, 10,000 and 1,000,000 players already. Seconds
+and the client's peak memory, each beside the row before it. Prints tables and writes
+`benchmarks/results/growth.json`.
+"""
+
+import argparse
+import json
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from measuring import Cost, cost_of, middle, serving, suite, table, write
+
+from conformance import resources
+from conformance.faults.trial import served
+from conformance.profiles import STANDARD
+from conformance.reference.app import BASE_PATH, Application, Server, Settings
+from conformance.reference.world import World, load_world
+
+SEED = ("--seed", "1")
+MEBIBYTE = 2**20
+COPY = re.compile(rb"^/server/v1/copy[0-9]+/")
+START_UP = ("-k", "test_ping")
+"""What is taken off each time: the run that does next to nothing."""
+
+
+class Copies(Application):
+    """Answers below `copy1/`, `copy2/` … what it answers without."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Take the copy's name out of the path."""
+        plain = COPY.sub(f"{BASE_PATH}/".encode(), scope["raw_path"])
+        await super().__call__({**scope, "raw_path": plain}, receive, send)
+
+
+def crowded(world: World, players: int) -> Server:
+    """A server whose first game holds so many players."""
+    server = Server(world, Settings(window=1))
+    state = server.services[world.games[0].id].state
+    for number in range(players):
+        state.ensure(f"settler-{number}")
+    return server
+
+
+def repeated(times: int) -> dict[str, Any]:
+    """The specification so many times over, each copy below a path and a tag of its own."""
+    document: dict[str, Any] = json.loads(resources.spec_file().read_text(encoding="utf-8"))
+    paths = dict(document["paths"])
+    for number in range(1, times):
+        for path, item in paths.items():
+            copied = json.loads(json.dumps(item))
+            for definition in copied.values():
+                if isinstance(definition, dict) and "operationId" in definition:
+                    definition["operationId"] += f"Copy{number}"
+                    definition["tags"] = [f"Copy{number}"]
+            document["paths"][f"/copy{number}{path}"] = copied
+    return document
+
+
+def measured(url: str, *arguments: str) -> Cost:
+    """One run of the suite, which must be conformant."""
+    with tempfile.TemporaryDirectory() as folder:
+        cost = cost_of(suite(url, Path(folder), *SEED, *arguments))
+    if cost.code:
+        raise RuntimeError(cost.output)
+    return cost
+
+
+def examples(times: int) -> Cost:
+    """Fuzzing with so many times the default examples."""
+    with served(None) as url:
+        return measured(url, "-k", "generated", "--examples", str(STANDARD.examples * times))
+
+
+def operations(times: int) -> Cost:
+    """Fuzzing with the operations so many times over."""
+    world = load_world(resources.world_file())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(lambda: Copies(Server(world, Settings(window=1)))) as url,
+    ):
+        spec = Path(folder, "spec.json")
+        spec.write_text(json.dumps(repeated(times)))
+        return measured(url, "-k", "generated", "--spec", str(spec))
+
+
+def players(count: int) -> Cost:
+    """Scenarios on a server that holds so many players already."""
+    world = load_world(resources.world_file())
+    with serving(lambda: Application(crowded(world, count))) as url:
+        measured(url, *START_UP)  # waits until the server has its players
+        return measured(url, "-k", "test_grants or test_ledgers or test_export")
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    with served(None) as url:
+        start = middle([measured(url, *START_UP).seconds for _ in range(rounds)])
+    print(f"A run of two requests, taken off each time below: {start:.2f} s\n")
+    series: dict[str, tuple[Callable[[int], Cost], tuple[int, ...]]] = {
+        "times the examples": (examples, (1, 10, 100)),
+        "times the operations": (operations, (1, 2, 4)),
+        "players in the server": (players, (100, 10_000, 1_000_000)),
+    }
+    document: dict[str, Any] = {"start": start}
+    for name, (measure, sizes) in series.items():
+        rows, before = [], None
+        kept = document[name] = {}
+        for size in sizes:
+            costs = [measure(size) for _ in range(1 if size > 10 * sizes[0] else rounds)]
+            seconds = middle([cost.seconds for cost in costs]) - start
+            memory = middle([cost.memory for cost in costs]) / MEBIBYTE
+            kept[size] = {"seconds": seconds, "clientMiB": memory}
+            grown = f"{seconds / before:.2f}" if before else ""
+            rows.append([f"{size:,}", f"{seconds:.2f}", grown, f"{memory:.0f}"])
+            before = seconds
+        print(table([name, "seconds", "times the row before", "client's peak MiB"], rows))
+        print(flush=True)
+    write("growth", document)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""How fast is the reference server, beside the ceiling of its ASGI server and beside Prism?
+
+    python benchmarks/server.py [--rounds N] [--seconds S]
+
+`wrk` (which must be installed) loads one server after the other, in turn, `N` times: the reference
+server with ping, a profile, an export and a credit with a new idempotency key each; an ASGI
+application that says hello and nothing else, on the same uvicorn; and the mock server Prism
+(through `npx`; left out where that is missing) with the same requests. Prints a table and writes
+`benchmarks/results/server.json`.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from measuring import interleaved, middle, serving, spread, table, token, write
+
+from conformance import resources
+from conformance.faults.trial import served
+from conformance.reference.serving import listen, origin
+
+CONNECTIONS = 8
+PLAYER = "/players/p1"
+READS = {"ping": "/ping", "profile": PLAYER, "export": f"{PLAYER}/export"}
+CREDIT = f"{PLAYER}/wallet/gold/credit"
+SCRIPT = """
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("POST", nil, nil,
+    '{"amount": 1, "idempotencyKey": "' .. tostring(wrk.thread) .. n .. '"}')
+end
+"""
+PRISM = "@stoplight/prism-cli@5"
+PATIENCE_SECONDS = 120
+CEILING, REFERENCE, MOCK = "hello on uvicorn", "reference server", "prism"
+
+
+async def hello(_scope: Any, _receive: Any, send: Any) -> None:
+    """The least that an ASGI application can do."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+@contextmanager
+def prism() -> Iterator[str]:
+    """Prism with the same specification, by its base URL."""
+    bound = listen("127.0.0.1", 0)
+    url = origin(bound)
+    bound.close()
+    command = ["npx", "--yes", PRISM, "mock", "-p", url.rpartition(":")[2]]
+    process = subprocess.Popen(  # noqa: S603 - a command of its own
+        [*command, str(resources.spec_file())],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(f"{url}/ping")
+        yield url
+    finally:
+        subprocess.run(["pkill", "-s", str(process.pid)], check=False)  # noqa: S603, S607
+        process.wait()
+
+
+def wait_for(url: str) -> None:
+    """Until somebody answers."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            httpx.get(url, headers=keyed())
+        except httpx.TransportError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def keyed() -> dict[str, str]:
+    """The server key."""
+    return {"Authorization": f"Bearer {token()}"}
+
+
+def load(url: str, seconds: int, script: Path | None = None) -> float:
+    """Requests a second."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
+    command += ["-H", f"Authorization: Bearer {token()}", "-H", "Content-Type: application/json"]
+    command += ["-s", str(script)] if script else []
+    done = subprocess.run([*command, url], capture_output=True, text=True, check=True)  # noqa: S603
+    refused = re.search(r"Non-2xx.*", done.stdout)
+    rate = re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)
+    if refused or rate is None:
+        raise RuntimeError(f"{url}: {done.stdout}")
+    return float(rate[1])
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    arguments = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit("benchmarks/server.py: wrk is not installed (Debian and Homebrew have it)")
+    kinds = {CEILING: lambda: serving(lambda: hello), REFERENCE: lambda: served(None), MOCK: prism}
+    if shutil.which("npx") is None:
+        print("npx is not installed: Prism is left out", file=sys.stderr)
+        del kinds[MOCK]
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "credit.lua")
+        script.write_text(SCRIPT)
+
+        def measure(kind: str, name: str) -> float:
+            """A server of its own for each, so that none carries what another left."""
+            with kinds[kind]() as url:
+                base = url if kind == MOCK else f"{url}/server/v1"
+                wait_for(f"{base}/ping")
+                httpx.post(base + CREDIT, json={"amount": 5}, headers=keyed())
+                post = script if name == "credit" else None
+                return load(base + READS.get(name, CREDIT), arguments.seconds, post)
+
+        names = [*READS, "credit"]
+        pairs = [(CEILING, "ping"), *((kind, n) for kind in list(kinds)[1:] for n in names)]
+        measures = {f"{kind}: {name}": _later(measure, kind, name) for kind, name in pairs}
+        taken = interleaved(measures, arguments.rounds)
+    typical = {name: middle(values) for name, values in taken.items()}
+    ceiling = typical[f"{CEILING}: ping"]
+    rows = []
+    for name in names:
+        ours, prisms = typical[f"{REFERENCE}: {name}"], typical.get(f"{MOCK}: {name}")
+        noise = spread(taken[f"{REFERENCE}: {name}"])
+        beside = [f"{prisms:.0f}", f"{ours / prisms:.1f}"] if prisms else ["-", "-"]
+        rows.append([name, f"{ours:.0f}", noise, f"{ours / ceiling:.2f}", *beside])
+    head = ["request", "requests a second", "least to greatest", "of the ceiling"]
+    print(f"Ceiling: {ceiling:.0f} requests a second ({spread(taken[f'{CEILING}: ping'])})\n")
+    print(table([*head, "Prism", "times Prism"], rows))
+    write("server", {"rounds": arguments.rounds, "requestsASecond": taken})
+
+
+def _later(measure: Any, kind: str, name: str) -> Any:
+    return lambda: measure(kind, name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""How requests reach the server, and what of HTTP an answer may use."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import httpx
+import pytest
+from test_hostile import json_of, read_head
+
+from conformance.bounds import Deadline
+from conformance.connection import route_to, written
+from conformance.exchange import Exchange, Request
+from conformance.wire import Wire
+
+PING = Request("ping", "GET", "/server/v1/ping", (("Accept", "application/json"),), b"")
+FINE = json_of(b"{}")
+Serve = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server(serve: Serve) -> Iterator[str]:
+    """A server that does as it likes with each connection, by its base URL."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+    def one(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            serve(connection)
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+
+
+def answering(answer: bytes, heads: list[bytes] | None = None, ends: bool = False) -> Serve:
+    """Answers every request alike; `ends` after the first, without saying so."""
+
+    def serve(connection: socket.socket) -> None:
+        while head := read_head(connection):
+            if heads is not None:
+                heads.append(head)
+            connection.sendall(answer)
+            if ends:
+                return
+
+    return serve
+
+
+def exchanges(url: str, count: int = 1) -> list[Exchange]:
+    wire = Wire(url, idle=2.0)
+    done = [wire.send(PING) for _ in range(count)]
+    wire.close()
+    return done
+
+
+def statuses(done: list[Exchange]) -> list[int | str | None]:
+    return [each.response.status if each.response else each.error for each in done]
+
+
+def test_a_connection_serves_one_request_after_the_other() -> None:
+    connections: list[socket.socket] = []
+
+    def serve(connection: socket.socket) -> None:
+        connections.append(connection)
+        answering(FINE)(connection)
+
+    with server(serve) as url:
+        assert statuses(exchanges(url, 5)) == [200] * 5
+    assert len(connections) == 1
+
+
+def test_a_connection_that_the_server_dropped_is_not_used_again() -> None:
+    with server(answering(FINE, ends=True)) as url:
+        wire = Wire(url)
+        assert wire.send(PING).response is not None
+        kept = wire.connections.kept[0]
+        kept.socket.recv(1)  # returns once the server has hung up
+        assert not kept.is_usable
+        assert wire.send(PING).response is not None
+        wire.close()
+
+
+def test_what_comes_behind_an_answer_is_not_the_next_answer() -> None:
+    surplus = FINE + json_of(b'{"error": "of somebody else"}', b"500 Oops")
+    with server(answering(surplus)) as url:
+        assert statuses(exchanges(url, 3)) == [200] * 3
+
+
+def test_an_answer_that_is_only_announced_is_waited_for() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+    with server(answering(hints + hints + FINE)) as url:
+        assert statuses(exchanges(url, 2)) == [200] * 2
+
+
+def test_a_chunked_answer_is_put_together() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with server(answering(head + b'2\r\n{"\r\n4\r\na":1\r\n1\r\n}\r\n0\r\n\r\n')) as url:
+        (done,) = exchanges(url)
+    assert done.response is not None
+    assert done.response.body == b'{"a":1}'
+
+
+def test_headers_come_as_they_were_sent_and_all_of_them() -> None:
+    odd = "HTTP/1.1 200 OK\r\nX-Twice: a\r\nx-tWICE: b\r\nX-Latin: é\r\nContent-Length: 0\r\n\r\n"
+    with server(answering(odd.encode("latin-1"))) as url:
+        (done,) = exchanges(url)
+    assert done.response is not None
+    assert done.response.headers[:3] == (("X-Twice", "a"), ("x-tWICE", "b"), ("X-Latin", "é"))
+
+
+def test_headers_that_are_none_are_a_failure_of_the_path() -> None:
+    broken = b"HTTP/1.1 200 OK\r\nthis is no header\r\nContent-Length: 0\r\n\r\n"
+    with server(answering(broken)) as url:
+        assert "broken headers" in str(statuses(exchanges(url))[0])
+
+
+def test_a_request_says_who_asks() -> None:
+    heads: list[bytes] = []
+    with server(answering(FINE, heads)) as url:
+        exchanges(url)
+    assert b"\r\nUser-Agent: kraty-conformance/" in heads[0]
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """A forward proxy that the environment names; the heads of what it is asked for."""
+    heads: list[bytes] = []
+    with server(answering(FINE, heads)) as url:
+        for scheme in ("http", "https"):
+            proxy = url.replace("http://", "http://user:p%40ss@")
+            monkeypatch.setenv(f"{scheme}_proxy", proxy)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        yield heads
+
+
+CREDENTIALS = b"\r\nProxy-Authorization: Basic dXNlcjpwQHNz"
+
+
+def test_a_proxy_is_told_the_whole_url(proxied: list[bytes]) -> None:
+    wire = Wire("http://staging.example/api")
+    done = [wire.send(PING), *wire.volley([PING] * 2)]
+    wire.close()
+    assert statuses(done) == [200] * 3
+    for head in proxied:
+        assert head.startswith(b"GET http://staging.example/api/server/v1/ping HTTP/1.1\r\n")
+        assert b"\r\nHost: staging.example" in head
+        assert CREDENTIALS in head
+
+
+def test_a_proxy_of_an_encrypted_server_sees_no_request(proxied: list[bytes]) -> None:
+    (done,) = exchanges("https://staging.example")
+    assert done.response is None  # this proxy is no server of the other side
+    assert proxied[0].startswith(b"CONNECT staging.example:443 HTTP/1.")
+    assert CREDENTIALS in proxied[0]
+    assert b"/server/v1" not in b"".join(proxied)
+
+
+@pytest.mark.usefixtures("proxied")
+def test_no_proxy_leads_to_this_machine() -> None:
+    assert route_to("http://127.0.0.1:8080").proxy is None
+
+
+def test_a_line_that_breaks_in_its_middle_is_not_sent() -> None:
+    spoilt = httpx.Request(
+        "GET", "http://h", headers=[(b"X", b"a\r\nY: b")], extensions={"target": b"/x"}
+    )
+    with pytest.raises(ValueError, match="breaks in its middle"):
+        written(spoilt, route_to("http://127.0.0.1"))
+
+
+def test_a_deadline_that_is_over_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conformance.bounds.DEADLINE_SECONDS", 0.0)
+    with pytest.raises(TimeoutError, match="no whole answer"):
+        Deadline().left()
