@@ -135,7 +135,7 @@ def _final(reader: _Reader, method: str) -> http.client.HTTPResponse:
         answer.begin()
         if answer.status >= FIRST_FINAL:
             return answer
-        answer.fp = None  # else it closes the reader, which the next one needs
+        answer.fp = None  # type: ignore[assignment]  # it would close the reader of the next
 
 
 def _connected(route: Route, timeout: float) -> socket.socket:

@@ -91,7 +91,8 @@ def summary_of(checks: list[Check]) -> list[str]:
             if found:
                 more = f" and {len(found) - 1} more" if len(found) > 1 else ""
                 lines.append(f"{outcome.upper()} {id}: {requirement.sentence}")
-                lines.append(f"  {found[0].test}{more}: {found[0].message}")
+                clearest = min(found, key=lambda check: len(check.exchanges))
+                lines.append(f"  {clearest.test}{more}: {clearest.message}")
     return lines
 
 
