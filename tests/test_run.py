@@ -18,6 +18,7 @@ from starlette.routing import Route
 from support import ROOT, Runner, keys, reference, serving
 
 from conformance import resources
+from conformance.launch import pytest_arguments
 from conformance.reference.app import Settings
 from conformance.reference.auth import Auth
 from conformance.reference.bodies import GrantBody
@@ -376,3 +377,31 @@ def test_plain_pytest_is_the_same_suite(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "verdict: conformant" in done.stdout
     assert (tmp_path / "latest" / "results.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "steal"),
+    [
+        (["-n", "2"], True),
+        (["-nauto"], True),
+        (["--numprocesses=2"], True),
+        (["-n", "2", "--dist", "load"], False),
+        (["--no-header"], False),
+        ([], False),
+    ],
+)
+def test_several_processes_steal_work_from_each_other(given: list[str], *, steal: bool) -> None:
+    assert ("--dist=worksteal" in pytest_arguments(given)) is steal
+
+
+def test_commands_are_loaded_when_they_are_called() -> None:
+    code = "import sys, conformance.commands.run; print('pytest' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_an_unknown_command_is_a_line() -> None:
+    command = [sys.executable, "-m", "conformance", "rnu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "No such command 'rnu'" in done.stderr

@@ -66,7 +66,8 @@ class Server:
             if operation.limited:
                 self.budget.check(spent)
             path = {name: self.decode(value) for name, value in request.path_params.items()}
-            call = Call(game, key, path, request.query_params, await body_of(request))
+            query = request.query_params if request.scope["query_string"] else {}
+            call = Call(game, key, path, query, await body_of(request))
             reply = await self.run(operation, self.services[game.id], call)
         except ApiError as error:
             return self.refuse(error, headers)

@@ -1,5 +1,6 @@
 """Runs the application on a socket."""
 
+import gc
 import os
 import socket
 import sys
@@ -11,6 +12,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 KEEP_ALIVE_SECONDS = 60
+GARBAGE = 10_000
+"""Objects after which Python looks for garbage; its own number is 700, a few requests' worth."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -66,6 +69,8 @@ def origin(bound: socket.socket) -> str:
 
 def serve(application: ASGIApp, bound: socket.socket) -> None:
     """Answer requests on the socket until the process is asked to stop."""
+    gc.freeze()  # what is loaded stays: it need not be looked through for garbage
+    gc.set_threshold(GARBAGE)
     server_of(application).run(sockets=[bound])
 
 
