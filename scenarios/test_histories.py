@@ -151,9 +151,10 @@ def of_promise(part: Unexplained[Promise, Done]) -> str:
         return "GRANT-2"
     if culprit.kind is Kind.ACK and culprit.status == 200:
         return "ACK-3"
-    # A grant that is nobody's, though one of the two must have it.
-    nobodys = culprit.kind is not Kind.READ or culprit.told is None
-    return "MERGE-3" if nobodys else "ACK-4"
+    # A grant that is nobody's or both's, though one of the two must have it, unless an ack is lost.
+    acked = any(event.kind is Kind.ACK and event.status == 200 for event in part.events)
+    claimed = acked or all(state.status == "claimed" for state in part.states)
+    return "ACK-4" if claimed and culprit.told == "pending" else "MERGE-3"
 
 
 @requirement("MERGE-3", "ACK-4", "ACK-3", "GRANT-2")

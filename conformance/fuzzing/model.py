@@ -43,13 +43,15 @@ class Use:
 class Model:
     """The game. Players by external id; `ended` says how the last one of an id went away.
 
-    `erased` are the ids of which any player was ever erased.
+    `erased` are the ids of which any player was ever erased, `refused` the ledgers and keys of
+    calls that were refused for lack.
     """
 
     people: dict[str, Person] = field(default_factory=dict)
     merged: dict[tuple[str, Person], str] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
+    refused: set[tuple[str, str | None]] = field(default_factory=set)
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     lobbies: dict[str, str] = field(default_factory=dict)
 
