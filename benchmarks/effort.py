@@ -19,7 +19,7 @@ import pytest
 
 from conformance import resources
 from conformance.bundled import declared
-from conformance.faults.trial import PLAIN, served
+from conformance.faults.trial import served
 from conformance.launch import pytest_arguments
 from conformance.plugin.session import CONFORMANCE
 from conformance.profiles import function_of
@@ -54,7 +54,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, served(None) as url:
         target = Path(folder, "target.toml")
         write_target(target, "reference", url, declared(world))
-        options = ["--target", str(target), "--reports", folder, "--keep", "-q", PLAIN]
+        options = ["--target", str(target), "--reports", folder, "--keep", "-q"]
         code = pytest.main(pytest_arguments(options), plugins=[meter])
     if code:
         print("the run was not conformant: nothing is written", file=sys.stderr)

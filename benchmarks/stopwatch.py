@@ -88,8 +88,8 @@ def _patch() -> None:
     wire.Line._take = watched("checking", wire.Line._take)  # type: ignore[method-assign]
     session.Conformance.finish = watched("reporting", session.Conformance.finish)  # type: ignore[method-assign]
     if "RECORDING" in os.environ:
-        keeping = recorded(connection.written)
-        vars(connection)["written"] = vars(volley)["written"] = keeping
+        written = recorded(connection.Connection.written)
+        connection.Connection.written = written  # type: ignore[method-assign]
 
 
 def pytest_collection_finish() -> None:

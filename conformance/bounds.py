@@ -4,11 +4,8 @@ Time-outs of sockets run from byte to byte: a server that sends one a second nev
 an exchange has a deadline, whatever trickles in, and a body a greatest length.
 """
 
-import io
-import socket
 import time
 import zlib
-from typing import Any
 
 IDLE_SECONDS = 10.0
 """How long nothing at all may come."""
@@ -45,27 +42,6 @@ class Deadline:
         if left <= 0:
             raise TimeoutError(f"no whole answer in {self.seconds:.0f} s")
         return min(left, self.idle)
-
-
-class BoundedReader(io.RawIOBase):
-    """What comes out of a socket, until the deadline."""
-
-    def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
-        self._connection = connection
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        """It is there to be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """The next bytes, as many as there are; TimeoutError where none come in time."""
-        left = self._deadline.left()
-        self._connection.settimeout(left)
-        try:
-            return self._connection.recv_into(buffer)
-        except TimeoutError:
-            raise TimeoutError(f"nothing came for {left:.1f} s") from None
 
 
 def unpacked(body: bytes, coding: str | None) -> bytes:

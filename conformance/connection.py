@@ -1,48 +1,39 @@
 """Connections to the server: one for each exchange at a time, kept for the next where they can be.
 
-Python's own `http.client` reads the answers, inside the limits of `bounds`. It costs a third of
-what the connection pool of httpx does, and lets the suite hold a request's last byte back.
+h11 writes and reads HTTP/1.1, inside the limits of `bounds`. Around it is only what the suite
+needs, which costs a third of httpx' own pool and lets a request's last byte be held back.
 """
 
-import http.client
-import io
 import select
 import socket
 import time
 from base64 import b64encode
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from ssl import SSLContext
-from typing import cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import h11
 import httpx
 
-from conformance.bounds import MOST_BYTES, BoundedReader, Deadline, TooLongError
+from conformance.bounds import MOST_BYTES, Deadline, TooLongError
+from conformance.failures import UsageError
 
 KEEP_ALIVE_SECONDS = 2.0
 """Shorter than servers keep an idle connection, so that none is dropped under a request."""
 HERE = ("127.0.0.1", "localhost", "::1")
 """This machine itself, to which no proxy leads."""
-FIRST_FINAL = 200
-"""Smaller statuses only announce the answer (RFC 9110, section 15.2)."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """An answer as it came, its body still in its content coding; may another exchange follow?"""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-    may_go_on: bool
-
-    def as_httpx(self) -> httpx.Response:
-        """The answer as httpx has it, to be read with `iter_raw`."""
-        pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
-        return httpx.Response(self.status, headers=pairs, stream=httpx.ByteStream(self.body))
+CHUNK = 65_536
+MOST_HEAD = 100 * 1024
+"""Bytes of a head that has no end yet."""
+FAILURES = (OSError, h11.ProtocolError, TooLongError)
+"""What is raised where the path, or HTTP on it, fails."""
+HUNG_UP = (BrokenPipeError, ConnectionResetError)
+"""A server may refuse a large body before it has read it all, and hang up (RFC 9110, section
+15.5.14): the request cannot be sent to its end, and yet there is an answer."""
 
 
 @dataclass(frozen=True)
@@ -60,99 +51,172 @@ class Route:
         return self.proxy is not None and self.scheme == "http"
 
     @property
-    def proxy_credentials(self) -> dict[str, str]:
+    def proxy_headers(self) -> list[tuple[bytes, bytes]]:
         """What the proxy wants to know, as the URL of the proxy has it."""
         parts = urlsplit(self.proxy or "")
         if not parts.username:
-            return {}
+            return []
         known = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        return {"Proxy-Authorization": f"Basic {b64encode(known.encode()).decode()}"}
+        return [(b"Proxy-Authorization", b"Basic " + b64encode(known.encode()))]
 
 
 def route_to(base_url: str) -> Route:
-    """The way to a server, over the proxy that the environment asks for."""
+    """The way to a server, over the proxy that the environment asks for.
+
+    UsageError for a proxy that is not spoken to in plain HTTP.
+    """
     parts = urlsplit(base_url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
     direct = host in HERE or proxy_bypass(host)
-    return Route(parts.scheme, host, port, None if direct else getproxies().get(parts.scheme))
+    proxy = None if direct else getproxies().get(parts.scheme)
+    if proxy and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    if proxy and urlsplit(proxy).scheme != "http":
+        raise UsageError(
+            f"the environment's proxy for {parts.scheme} has a URL that does not begin with "
+            "http://, and no other is supported"
+        )
+    return Route(parts.scheme, host, port, proxy)
 
 
 class Connection:
-    """A connection that carries one exchange after the other.
-
-    OSError and `http.client.HTTPException` where the path, or HTTP on it, fails.
-    """
+    """A connection that carries one exchange after the other; it raises `FAILURES`."""
 
     def __init__(self, route: Route, deadline: Deadline) -> None:
-        self.socket = _connected(route, deadline.left())
+        self.route = route
+        self.socket = _connected(route, deadline)
         self.used = 0.0
+        self._http = _spoken()
+
+    def written(self, request: httpx.Request) -> bytes:
+        """The next request as HTTP/1.1 has it; its extension `target` is sent as it is."""
+        target: bytes = request.extensions["target"]
+        headers = request.headers.raw
+        if self.route.is_relayed:
+            target = str(request.url.copy_with(raw_path=target)).encode("ascii")
+            headers = [*headers, *self.route.proxy_headers]
+        parts = [
+            self._http.send(
+                h11.Request(method=request.method.encode("ascii"), target=target, headers=headers)
+            ),
+            self._http.send(h11.Data(data=request.read())),
+            self._http.send(h11.EndOfMessage()),
+        ]
+        return b"".join(part for part in parts if part)
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Send all of the data."""
-        self.socket.settimeout(deadline.left())
-        self.socket.sendall(data)
+        _send(self.socket, data, deadline)
 
-    def receive(self, method: str, deadline: Deadline) -> Answered:
-        """The answer to a request of this method."""
-        reader = _Reader(self.socket, deadline)
-        answer = _final(reader, method)
-        if answer.headers.defects:
-            raise http.client.HTTPException(f"broken headers: {answer.headers.defects[0]!r}")
-        body = answer.read(MOST_BYTES + 1)
-        if len(body) > MOST_BYTES:
-            raise TooLongError
-        if answer.length:
-            raise http.client.IncompleteRead(body, answer.length)
-        return Answered(answer.status, answer.getheaders(), body, not answer.will_close)
+    def receive(self, deadline: Deadline) -> httpx.Response:
+        """The answer, its body still in its content coding, to be read with `iter_raw`."""
+        return _received(self._http, self.socket, deadline)
+
+    def ends(self) -> bool:
+        """Whether this was the last exchange; else the connection is ready for another."""
+        states = {self._http.our_state, self._http.their_state}
+        if states != {h11.DONE} or self._http.trailing_data[0]:
+            return True
+        self._http.start_next_cycle()
+        self.used = time.monotonic()
+        return False
 
     @property
     def is_usable(self) -> bool:
         """Whether the server still waits for a request: it has said nothing since, nor hung up."""
         fresh = time.monotonic() - self.used < KEEP_ALIVE_SECONDS
-        return fresh and not select.select([self.socket], [], [], 0)[0]
+        return fresh and not _has_news(self.socket)
 
     def close(self) -> None:
         """Hang up."""
         self.socket.close()
 
 
-class _Reader:
-    """What `http.client` reads an answer from, in place of a socket."""
-
-    def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
-        self._file = io.BufferedReader(BoundedReader(connection, deadline))
-
-    def makefile(self, _mode: str) -> "io.BufferedReader[BoundedReader]":
-        """The same each time, for an announced answer is followed by another."""
-        return self._file
+def _spoken() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
 
 
-def _final(reader: _Reader, method: str) -> http.client.HTTPResponse:
+def _send(connection: socket.socket, data: bytes, deadline: Deadline) -> None:
+    left = memoryview(data)
+    while left:
+        connection.settimeout(deadline.left())
+        left = left[connection.send(left) :]
+
+
+def _received(
+    http: h11.Connection, connection: socket.socket, deadline: Deadline
+) -> httpx.Response:
     """The answer behind those that only announce it."""
+    head, body, length = None, [], 0
     while True:
-        answer = http.client.HTTPResponse(cast("socket.socket", reader), method=method)
-        answer.begin()
-        if answer.status >= FIRST_FINAL:
-            return answer
-        answer.fp = None  # type: ignore[assignment]  # it would close the reader of the next
+        event = http.next_event()
+        if event is h11.NEED_DATA:
+            http.receive_data(_more(connection, deadline))
+        elif isinstance(event, h11.Response):
+            head = event
+        elif isinstance(event, h11.Data):
+            body.append(bytes(event.data))
+            length += len(event.data)
+            if length > MOST_BYTES:
+                raise TooLongError
+        elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
+            break
+    assert head is not None
+    return httpx.Response(
+        head.status_code,
+        headers=head.headers.raw_items(),
+        stream=httpx.ByteStream(b"".join(body)),
+    )
 
 
-def _connected(route: Route, timeout: float) -> socket.socket:
-    parts = urlsplit(route.proxy) if route.proxy else None
-    host, port = (parts.hostname or "", parts.port or 80) if parts else (route.host, route.port)
-    if route.scheme == "https":
-        opening: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, port, timeout=timeout, context=ssl_context()
-        )
-        if parts:
-            opening.set_tunnel(route.host, route.port, route.proxy_credentials)
-    else:
-        opening = http.client.HTTPConnection(host, port, timeout=timeout)
-    opening.connect()
-    connected: socket.socket = opening.sock
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connected
+def _more(connection: socket.socket, deadline: Deadline) -> bytes:
+    left = deadline.left()
+    connection.settimeout(left)
+    try:
+        return connection.recv(CHUNK)
+    except TimeoutError:
+        raise TimeoutError(f"nothing came for {left:.1f} s") from None
+
+
+def _has_news(connection: socket.socket) -> bool:
+    if hasattr(select, "poll"):  # `select` knows no file descriptors above 1023
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([connection], [], [], 0)[0])
+
+
+def _connected(route: Route, deadline: Deadline) -> socket.socket:
+    proxy = urlsplit(route.proxy) if route.proxy else None
+    place = (proxy.hostname or "", proxy.port or 80) if proxy else (route.host, route.port)
+    connected = socket.create_connection(place, timeout=deadline.left())
+    try:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if route.scheme != "https":
+            return connected
+        if proxy:
+            _open_tunnel(connected, route, deadline)
+        connected.settimeout(deadline.left())
+        return ssl_context().wrap_socket(connected, server_hostname=route.host)
+    except BaseException:
+        connected.close()
+        raise
+
+
+def _open_tunnel(connected: socket.socket, route: Route, deadline: Deadline) -> None:
+    """Ask the proxy to pass on whatever comes; OSError where it does not."""
+    host = f"[{route.host}]" if ":" in route.host else route.host
+    target = f"{host}:{route.port}".encode("ascii")
+    http = _spoken()
+    asked = h11.Request(
+        method=b"CONNECT", target=target, headers=[(b"Host", target), *route.proxy_headers]
+    )
+    parts = http.send(asked), http.send(h11.EndOfMessage())
+    _send(connected, b"".join(part for part in parts if part), deadline)
+    answer = _received(http, connected, deadline)
+    if not answer.is_success:
+        raise OSError(f"the proxy does not lead there: it answers {answer.status_code}")
 
 
 @cache
@@ -161,20 +225,6 @@ def ssl_context() -> SSLContext:
     context = httpx.create_ssl_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def written(request: httpx.Request, route: Route) -> bytes:
-    """A request as HTTP/1.1 writes it; `target` among its extensions is sent as it is."""
-    target: bytes = request.extensions["target"]
-    if route.is_relayed:
-        target = str(request.url.copy_with(raw_path=target)).encode("ascii")
-    lines = [b"%s %s HTTP/1.1" % (request.method.encode("ascii"), target)]
-    lines += [b"%s: %s" % pair for pair in request.headers.raw]
-    if route.is_relayed:
-        lines += [f"{name}: {value}".encode() for name, value in route.proxy_credentials.items()]
-    if any(b"\r" in line or b"\n" in line for line in lines):
-        raise ValueError("a line of a request breaks in its middle")
-    return b"\r\n".join([*lines, b"", request.read()])
 
 
 class Transport(httpx.BaseTransport):
@@ -190,24 +240,22 @@ class Transport(httpx.BaseTransport):
         self.kept: deque[Connection] = deque()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and read its answer.
-
-        OSError, `http.client.HTTPException` and TooLongError where the path fails.
-        """
+        """Send a request and read its answer; `FAILURES` where that fails."""
         deadline = Deadline(self.idle)
         connection = self._usable() or Connection(self.route, deadline)
         try:
-            connection.send(written(request, self.route), deadline)
-            answered = connection.receive(request.method, deadline)
+            with suppress(*HUNG_UP):
+                connection.send(connection.written(request), deadline)
+            answer = connection.receive(deadline)
+            ends = connection.ends()
         except BaseException:
             connection.close()
             raise
-        if answered.may_go_on:
-            connection.used = time.monotonic()
-            self.kept.append(connection)
-        else:
+        if ends:
             connection.close()
-        return answered.as_httpx()
+        else:
+            self.kept.append(connection)
+        return answer
 
     def _usable(self) -> Connection | None:
         """The connection that was used last, if the server still has it."""

@@ -6,7 +6,6 @@ connection of its own, and then the last bytes go out in one tight loop: the ser
 requests within a fraction of a millisecond.
 """
 
-import http.client
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -14,14 +13,13 @@ from dataclasses import dataclass
 
 import httpx
 
-from conformance.bounds import Deadline, TooLongError
-from conformance.connection import Connection, Route, written
+from conformance.bounds import DEADLINE_SECONDS, Deadline
+from conformance.connection import FAILURES, HUNG_UP, Connection, Route
 
 SIMULTANEOUS = 16
 """How many requests a concurrency scenario sends at once."""
 ROUNDS = 3
 """How often it does so."""
-FAILURES = (OSError, http.client.HTTPException, TooLongError)
 
 
 @dataclass(frozen=True)
@@ -37,41 +35,43 @@ class Shot:
     seconds: float
 
 
-def fire(route: Route, requests: Sequence[httpx.Request], deadline: Deadline) -> list[Shot]:
+def fire(route: Route, requests: Sequence[httpx.Request]) -> list[Shot]:
     """Send all requests at once; what became of them in the order of the requests."""
     with ExitStack() as closing:
-        sent = [written(request, route) for request in requests]
-        connections = [_prepared(route, data, deadline, closing) for data in sent]
+        loaded = [_loaded(route, request, closing) for request in requests]
+        deadline = Deadline(DEADLINE_SECONDS)
         started, clock = time.time(), time.perf_counter()
-        for connection, data in zip(connections, sent, strict=True):
-            if isinstance(connection, Connection):
+        for one in loaded:
+            if not isinstance(one, str):
+                connection, last = one
                 with suppress(OSError):  # reading the answer tells
-                    connection.send(data[-1:], deadline)
+                    connection.send(last, deadline)
         shots = []
-        for connection, request in zip(connections, requests, strict=True):
-            answer = _answer(connection, request.method, deadline)
+        for one in loaded:
+            answer = one if isinstance(one, str) else _answer(one[0], deadline)
             shots.append(Shot(answer, started, time.perf_counter() - clock))
         return shots
 
 
-def _prepared(
-    route: Route, data: bytes, deadline: Deadline, closing: ExitStack
-) -> Connection | str:
-    """A connection that has sent all of the data but its last byte, or why there is none."""
+def _loaded(
+    route: Route, request: httpx.Request, closing: ExitStack
+) -> tuple[Connection, bytes] | str:
+    """A connection that has sent all of a request but its last byte, and that byte."""
+    deadline = Deadline(DEADLINE_SECONDS)
     try:
         connection = Connection(route, deadline)
         closing.callback(connection.close)
-        connection.send(data[:-1], deadline)
+        data = connection.written(request)
+        with suppress(*HUNG_UP):
+            connection.send(data[:-1], deadline)
     except FAILURES as error:
         return told(error)
-    return connection
+    return connection, data[-1:]
 
 
-def _answer(connection: Connection | str, method: str, deadline: Deadline) -> httpx.Response | str:
-    if not isinstance(connection, Connection):
-        return connection
+def _answer(connection: Connection, deadline: Deadline) -> httpx.Response | str:
     try:
-        return connection.receive(method, deadline).as_httpx()
+        return connection.receive(deadline)
     except FAILURES as error:
         return told(error)
 

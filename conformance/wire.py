@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from conformance import __version__
-from conformance.bounds import IDLE_SECONDS, BadCodingError, Deadline, TooLongError, unpacked
-from conformance.connection import Transport, route_to
+from conformance.bounds import IDLE_SECONDS, BadCodingError, TooLongError, unpacked
+from conformance.connection import FAILURES, Transport, route_to
 from conformance.exchange import Exchange, Redactor, Request, Response, header
 from conformance.pacing import Pacer
 from conformance.path import Path, troubled
@@ -17,7 +17,7 @@ from conformance.players import Player, Players
 from conformance.recorder import Recorder
 from conformance.rules import judge
 from conformance.spec import Spec
-from conformance.volley import FAILURES, Shot, fire, told
+from conformance.volley import Shot, fire, told
 
 USUAL_HEADERS = (
     ("User-Agent", f"kraty-conformance/{__version__}"),
@@ -59,7 +59,7 @@ class Wire:
             self.pacer.take(authorization, count)
         self.path.requests += len(requests)
         prepared = [self.prepared(request, ("Connection", "close")) for request in requests]
-        shots = fire(self.connections.route, prepared, Deadline(self.connections.idle))
+        shots = fire(self.connections.route, prepared)
         exchanges = [exchange_of(*pair) for pair in zip(requests, shots, strict=True)]
         self.path.troubles += sum(troubled(exchange) for exchange in exchanges)
         for exchange in exchanges:

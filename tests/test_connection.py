@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-import httpx
 import pytest
 from test_hostile import json_of, read_head
 
 from conformance.bounds import Deadline
-from conformance.connection import route_to, written
+from conformance.connection import KEEP_ALIVE_SECONDS, route_to
 from conformance.exchange import Exchange, Request
+from conformance.failures import UsageError
 from conformance.wire import Wire
 
 PING = Request("ping", "GET", "/server/v1/ping", (("Accept", "application/json"),), b"")
@@ -121,7 +121,7 @@ def test_headers_come_as_they_were_sent_and_all_of_them() -> None:
 def test_headers_that_are_none_are_a_failure_of_the_path() -> None:
     broken = b"HTTP/1.1 200 OK\r\nthis is no header\r\nContent-Length: 0\r\n\r\n"
     with server(answering(broken)) as url:
-        assert "broken headers" in str(statuses(exchanges(url))[0])
+        assert "RemoteProtocolError" in str(statuses(exchanges(url))[0])
 
 
 def test_a_request_says_who_asks() -> None:
@@ -172,11 +172,118 @@ def test_no_proxy_leads_to_this_machine() -> None:
 
 
 def test_a_line_that_breaks_in_its_middle_is_not_sent() -> None:
-    spoilt = httpx.Request(
-        "GET", "http://h", headers=[(b"X", b"a\r\nY: b")], extensions={"target": b"/x"}
-    )
-    with pytest.raises(ValueError, match="breaks in its middle"):
-        written(spoilt, route_to("http://127.0.0.1"))
+    heads: list[bytes] = []
+    spoilt = Request("ping", "GET", "/server/v1/ping", (("X", "a\r\nY: b"),), b"")
+    with server(answering(FINE, heads)) as url:
+        wire = Wire(url)
+        done = [wire.send(spoilt), *wire.volley([spoilt])]
+        wire.close()
+    assert ["Illegal header value" in str(each.error) for each in done] == [True, True]
+    assert heads == []
+
+
+def refusing(connection: socket.socket) -> None:
+    """Refuses a request when its head is read, and hangs up with the body unread."""
+    connection.recv(1000)
+    connection.sendall(json_of(b"{}", b"413 Too Large", b"Connection: close\r\n"))
+
+
+def test_an_answer_counts_though_the_body_could_not_be_sent() -> None:
+    large = Request("ping", "POST", "/server/v1/ping", (), b"x" * 8_000_000)
+    with server(refusing) as url:
+        wire = Wire(url)
+        done = [wire.send(large), *wire.volley([large])]
+        wire.close()
+    assert statuses(done) == [413, 413]
+
+
+@pytest.mark.parametrize(
+    "name", ["Content-Length: 2 ", "Content-Length:\t2", "Content-Length: 2, 2"]
+)
+def test_white_space_around_a_header_is_not_part_of_it(name: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\n{name}\r\nRateLimit-Limit:  12 \t\r\n\r\n"
+    with server(answering(head.encode() + b"{}")) as url:
+        (done,) = exchanges(url)
+    assert done.response is not None
+    assert ("RateLimit-Limit", "12") in done.response.headers
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+    ],
+    ids=["cut short", "no last chunk", "a negative chunk", "two lengths"],
+)
+def test_a_body_without_its_end_is_a_failure_of_the_path(answer: bytes) -> None:
+    with server(answering(answer, ends=True)) as url:
+        (done,) = exchanges(url)
+    assert done.response is None
+
+
+def test_a_connection_that_the_server_closes_is_not_kept() -> None:
+    said = json_of(b"{}", more=b"Connection: close\r\n")
+    with server(answering(said)) as url:
+        wire = Wire(url)
+        assert wire.send(PING).response is not None
+        assert not wire.connections.kept
+        wire.close()
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
+    with server(answering(FINE)) as url:
+        wire = Wire(url)
+        wire.send(PING)
+        kept = wire.connections.kept[0]
+        assert kept.is_usable
+        kept.used -= KEEP_ALIVE_SECONDS
+        assert not kept.is_usable
+        wire.close()
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_a_server_says_instead_of_http_is_told_without_control_characters(
+    *, ends: bool
+) -> None:
+    with server(answering(b"\x1b[2J\x1b]0;owned\x07 no HTTP\r\n\r\n", ends=ends)) as url:
+        wire = Wire(url)
+        done = [wire.send(PING), *wire.volley([PING])]
+        wire.close()
+    assert all(str(each.error).isprintable() for each in done)
+
+
+def test_a_large_body_may_take_its_time() -> None:
+    """What must not stand still is the path, not the request."""
+    large = Request("ping", "POST", "/server/v1/ping", (), b"x" * 30_000_000)
+
+    def slowly(connection: socket.socket) -> None:
+        left = len(large.body)
+        while left > 0:
+            left -= len(connection.recv(200_000))
+            ticking.wait(0.01)
+        connection.sendall(FINE)
+
+    ticking = threading.Event()
+    with server(slowly) as url:
+        wire = Wire(url, idle=0.8)
+        done = wire.send(large)
+        wire.close()
+    assert statuses([done]) == [200]
+    assert done.seconds > 0.8
+
+
+def test_a_proxy_that_is_not_spoken_to_in_plain_http_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "https://user:hunter22@proxy.example")
+    with pytest.raises(UsageError) as raised:
+        route_to("https://staging.example")
+    assert "hunter22" not in str(raised.value)
+    monkeypatch.setenv("https_proxy", "proxy.example:3128")
+    assert route_to("https://staging.example").proxy == "http://proxy.example:3128"
 
 
 def test_a_deadline_that_is_over_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

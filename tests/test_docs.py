@@ -43,6 +43,8 @@ def test_the_requirements_are_listed_for_people() -> None:
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*"))]
 SHELL = re.compile(r"(?:kraty-conformance|pytest) [^\n`#|]*")
+OF_PYTEST = {"--dist", "--flaky-runs", "--log-cli-level"}
+"""Options of pytest, of its plugins and of the suite's own tests."""
 OWN = {option.flag for option in OPTIONS}
 
 
@@ -61,7 +63,7 @@ def flags_in(page: Path) -> set[str]:
 )
 def test_the_commands_of_a_page_have_options_that_exist(page: Path) -> None:
     known = OWN | {option for parameter in all_parameters(main) for option in parameter.opts}
-    assert flags_in(page) - known - {"--flaky-runs", "--log-cli-level"} == set()
+    assert flags_in(page) - known - OF_PYTEST == set()
 
 
 def all_parameters(command: click.Command) -> list[click.Parameter]:

@@ -39,3 +39,10 @@ def test_a_body_is_quoted_for_the_shell() -> None:
     body = b'{"reason": "it\'s $(rm -rf /)"}'
     request = Request("banPlayer", "POST", "/server/v1/players/a/ban", (), body)
     assert '\'{"reason": "it\'"\'"\'s $(rm -rf /)"}\'' in request.curl("http://h")
+
+
+def test_a_response_that_shows_an_authorization_is_shown_without_it() -> None:
+    request = Request("ping", "GET", "/server/v1/ping", (), b"")
+    response = Response(200, (("Authorization", "Bearer ksk_live_1.s3cr3t-of-the-servex"),), b"")
+    shown = Redactor(TOKENS).exchange(Exchange(request, response, None, 0.0, 0.0))
+    assert "s3cr3t" not in repr(shown)

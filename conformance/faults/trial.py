@@ -32,8 +32,6 @@ from conformance.target import DEFAULT_VARIABLES, write_target
 
 PROCESSES: Any = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
 """How processes are started: forking saves them the imports."""
-PLAIN = "--assert=plain"
-"""Nothing is left to rewrite in a process that has the imports done."""
 REPORTED = (Outcome.FAILED, Outcome.WARNED)
 """Outcomes that name a requirement as broken; a SHOULD is warned of."""
 UNDECIDED = (Outcome.BLOCKED, Outcome.INCONCLUSIVE)
@@ -136,7 +134,7 @@ def suite(
     options = ["--target", str(target), "--reports", str(reports), "--seed", str(seed)]
     options += ["--trust-target", "--keep"]
     child = PROCESSES.Process(
-        target=_run_pytest, args=(pytest_arguments([*options, "-q", PLAIN, *selection]), log)
+        target=_run_pytest, args=(pytest_arguments([*options, "-q", *selection]), log)
     )
     child.start()
     child.join()

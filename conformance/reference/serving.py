@@ -37,7 +37,8 @@ class Protocol(HttpToolsProtocol):
         """Let h11 have the connection, from the request that asks for the upgrade on."""
         stopped = sys.exception()
         assert stopped is not None
-        lines = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.scope["method"].encode(), self.url, version)]
         lines += [name + b": " + value for name, value in self.headers]
         self.connections.discard(self)
         slow = H11Protocol(self.config, self.server_state, self.app_state)
