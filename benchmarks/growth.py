@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from measuring import Cost, cost_of, middle, serving, suite, table, write
+from measuring import Cost, cost_of, middle, serving, spread, suite, table, write
 
 from conformance import resources
 from conformance.faults.trial import served
@@ -113,19 +113,21 @@ def main() -> None:
         "times the operations": (operations, (1, 2, 4)),
         "players in the server": (players, (100, 10_000, 1_000_000)),
     }
-    document: dict[str, Any] = {"start": start}
+    document: dict[str, Any] = {"rounds": rounds, "start": start}
     for name, (measure, sizes) in series.items():
         rows, before = [], None
         kept = document[name] = {}
         for size in sizes:
-            costs = [measure(size) for _ in range(1 if size > 10 * sizes[0] else rounds)]
-            seconds = middle([cost.seconds for cost in costs]) - start
+            costs = [measure(size) for _ in range(rounds)]
+            taken = [cost.seconds - start for cost in costs]
             memory = middle([cost.memory for cost in costs]) / MEBIBYTE
-            kept[size] = {"seconds": seconds, "clientMiB": memory}
-            grown = f"{seconds / before:.2f}" if before else ""
-            rows.append([f"{size:,}", f"{seconds:.2f}", grown, f"{memory:.0f}"])
-            before = seconds
-        print(table([name, "seconds", "times the row before", "client's peak MiB"], rows))
+            kept[size] = {"seconds": taken, "clientMiB": memory}
+            grown = f"{middle(taken) / before:.2f}" if before else ""
+            times = [f"{middle(taken):.2f}", spread(taken), grown]
+            rows.append([f"{size:,}", *times, f"{memory:.0f}"])
+            before = middle(taken)
+        head = [name, "seconds", "least to greatest", "times the row before", "client's peak MiB"]
+        print(table(head, rows))
         print(flush=True)
     write("growth", document)
 

@@ -84,13 +84,14 @@ class Watched:
         results = json.loads((folder / "reports" / "latest" / "results.json").read_text())
         self.requests.append(results["run"]["requests"])
 
-    def row(self, name: str, seconds: list[float]) -> list[object]:
-        """A line of the table: medians."""
+    def row(self, name: str, seconds: list[float], *, several: bool) -> list[object]:
+        """A line of the table: medians. Of `several` processes there is no telling what is left."""
         typical = {part: middle([parts[part] for parts in self.parts]) for part in PARTS}
         start = middle([parts["start-up"] for parts in self.parts])
         rest = middle(seconds) - start - sum(typical.values())
-        cells = [start, *(typical[part] for part in PARTS), rest]
-        return [name, f"{middle(self.requests):.0f}", *(f"{cell:.2f}" for cell in cells)]
+        cells = [start, *(typical[part] for part in PARTS)]
+        left = "" if several else f"{rest:.2f}"
+        return [name, f"{middle(self.requests):.0f}", *(f"{cell:.2f}" for cell in cells), left]
 
 
 def replayed(recording: Path) -> float:
@@ -184,9 +185,13 @@ def show(
     print(
         table(["ratio of medians", ""], [[name, f"{ratio:.2f}"] for name, ratio in found.items()])
     )
-    print("\nSeconds by part, of all processes together; what is left is pytest's own:\n")
+    print(
+        "\nSeconds by part, of all processes together. Start-up is the time to the first request;"
+    )
+    print("scenarios wait for rate windows (2 s) and for threads; what is left is pytest's own:\n")
     head = ["run", "requests", "start-up", *PARTS, "rest"]
-    print(table(head, [runs.row(name, taken[name]) for name, runs in split]))
+    rows = [runs.row(name, taken[name], several="-n" in name) for name, runs in split]
+    print(table(head, rows))
 
 
 if __name__ == "__main__":
