@@ -131,7 +131,7 @@ class LockedMerging(Merging):
             return super().merge(source_id, target_id)
 
 
-@fault("mixed-merge-loses-credit", "MERGE-2", difficulty=SUBTLE, racing=MERGE)
+@fault("mixed-merge-loses-credit", "MERGE-2", "MERGE-3", difficulty=SUBTLE, racing=MERGE)
 class MergeLosesCredit(LockedMerging):
     """What is added to the source after the merge has read it is lost."""
 
@@ -143,7 +143,7 @@ class MergeLosesCredit(LockedMerging):
         return len(read)
 
 
-@fault("mixed-merge-overwrites-target", "MERGE-2", difficulty=SUBTLE, racing=MERGE)
+@fault("mixed-merge-overwrites-target", "MERGE-2", "MERGE-3", difficulty=SUBTLE, racing=MERGE)
 class MergeOverwritesTarget(LockedMerging):
     """What is added to the target while the merge writes the sums is lost."""
 
