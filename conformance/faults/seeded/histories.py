@@ -154,7 +154,7 @@ class MergeOverwritesTarget(LockedMerging):
         return source.rows
 
 
-@fault("mixed-merge-loses-ack", "MERGE-3", "ACK-4", difficulty=SUBTLE, racing=MERGE)
+@fault("mixed-merge-loses-ack", "MERGE-3", "ACK-4", "MERGE-2", difficulty=SUBTLE, racing=MERGE)
 class MergeLosesAck(LockedMerging):
     """A grant that is acked while the merge copies the rows is pending again."""
 
