@@ -37,11 +37,13 @@ local n = 0
 request = function()
   n = n + 1
   return wrk.format("POST", nil, nil,
-    '{"amount": 1, "idempotencyKey": "' .. tostring(wrk.thread) .. n .. '"}')
+    '{"amount": 1, "idempotencyKey": "' .. os.time() .. tostring(wrk.thread) .. n .. '"}')
 end
 """
 PRISM = "@stoplight/prism-cli@5"
 PATIENCE_SECONDS = 120
+WARM_UP_SECONDS = 2
+"""Prism compiles itself while it runs."""
 CEILING, REFERENCE, MOCK = "hello on uvicorn", "reference server", "prism"
 
 
@@ -128,6 +130,7 @@ def main() -> None:
                 wait_for(f"{base}/ping")
                 httpx.post(base + CREDIT, json={"amount": 5}, headers=keyed())
                 post = script if name == "credit" else None
+                load(base + READS.get(name, CREDIT), WARM_UP_SECONDS, post)
                 return load(base + READS.get(name, CREDIT), arguments.seconds, post)
 
         names = [*READS, "credit"]

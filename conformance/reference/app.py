@@ -21,6 +21,8 @@ from .world import World
 
 log = logging.getLogger(__name__)
 BASE_PATH = "/server/v1"
+BODY_HEADERS = frozenset([b"content-length", b"transfer-encoding"])
+"""Without one of them a request has no body (RFC 9112, section 6.3)."""
 MAX_BODY = 32 * 1024 * 1024
 """Bytes; a full import batch has room, an endless body has not."""
 
@@ -113,6 +115,8 @@ class Server:
 
 async def body_of(request: Request) -> bytes:
     """The whole body; ApiError 413 for one that is too large."""
+    if not BODY_HEADERS.intersection(name for name, _ in request.scope["headers"]):
+        return b""
     chunks = bytearray()
     async for chunk in request.stream():
         chunks += chunk
@@ -123,9 +127,16 @@ async def body_of(request: Request) -> bytes:
 
 def as_json(status: int, body: object, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
-    return Response(
-        msgspec.json.encode(body), status, dict(headers or {}), media_type="application/json"
-    )
+    content = msgspec.json.encode(body)
+    response = Response(status_code=status)
+    response.body = content
+    # As they go over the wire: Starlette would spell each out anew.
+    response.raw_headers = [
+        *((name.lower().encode(), value.encode()) for name, value in (headers or {}).items()),
+        (b"content-length", str(len(content)).encode()),
+        (b"content-type", b"application/json"),
+    ]
+    return response
 
 
 @dataclass(frozen=True)

@@ -27,17 +27,25 @@ class Budget:
     def __init__(self, window: int) -> None:
         self.window = window
         self.counts = MemoryStorage()
+        self.names: dict[str, str] = {}
         self.lock = threading.Lock()
 
     def spend(self, key: Key) -> Spent:
         """Count one request of the key."""
-        counted = RateLimitItemPerSecond(key.budget, self.window).key_for(key.prefix)
+        counted = self.name_of(key)
         with self.lock:
             count = self.counts.incr(counted, self.window)
             ends = self.counts.get_expiry(counted)
         seconds = max(1, math.ceil(ends - time.time()))
         remaining = max(0, key.budget - count)
         return Spent(count <= key.budget, seconds, self.headers(key.budget, remaining, seconds))
+
+    def name_of(self, key: Key) -> str:
+        """The name under which the requests of a key are counted."""
+        if key.prefix not in self.names:
+            item = RateLimitItemPerSecond(key.budget, self.window)
+            self.names[key.prefix] = item.key_for(key.prefix)
+        return self.names[key.prefix]
 
     def check(self, spent: Spent) -> None:
         """Refuse a request past the budget with 429 (RATE-1, RATE-2)."""
