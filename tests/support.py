@@ -2,11 +2,12 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,33 @@ def serving(application: Any) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+Serve = Callable[[socket.socket], None]
+"""What a server does with a connection."""
+
+
+@contextmanager
+def raw_server(serve: Serve) -> Iterator[str]:
+    """A server that does as it likes with each connection, by its base URL."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+
+    def one(connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            serve(connection)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=one, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
 
 
 @contextmanager

@@ -2,10 +2,10 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 
 import pytest
+from support import Serve, raw_server
 from test_hostile import json_of, read_head
 
 from conformance.bounds import Deadline
@@ -16,30 +16,6 @@ from conformance.wire import Wire
 
 PING = Request("ping", "GET", "/server/v1/ping", (("Accept", "application/json"),), b"")
 FINE = json_of(b"{}")
-Serve = Callable[[socket.socket], None]
-
-
-@contextmanager
-def server(serve: Serve) -> Iterator[str]:
-    """A server that does as it likes with each connection, by its base URL."""
-    listening = socket.create_server(("127.0.0.1", 0))
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listening.accept()
-                threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-    def one(connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            serve(connection)
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
 
 
 def answering(answer: bytes, heads: list[bytes] | None = None, ends: bool = False) -> Serve:
@@ -74,13 +50,13 @@ def test_a_connection_serves_one_request_after_the_other() -> None:
         connections.append(connection)
         answering(FINE)(connection)
 
-    with server(serve) as url:
+    with raw_server(serve) as url:
         assert statuses(exchanges(url, 5)) == [200] * 5
     assert len(connections) == 1
 
 
 def test_a_connection_that_the_server_dropped_is_not_used_again() -> None:
-    with server(answering(FINE, ends=True)) as url:
+    with raw_server(answering(FINE, ends=True)) as url:
         wire = Wire(url)
         assert wire.send(PING).response is not None
         kept = wire.connections.kept[0]
@@ -92,19 +68,19 @@ def test_a_connection_that_the_server_dropped_is_not_used_again() -> None:
 
 def test_what_comes_behind_an_answer_is_not_the_next_answer() -> None:
     surplus = FINE + json_of(b'{"error": "of somebody else"}', b"500 Oops")
-    with server(answering(surplus)) as url:
+    with raw_server(answering(surplus)) as url:
         assert statuses(exchanges(url, 3)) == [200] * 3
 
 
 def test_an_answer_that_is_only_announced_is_waited_for() -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
-    with server(answering(hints + hints + FINE)) as url:
+    with raw_server(answering(hints + hints + FINE)) as url:
         assert statuses(exchanges(url, 2)) == [200] * 2
 
 
 def test_a_chunked_answer_is_put_together() -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with server(answering(head + b'2\r\n{"\r\n4\r\na":1\r\n1\r\n}\r\n0\r\n\r\n')) as url:
+    with raw_server(answering(head + b'2\r\n{"\r\n4\r\na":1\r\n1\r\n}\r\n0\r\n\r\n')) as url:
         (done,) = exchanges(url)
     assert done.response is not None
     assert done.response.body == b'{"a":1}'
@@ -112,7 +88,7 @@ def test_a_chunked_answer_is_put_together() -> None:
 
 def test_headers_come_as_they_were_sent_and_all_of_them() -> None:
     odd = "HTTP/1.1 200 OK\r\nX-Twice: a\r\nx-tWICE: b\r\nX-Latin: é\r\nContent-Length: 0\r\n\r\n"
-    with server(answering(odd.encode("latin-1"))) as url:
+    with raw_server(answering(odd.encode("latin-1"))) as url:
         (done,) = exchanges(url)
     assert done.response is not None
     assert done.response.headers[:3] == (("X-Twice", "a"), ("x-tWICE", "b"), ("X-Latin", "é"))
@@ -120,13 +96,13 @@ def test_headers_come_as_they_were_sent_and_all_of_them() -> None:
 
 def test_headers_that_are_none_are_a_failure_of_the_path() -> None:
     broken = b"HTTP/1.1 200 OK\r\nthis is no header\r\nContent-Length: 0\r\n\r\n"
-    with server(answering(broken)) as url:
+    with raw_server(answering(broken)) as url:
         assert "RemoteProtocolError" in str(statuses(exchanges(url))[0])
 
 
 def test_a_request_says_who_asks() -> None:
     heads: list[bytes] = []
-    with server(answering(FINE, heads)) as url:
+    with raw_server(answering(FINE, heads)) as url:
         exchanges(url)
     assert b"\r\nUser-Agent: kraty-conformance/" in heads[0]
 
@@ -135,7 +111,7 @@ def test_a_request_says_who_asks() -> None:
 def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
     """A forward proxy that the environment names; the heads of what it is asked for."""
     heads: list[bytes] = []
-    with server(answering(FINE, heads)) as url:
+    with raw_server(answering(FINE, heads)) as url:
         for scheme in ("http", "https"):
             proxy = url.replace("http://", "http://user:p%40ss@")
             monkeypatch.setenv(f"{scheme}_proxy", proxy)
@@ -174,7 +150,7 @@ def test_no_proxy_leads_to_this_machine() -> None:
 def test_a_line_that_breaks_in_its_middle_is_not_sent() -> None:
     heads: list[bytes] = []
     spoilt = Request("ping", "GET", "/server/v1/ping", (("X", "a\r\nY: b"),), b"")
-    with server(answering(FINE, heads)) as url:
+    with raw_server(answering(FINE, heads)) as url:
         wire = Wire(url)
         done = [wire.send(spoilt), *wire.volley([spoilt])]
         wire.close()
@@ -190,7 +166,7 @@ def refusing(connection: socket.socket) -> None:
 
 def test_an_answer_counts_though_the_body_could_not_be_sent() -> None:
     large = Request("ping", "POST", "/server/v1/ping", (), b"x" * 8_000_000)
-    with server(refusing) as url:
+    with raw_server(refusing) as url:
         wire = Wire(url)
         done = [wire.send(large), *wire.volley([large])]
         wire.close()
@@ -202,7 +178,7 @@ def test_an_answer_counts_though_the_body_could_not_be_sent() -> None:
 )
 def test_white_space_around_a_header_is_not_part_of_it(name: str) -> None:
     head = f"HTTP/1.1 200 OK\r\n{name}\r\nRateLimit-Limit:  12 \t\r\n\r\n"
-    with server(answering(head.encode() + b"{}")) as url:
+    with raw_server(answering(head.encode() + b"{}")) as url:
         (done,) = exchanges(url)
     assert done.response is not None
     assert ("RateLimit-Limit", "12") in done.response.headers
@@ -219,14 +195,14 @@ def test_white_space_around_a_header_is_not_part_of_it(name: str) -> None:
     ids=["cut short", "no last chunk", "a negative chunk", "two lengths"],
 )
 def test_a_body_without_its_end_is_a_failure_of_the_path(answer: bytes) -> None:
-    with server(answering(answer, ends=True)) as url:
+    with raw_server(answering(answer, ends=True)) as url:
         (done,) = exchanges(url)
     assert done.response is None
 
 
 def test_a_connection_that_the_server_closes_is_not_kept() -> None:
     said = json_of(b"{}", more=b"Connection: close\r\n")
-    with server(answering(said)) as url:
+    with raw_server(answering(said)) as url:
         wire = Wire(url)
         assert wire.send(PING).response is not None
         assert not wire.connections.kept
@@ -234,7 +210,7 @@ def test_a_connection_that_the_server_closes_is_not_kept() -> None:
 
 
 def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
-    with server(answering(FINE)) as url:
+    with raw_server(answering(FINE)) as url:
         wire = Wire(url)
         wire.send(PING)
         kept = wire.connections.kept[0]
@@ -248,7 +224,7 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again() -> None:
 def test_what_a_server_says_instead_of_http_is_told_without_control_characters(
     *, ends: bool
 ) -> None:
-    with server(answering(b"\x1b[2J\x1b]0;owned\x07 no HTTP\r\n\r\n", ends=ends)) as url:
+    with raw_server(answering(b"\x1b[2J\x1b]0;owned\x07 no HTTP\r\n\r\n", ends=ends)) as url:
         wire = Wire(url)
         done = [wire.send(PING), *wire.volley([PING])]
         wire.close()
@@ -267,7 +243,7 @@ def test_a_large_body_may_take_its_time() -> None:
         connection.sendall(FINE)
 
     ticking = threading.Event()
-    with server(slowly) as url:
+    with raw_server(slowly) as url:
         wire = Wire(url, idle=0.8)
         done = wire.send(large)
         wire.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import keys
+from support import keys, raw_server
 
 from conformance.bounds import MOST_BYTES
 from conformance.exchange import Request
@@ -38,29 +38,17 @@ def json_of(body: bytes, status: bytes = b"200 OK", more: bytes = b"") -> bytes:
 @contextmanager
 def hostile(answer: Answer, pings: Answer | None = None) -> Iterator[str]:
     """A server that answers every request as it likes, and pings perhaps otherwise."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=64)
 
     def one(connection: socket.socket) -> None:
-        with suppress(OSError), connection:
-            while head := read_head(connection):
-                if pings is not None and b"/server/v1/ping " in head:
-                    pings(connection, head)
-                else:
-                    answer(connection, head)
-                    return
+        while head := read_head(connection):
+            if pings is not None and b"/server/v1/ping " in head:
+                pings(connection, head)
+            else:
+                answer(connection, head)
+                return
 
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listening.accept()
-                threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
+    with raw_server(one) as url:
+        yield url
 
 
 def read_head(connection: socket.socket) -> bytes:
@@ -112,6 +100,8 @@ ANSWERS: dict[str, Answer] = {
     "endless headers": endless(HEAD, b"X-More: " + b"y" * 1000 + b"\r\n"),
     "broken chunks": sends(CHUNKED + b"zz\r\nnonsense\r\n"),
     "a body cut short": sends(HEAD + b"Content-Length: 500\r\n\r\n{"),
+    "a chunk of negative length": endless(CHUNKED + b"-1\r\n", b"x" * MEGABYTE),
+    "escape sequences instead of HTTP": sends(b"\x1b[2J\x1b]0;owned\x07 no HTTP\r\n\r\n"),
     "no HTTP": sends(b"SSH-2.0-OpenSSH_9.2\r\n"),
     "nothing": lambda connection, _: connection.close(),
     "JSON 100,000 deep": sends(DEEP),
