@@ -91,12 +91,17 @@ def usual_environment() -> dict[str, str]:
     return {**known, **tokens, "PYTHONPATH": str(Path(__file__).parent)}
 
 
+def bundled(folder: Path, *arguments: str) -> list[str]:
+    """The command that runs the suite on the server that it bundles."""
+    command = [sys.executable, "-m", "conformance", "run", "-q"]
+    return [*command, "--reports", str(folder / "reports"), *arguments]
+
+
 def suite(url: str, folder: Path, *arguments: str) -> list[str]:
     """The command that runs the suite on a reference server, whose players stay there."""
     target = folder / "target.toml"
     write_target(target, "reference", url, declared(load_world(resources.world_file())))
-    command = [sys.executable, "-m", "conformance", "run", "-q", "--keep", "--trust-target"]
-    return [*command, "--target", str(target), "--reports", str(folder / "reports"), *arguments]
+    return bundled(folder, "--keep", "--trust-target", "--target", str(target), *arguments)
 
 
 def token() -> str:

@@ -3,11 +3,11 @@
     python benchmarks/verdict.py [--rounds N]
 
 Side by side, `N` times in turn, each against a reference server of its own: the suite with its
-default profile, serial and on two processes; its scenarios alone; the same requests once more from
-a bare client that judges nothing (the floor); and what plain Schemathesis takes for its
-single-operation phases with 100 examples. It gives an operation up at its first failure unless
-`--continue-on-failure` is given: both are measured. Prints tables and writes
-`benchmarks/results/verdict.json`.
+default profile on the server that it bundles, serial and on two processes; its scenarios alone;
+the same requests once more from a bare client that judges nothing (the floor); and what plain
+Schemathesis takes for its single-operation phases with 100 examples. It gives an operation up at
+its first failure unless `--continue-on-failure` is given: both are measured. Prints tables and
+writes `benchmarks/results/verdict.json`.
 """
 
 import argparse
@@ -16,8 +16,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +24,7 @@ from urllib.parse import urlsplit
 from measuring import (
     SINGLE_OPERATION,
     Cost,
+    bundled,
     cost_of,
     interleaved,
     middle,
@@ -45,13 +45,6 @@ IMPORTS = "import schemathesis, httpx, pytest"
 PARTS = ("http", "checking", "generation", "scenarios", "reporting")
 
 
-@contextmanager
-def folders() -> Iterator[tuple[Path, str]]:
-    """A folder, and a reference server."""
-    with tempfile.TemporaryDirectory() as folder, served(None) as url:
-        yield Path(folder), url
-
-
 class Watched:
     """Runs of the suite with a stopwatch: `requests` and seconds of each part, run by run."""
 
@@ -59,17 +52,22 @@ class Watched:
         self.requests: list[float] = []
         self.parts: list[dict[str, float]] = []
 
-    def run(self, *arguments: str, recording: Path | None = None) -> float:
-        """One run; its seconds."""
-        with folders() as (folder, url):
-            begun = time.time()
+    def run(self, *arguments: str, recording: Path | None = None, url: str | None = None) -> float:
+        """One run on the bundled server, or on the one at `url`; its seconds."""
+        with tempfile.TemporaryDirectory() as name:
+            folder, more = Path(name), ("--seed", SEED, *WATCHED, *arguments)
+            command = suite(url, folder, *more) if url else bundled(folder, *more)
             kept = {"RECORDING": str(recording)} if recording else {}
-            command = suite(url, folder, "--seed", SEED, *WATCHED, *arguments)
-            cost = cost_of(command, STOPWATCH=str(folder), **kept)
+            begun = time.time()
+            cost = cost_of(command, STOPWATCH=name, **kept)
             if cost.code:
                 raise RuntimeError(cost.output)
             self.note(folder, begun, cost)
         return cost.seconds
+
+    def starts(self) -> list[float]:
+        """Seconds from the command to the first request, run by run."""
+        return [parts["start-up"] for parts in self.parts]
 
     def note(self, folder: Path, begun: float, cost: Cost) -> None:
         """Add up what the processes measured; parts are of all processes together."""
@@ -106,6 +104,13 @@ def replayed(recording: Path) -> float:
     return float(cost.output.split()[0])
 
 
+def started(runs: Watched) -> float:
+    """A short run on a server that is up; seconds from the command to the first request."""
+    with served(None) as url:
+        runs.run("-k", "test_ping", url=url)
+    return runs.starts()[-1]
+
+
 def plain(*more: str) -> float:
     """Seconds of `schemathesis run`."""
     with served(None) as url:
@@ -121,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    serial, two, alone, alone_on_two = Watched(), Watched(), Watched(), Watched()
+    serial, two, alone, alone_on_two, short = (Watched() for _ in range(5))
     with tempfile.TemporaryDirectory() as folder:
         everything, by_hand = Path(folder, "all"), Path(folder, "scenarios")
         for recording, more in ((everything, ()), (by_hand, WRITTEN_BY_HAND)):
@@ -136,11 +141,11 @@ def main() -> None:
             "replay of the scenarios": lambda: replayed(by_hand),
             "schemathesis": plain,
             "schemathesis --continue-on-failure": lambda: plain("--continue-on-failure"),
+            "start-up": lambda: started(short),
             "imports": lambda: cost_of([sys.executable, "-c", IMPORTS]).seconds,
         }
         taken = interleaved(measures, rounds)
-    starts = [parts["start-up"] for parts in serial.parts]
-    taken["start-up"] = starts
+    taken["start-up, with the bundled server"] = serial.starts()
     typical = {name: middle(values) for name, values in taken.items()}
     ratios = {
         "suite / schemathesis": ("suite", "schemathesis"),
@@ -156,6 +161,7 @@ def main() -> None:
         "scenarios alone / replay": ("scenarios alone", "replay of the scenarios"),
         "scenarios alone -n 2 / replay": ("scenarios alone -n 2", "replay of the scenarios"),
         "start-up to the first request / imports": ("start-up", "imports"),
+        "the same with the bundled server": ("start-up, with the bundled server", "imports"),
     }
     found = {name: typical[a] / typical[b] for name, (a, b) in ratios.items()}
     split: list[tuple[str, Watched]] = [
