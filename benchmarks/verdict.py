@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,6 +42,12 @@ SEED = "1"
 EXAMPLES = "100"
 WRITTEN_BY_HAND = ("-k", "not generated and not sequence")
 WATCHED = ("-p", "stopwatch")
+RUNS = {
+    "suite": (),
+    "suite -n 2": ("-n", "2"),
+    "scenarios alone": WRITTEN_BY_HAND,
+    "scenarios alone -n 2": (*WRITTEN_BY_HAND, "-n", "2"),
+}
 IMPORTS = "import schemathesis, httpx, pytest"
 PARTS = ("http", "checking", "generation", "scenarios", "reporting")
 
@@ -77,16 +84,16 @@ class Watched:
             parts[name] += seconds
         firsts = [one["first"][0] for one in told if one["first"]]
         parts["start-up"] = min(firsts) - begun
-        parts["processor"] = cost.processor
+        parts["whole"], parts["processor"] = cost.seconds, cost.processor
         self.parts.append(parts)
         results = json.loads((folder / "reports" / "latest" / "results.json").read_text())
         self.requests.append(results["run"]["requests"])
 
-    def row(self, name: str, seconds: list[float], *, several: bool) -> list[object]:
+    def row(self, name: str, *, several: bool) -> list[object]:
         """A line of the table: medians. Of `several` processes there is no telling what is left."""
         typical = {part: middle([parts[part] for parts in self.parts]) for part in PARTS}
-        start = middle([parts["start-up"] for parts in self.parts])
-        rest = middle(seconds) - start - sum(typical.values())
+        start = middle(self.starts())
+        rest = middle([parts["whole"] for parts in self.parts]) - start - sum(typical.values())
         cells = [start, *(typical[part] for part in PARTS)]
         left = "" if several else f"{rest:.2f}"
         return [name, f"{middle(self.requests):.0f}", *(f"{cell:.2f}" for cell in cells), left]
@@ -102,6 +109,15 @@ def replayed(recording: Path) -> float:
     if cost.code:
         raise RuntimeError(cost.output)
     return float(cost.output.split()[0])
+
+
+def unwatched(*arguments: str) -> float:
+    """Seconds of a run on the bundled server, with nothing in it that watches."""
+    with tempfile.TemporaryDirectory() as folder:
+        cost = cost_of(bundled(Path(folder), "--seed", SEED, *arguments))
+    if cost.code:
+        raise RuntimeError(cost.output)
+    return cost.seconds
 
 
 def started(runs: Watched) -> float:
@@ -126,17 +142,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    serial, two, alone, alone_on_two, short = (Watched() for _ in range(5))
+    short = Watched()
     with tempfile.TemporaryDirectory() as folder:
         everything, by_hand = Path(folder, "all"), Path(folder, "scenarios")
         for recording, more in ((everything, ()), (by_hand, WRITTEN_BY_HAND)):
             recording.mkdir()
             Watched().run(*more, recording=recording)
         measures: dict[str, Callable[[], float]] = {
-            "suite": serial.run,
-            "suite -n 2": lambda: two.run("-n", "2"),
-            "scenarios alone": lambda: alone.run(*WRITTEN_BY_HAND),
-            "scenarios alone -n 2": lambda: alone_on_two.run(*WRITTEN_BY_HAND, "-n", "2"),
+            **{name: partial(unwatched, *given) for name, given in RUNS.items()},
             "replay of all": lambda: replayed(everything),
             "replay of the scenarios": lambda: replayed(by_hand),
             "schemathesis": plain,
@@ -145,7 +158,10 @@ def main() -> None:
             "imports": lambda: cost_of([sys.executable, "-c", IMPORTS]).seconds,
         }
         taken = interleaved(measures, rounds)
-    taken["start-up, with the bundled server"] = serial.starts()
+    split = [(name, Watched()) for name in RUNS]
+    for name, runs in split:
+        runs.run(*RUNS[name])
+    taken["start-up, with the bundled server"] = [one for _, runs in split for one in runs.starts()]
     typical = {name: middle(values) for name, values in taken.items()}
     ratios = {
         "suite / schemathesis": ("suite", "schemathesis"),
@@ -164,12 +180,6 @@ def main() -> None:
         "the same with the bundled server": ("start-up, with the bundled server", "imports"),
     }
     found = {name: typical[a] / typical[b] for name, (a, b) in ratios.items()}
-    split: list[tuple[str, Watched]] = [
-        ("suite", serial),
-        ("suite -n 2", two),
-        ("scenarios alone", alone),
-        ("scenarios alone -n 2", alone_on_two),
-    ]
     show(taken, found, split)
     document: dict[str, Any] = {
         "rounds": rounds,
@@ -191,12 +201,11 @@ def show(
     print(
         table(["ratio of medians", ""], [[name, f"{ratio:.2f}"] for name, ratio in found.items()])
     )
-    print(
-        "\nSeconds by part, of all processes together. Start-up is the time to the first request;"
-    )
+    print("\nSeconds by part of one run each, all processes together, under a stopwatch that makes")
+    print("it a little slower. Start-up ends with the first request;")
     print("scenarios wait for rate windows (2 s) and for threads; what is left is pytest's own:\n")
     head = ["run", "requests", "start-up", *PARTS, "rest"]
-    rows = [runs.row(name, taken[name], several="-n" in name) for name, runs in split]
+    rows = [runs.row(name, several="-n" in name) for name, runs in split]
     print(table(head, rows))
 
 
