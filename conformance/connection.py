@@ -1,7 +1,7 @@
 """Connections to the server: one for each exchange at a time, kept for the next where they can be.
 
 h11 writes and reads HTTP/1.1, inside the limits of `bounds`. Around it is only what the suite
-needs, which costs a third of httpx' own pool and lets a request's last byte be held back.
+needs, which costs half of httpx' own pool and lets a request's last byte be held back.
 """
 
 import select
