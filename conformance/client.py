@@ -109,6 +109,10 @@ class Api:
         client.persistent = True
         return client
 
+    def bearing(self, token: str | None) -> "Api":
+        """The same client with another token, or with none."""
+        return Api(self.line, token, self.game_id, self.patient, self.persistent)
+
     def call(
         self,
         operation: str,

@@ -43,6 +43,9 @@ WRITES = [
 """Operations whose effect an export shows. Bans, which it does not show, have their own."""
 
 
+NOBODYS = "kc_nobody.0000000000000000"
+"""A token that looks like one and was never given out."""
+
 ABOUT_THE_KNOWN = ("ackGrant", "mergePlayer", "deletePlayer")
 """Writes that create nobody anyway."""
 
@@ -58,7 +61,7 @@ def swapped(text: str) -> str:
 
 
 WRONG: dict[str, Callable[[str], str]] = {
-    "unknown": lambda _: "Bearer kc_nobody.0000000000000000",
+    "unknown": lambda _: f"Bearer {NOBODYS}",
     "wrong secret": lambda token: f"Bearer {flipped(token)}",
     "secret cut short": lambda token: f"Bearer {token[:-1]}",
     "secret made longer": lambda token: f"Bearer {token}0",
@@ -77,9 +80,9 @@ WRONG: dict[str, Callable[[str], str]] = {
 @harmless
 @requirement("AUTH-1")
 def test_a_request_without_a_key_gets_401(
-    operation: str, samples: Samples, api_with: Callable[..., Api]
+    operation: str, samples: Samples, keyless_api: Api
 ) -> None:
-    answer = samples.blind(operation).call(api_with(None))
+    answer = samples.blind(operation).call(keyless_api)
 
     expect_status(answer, 401, because="there is no Authorization header")
     expect_that(answer.code is not None, "the error envelope", "no error code in the body")
@@ -88,17 +91,17 @@ def test_a_request_without_a_key_gets_401(
 @harmless
 @requirement("AUTH-1.code")
 def test_a_missing_key_has_the_code_unauthenticated(
-    operation: str, samples: Samples, api_with: Callable[..., Api]
+    operation: str, samples: Samples, keyless_api: Api
 ) -> None:
-    expect_code(samples.blind(operation).call(api_with(None)), "unauthenticated")
+    expect_code(samples.blind(operation).call(keyless_api), "unauthenticated")
 
 
 @harmless
 @requirement("AUTH-1.challenge")
 def test_a_missing_key_is_answered_with_a_challenge(
-    operation: str, samples: Samples, api_with: Callable[..., Api]
+    operation: str, samples: Samples, keyless_api: Api
 ) -> None:
-    answer = samples.blind(operation).call(api_with(None))
+    answer = samples.blind(operation).call(keyless_api)
 
     expect_that(
         bool(answer.header("WWW-Authenticate")), "a WWW-Authenticate header", "none on the 401"
@@ -121,10 +124,8 @@ def test_a_wrong_credential_gets_401(kind: str, api: Api, run: Run) -> None:
 
 @harmless
 @requirement("AUTH-2")
-def test_an_unknown_token_gets_401(
-    operation: str, samples: Samples, api_with: Callable[..., Api]
-) -> None:
-    answer = samples.blind(operation).call(api_with("kc_nobody.0000000000000000"))
+def test_an_unknown_token_gets_401(operation: str, samples: Samples, api: Api) -> None:
+    answer = samples.blind(operation).call(api.bearing(NOBODYS))
 
     expect_status(answer, 401, because="nobody has this token")
 
@@ -140,9 +141,9 @@ def test_a_revoked_key_gets_401(operation: str, samples: Samples, revoked_api: A
 @harmless
 @requirement("AUTH-2.code")
 def test_an_unknown_token_has_the_code_session_invalid(
-    operation: str, samples: Samples, api_with: Callable[..., Api]
+    operation: str, samples: Samples, api: Api
 ) -> None:
-    answer = samples.blind(operation).call(api_with("kc_nobody.0000000000000000"))
+    answer = samples.blind(operation).call(api.bearing(NOBODYS))
 
     expect_code(answer, "session_invalid")
 
@@ -166,12 +167,12 @@ def test_a_client_key_has_the_code_forbidden(
 @requirement("AUTH-4")
 @pytest.mark.parametrize("write", WRITES)
 def test_a_write_without_a_key_changes_nothing(
-    write: str, samples: Samples, given: Given, api_with: Callable[..., Api]
+    write: str, samples: Samples, given: Given, keyless_api: Api
 ) -> None:
     sample = samples.of(write)
     before = [given.state(player) for player in sample.players]
 
-    sample.call(api_with(None))
+    sample.call(keyless_api)
 
     after = [given.state(player) for player in sample.players]
     for was, became in zip(before, after, strict=True):
@@ -196,14 +197,14 @@ def test_a_write_with_a_client_key_changes_nothing(
 @requirement("AUTH-4")
 @pytest.mark.parametrize("write", [write for write in WRITES if write not in ABOUT_THE_KNOWN])
 def test_a_write_without_a_key_creates_nobody(
-    write: str, samples: Samples, given: Given, api_with: Callable[..., Api]
+    write: str, samples: Samples, given: Given, keyless_api: Api
 ) -> None:
     sample = samples.of(write)
     known, stranger = sample.players[0], given.names.player()
     text = json.dumps(sample.body).replace(known, stranger)
     path = {name: value.replace(known, stranger) for name, value in sample.path.items()}
 
-    api_with(None).call(write, text.encode(), path=path)
+    keyless_api.call(write, text.encode(), path=path)
 
     expect_equal(given.state(stranger), None, "the player whom only a refused request named")
 
@@ -221,31 +222,31 @@ def test_a_client_key_bans_and_unbans_nobody(given: Given, api: Api, client_api:
 
 
 @requirement("AUTH-4")
-def test_a_refused_ban_bans_nobody(given: Given, api: Api, api_with: Callable[..., Api]) -> None:
+def test_a_refused_ban_bans_nobody(given: Given, api: Api, keyless_api: Api) -> None:
     player = given.player()
 
-    api_with(None).ban_player(player, {"reason": "without a key"})
+    keyless_api.ban_player(player, {"reason": "without a key"})
 
     expect_fields(api.ban_player(player, {"reason": "with a key"}).data, applied=True)
 
 
 @requirement("AUTH-4")
-def test_a_refused_unban_lifts_no_ban(given: Given, api: Api, api_with: Callable[..., Api]) -> None:
+def test_a_refused_unban_lifts_no_ban(given: Given, api: Api, keyless_api: Api) -> None:
     player = given.player()
     given.banned(player)
 
-    api_with(None).unban_player(player)
+    keyless_api.unban_player(player)
 
     expect_fields(api.unban_player(player).data, applied=True)
 
 
 @requirement("AUTH-4")
 def test_a_refused_grant_leaves_its_key_free(
-    given: Given, api: Api, api_with: Callable[..., Api], player: str
+    given: Given, api: Api, keyless_api: Api, player: str
 ) -> None:
     body = given.grant_body()
 
-    api_with(None).create_grant(player, body)
+    keyless_api.create_grant(player, body)
 
     expect_status(api.create_grant(player, body), 201, because="the refused try used no key")
 
@@ -253,26 +254,24 @@ def test_a_refused_grant_leaves_its_key_free(
 @harmless
 @requirement("AUTH-5")
 def test_credentials_are_judged_before_the_body(
-    operation: str, samples: Samples, api: Api, api_with: Callable[..., Api]
+    operation: str, samples: Samples, api: Api, keyless_api: Api
 ) -> None:
     if not api.line.spec.operations[operation].takes_body:
         raise NotExercised(f"{operation} takes no body")
 
-    answer = samples.blind(operation).call(api_with(None), b'{"broken": ')
+    answer = samples.blind(operation).call(keyless_api, b'{"broken": ')
 
     expect_status(answer, 401, because="credentials are judged before the body")
 
 
 @requirement("AUTH-6")
-def test_no_refusal_shows_a_secret(
-    operation: str, samples: Samples, api: Api, run: Run, api_with: Callable[..., Api]
-) -> None:
+def test_no_refusal_shows_a_secret(operation: str, samples: Samples, api: Api, run: Run) -> None:
     token = run.target.token("server")
     sample = samples.blind(operation)
 
     sample.call(api, b'{"broken": ')
     sample.call(api)
-    sample.call(api_with(token + "0"))
+    sample.call(api.bearing(token + "0"))
 
     # The judge of every exchange looks for the keys of the run; it reports AUTH-6 itself.
     expect_that("AUTH-6" not in api.line.recorder.findings, "no secret in a response", "one")

@@ -1,7 +1,8 @@
 """ERR: how the API fails, and what it never does."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -150,14 +151,23 @@ RAW: dict[str, bytes] = {
 }
 
 
+def crashes(api: Api, requests: Mapping[str, Request]) -> dict[str, str]:
+    """The requests that are answered with 500 or above, by what they are called, and the answer."""
+    exchanges = {kind: api.insist(request) for kind, request in requests.items()}
+    return {
+        kind: exchange.describe()
+        for kind, exchange in exchanges.items()
+        if Answer(exchange).status >= 500
+    }
+
+
 @requirement("ERR-3")
-@pytest.mark.parametrize("kind", list(RAW))
-def test_no_body_breaks_an_operation(operation: str, kind: str, samples: Samples, api: Api) -> None:
-    request = samples.blind(operation).request(api, RAW[kind])
+def test_no_body_breaks_an_operation(operation: str, samples: Samples, api: Api) -> None:
+    bodies = {kind: samples.blind(operation).request(api, raw) for kind, raw in RAW.items()}
 
-    exchange = api.insist(request)
+    crashed = crashes(api, bodies)
 
-    expect_that(Answer(exchange).status < 500, "an answer below 500", exchange.describe())
+    expect_that(not crashed, "every answer to be below 500", crashed)
 
 
 @requirement("ERR-3")
@@ -216,16 +226,22 @@ def replaced(value: Any, path: tuple[Any, ...], text: str) -> Any:
 
 
 @requirement("ERR-3")
-@pytest.mark.parametrize("kind", list(ODD_TEXTS))
 def test_no_text_in_a_good_body_breaks_an_operation(
-    operation: str, kind: str, samples: Samples, api: Api, names: Names
+    operation: str, samples: Samples, api: Api, names: Names
 ) -> None:
     sample = samples.of(operation)
-    text = ODD_TEXTS[kind].replace(b"NAME", names.player().encode())
-    for body in with_each_text_replaced(sample.body or {}, text):
-        exchange = api.insist(sample.request(api, body))
+    texts = {kind: raw.replace(b"NAME", names.player().encode()) for kind, raw in ODD_TEXTS.items()}
+    bodies = {
+        f"{kind} in text {number}": sample.request(api, body)
+        for kind, text in texts.items()
+        for number, body in enumerate(with_each_text_replaced(sample.body, text), 1)
+    }
+    if not bodies:
+        raise NotExercised(f"{operation} takes no body with a text in it")
 
-        expect_that(Answer(exchange).status < 500, "an answer below 500", exchange.describe())
+    crashed = crashes(api, bodies)
+
+    expect_that(not crashed, "every answer to be below 500", crashed)
 
 
 @requirement("ERR-3")
@@ -259,17 +275,19 @@ def test_no_path_breaks_a_write(segment: str, given: Given, api: Api) -> None:
 
 
 @requirement("ERR-3")
-@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "nonsense", None])
-def test_no_content_type_breaks_an_operation(
-    operation: str, content_type: str | None, samples: Samples, api: Api
-) -> None:
-    request = samples.blind(operation).request(api, b'{"reason": "x"}')
-    kept = [pair for pair in request.headers if pair[0] != "Content-Type"]
-    headers = (*kept, *([("Content-Type", content_type)] if content_type else []))
+def test_no_content_type_breaks_an_operation(operation: str, samples: Samples, api: Api) -> None:
+    usual = api.request("ping").headers
+    headers = {
+        "text": (*usual, ("Content-Type", "text/plain")),
+        "XML": (*usual, ("Content-Type", "application/xml")),
+        "nonsense": (*usual, ("Content-Type", "nonsense")),
+        "none": usual,
+    }
+    known = samples.blind(operation).request(api, b'{"reason": "x"}')
 
-    exchange = api.insist(Request(operation, request.method, request.target, headers, request.body))
+    crashed = crashes(api, {kind: replace(known, headers=sent) for kind, sent in headers.items()})
 
-    expect_that(Answer(exchange).status < 500, "an answer below 500", exchange.describe())
+    expect_that(not crashed, "every answer to be below 500", crashed)
 
 
 @requirement("ERR-3")

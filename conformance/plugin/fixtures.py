@@ -23,111 +23,114 @@ from conformance.target import World
 from conformance.wire import Line
 
 
+def run_of(request: pytest.FixtureRequest) -> Conformance:
+    """The run that this process takes part in.
+
+    Fixtures that nearly every test has take it from here: another fixture below each of them
+    would cost more than a request does.
+    """
+    return request.config.stash[CONFORMANCE]
+
+
 @pytest.fixture(scope="session")
-def conformance(pytestconfig: pytest.Config) -> Conformance:
+def conformance(request: pytest.FixtureRequest) -> Conformance:
     """The run that this process takes part in."""
-    return pytestconfig.stash[CONFORMANCE]
+    return run_of(request)
 
 
 @pytest.fixture(scope="session")
-def run(conformance: Conformance) -> Run:
+def run(request: pytest.FixtureRequest) -> Run:
     """Target, seed and identity of the run."""
-    return conformance.run
+    return run_of(request).run
 
 
 @pytest.fixture(scope="session")
-def world(run: Run) -> World:
+def world(request: pytest.FixtureRequest) -> World:
     """What the target declares to exist."""
-    return run.target.world
+    return run_of(request).run.target.world
 
 
 @pytest.fixture
-def recorder(request: pytest.FixtureRequest) -> Recorder:
-    """The exchanges and findings of this test."""
-    node: pytest.Item = request.node
-    return node.stash.setdefault(RECORDER, Recorder())
-
-
-@pytest.fixture
-def line(conformance: Conformance, recorder: Recorder) -> Line:
+def line(request: pytest.FixtureRequest) -> Line:
     """The way to the server, with judge and recorder on it."""
-    return conformance.line(recorder)
+    node: pytest.Item = request.node
+    return run_of(request).line(node.stash.setdefault(RECORDER, Recorder()))
 
 
 @pytest.fixture
-def names(request: pytest.FixtureRequest, run: Run) -> Names:
+def recorder(line: Line) -> Recorder:
+    """The exchanges and findings of this test."""
+    return line.recorder
+
+
+@pytest.fixture
+def names(request: pytest.FixtureRequest) -> Names:
     """Names of this attempt's own: the same in every process, unlike those of all other tests."""
     place = f"{test_id(request.node)} {request.node.stash.get(ATTEMPT, 1)}"
-    return run.names(hashlib.sha256(place.encode()).hexdigest()[:8])
+    return run_of(request).run.names(hashlib.sha256(place.encode()).hexdigest()[:8])
 
 
 @pytest.fixture
-def api_with(run: Run, line: Line) -> Callable[..., Api]:
-    """A client for any token, or for none."""
-
-    def make(token: str | None, patient: bool = True) -> Api:
-        return Api(line, token, run.identity.game_id or "", patient)
-
-    return make
-
-
-@pytest.fixture
-def api(run: Run, api_with: Callable[..., Api]) -> Api:
+def api(request: pytest.FixtureRequest, line: Line) -> Api:
     """The client with the server key."""
-    return api_with(run.target.token("server"))
+    return run_of(request).api(line, "server")
 
 
 @pytest.fixture
-def throttled_api(run: Run, api_with: Callable[..., Api]) -> Iterator[Api]:
+def keyless_api(api: Api) -> Api:
+    """A client without a key."""
+    return api.bearing(None)
+
+
+@pytest.fixture
+def throttled_api(request: pytest.FixtureRequest, line: Line) -> Iterator[Api]:
     """A client with a small rate budget, which sees every 429.
 
     One test at a time has it, in whichever worker process: what others spend would be seen.
     """
-    token = run.target.token("throttled")
-    with FileLock(run.lock_file("throttled")):
-        yield api_with(token, patient=False)
+    api = run_of(request).api(line, "throttled")
+    api.patient = False
+    with FileLock(run_of(request).run.lock_file("throttled")):
+        yield api
 
 
 @pytest.fixture
-def client_api(run: Run, api_with: Callable[..., Api]) -> Api:
+def client_api(request: pytest.FixtureRequest, line: Line) -> Api:
     """A client with a key of the permission set `client_sdk`."""
-    return api_with(run.target.token("client"))
+    return run_of(request).api(line, "client")
 
 
 @pytest.fixture
-def revoked_api(run: Run, api_with: Callable[..., Api]) -> Api:
+def revoked_api(request: pytest.FixtureRequest, line: Line) -> Api:
     """A client with a revoked key."""
-    return api_with(run.target.token("revoked"))
+    return run_of(request).api(line, "revoked")
 
 
 @pytest.fixture
-def other_game_api(run: Run, api_with: Callable[..., Api]) -> Api:
+def other_game_api(request: pytest.FixtureRequest, line: Line) -> Api:
     """A client with a server key of another studio and game."""
-    return api_with(run.target.token("other_game"))
+    return run_of(request).api(line, "other_game")
 
 
 @pytest.fixture
-def given(api: Api, names: Names, world: World, look_out: Callable[[Given], None]) -> Given:
+def given(
+    request: pytest.FixtureRequest, api: Api, names: Names, look_out: Callable[[Given], None]
+) -> Given:
     """Arrangements, whose failure blocks the scenario."""
-    return Given(api, names, world, look_out)
+    return Given(api, names, run_of(request).run.target.world, look_out)
 
 
 @pytest.fixture(scope="session")
-def lookout() -> Lookout:
-    """What this process knows of the export."""
-    return Lookout()
-
-
-@pytest.fixture
-def look_out(conformance: Conformance, lookout: Lookout, run: Run) -> Callable[[Given], None]:
-    """Tries the export before a scenario looks through it, apart from its evidence."""
+def look_out(request: pytest.FixtureRequest) -> Callable[[Given], None]:
+    """Tries the export before a scenario looks through it, once and apart from its evidence."""
+    conformance, lookout = run_of(request), Lookout()
 
     def check(_: Given) -> None:
         if conformance.harmless_only:
             return  # trying the export takes writes
-        token = run.target.token("server")
-        own = Api(conformance.line(), token, run.identity.game_id or "")
-        lookout.check(Given(own, run.names(f"lookout-{os.getpid()}"), run.target.world))
+        own = conformance.api(conformance.line(), "server")
+        names = conformance.run.names(f"lookout-{os.getpid()}")
+        lookout.check(Given(own, names, conformance.run.target.world))
 
     return check
 

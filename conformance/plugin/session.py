@@ -252,6 +252,10 @@ class Conformance:
         found = recorder or Recorder()
         return Line(self.wire, self.spec, self.redactor, found, self.players)
 
+    def api(self, line: Line, role: str) -> Api:
+        """A client with the key of a role. NotExercised where the target declares none."""
+        return Api(line, self.run.target.token(role), self.run.identity.game_id or "")
+
     def header(self) -> list[str]:
         """The settings of the run, one a line."""
         run = self.run
@@ -310,7 +314,7 @@ class Conformance:
         if self.run.bundled:
             return
         line = self.line()
-        api = Api(line, self.run.target.token("server"), "")
+        api = self.api(line, "server")
         while not path.troubles and path.requests < SAMPLE:
             path.troubles += troubled(line.send(api.request("ping")))
 
