@@ -176,7 +176,7 @@ class Collected:
             **asdict(requirement),
             "outcome": outcome,
             "reason": self._reason(outcome, checks),
-            "checks": [asdict(check) for check in checks],
+            "checks": [dict(vars(check)) for check in checks],
         }
 
     @staticmethod

@@ -20,6 +20,8 @@ def pytest_arguments(arguments: Sequence[str]) -> list[str]:
         # Scenarios explain themselves; rewriting their few assertions takes seconds where Python
         # may not keep what was rewritten.
         "--assert=plain",
+        # What a failure has to say is the suite's own; rendering its source lines takes long.
+        "--tb=native",
         *(["--dist=worksteal"] if shares_work(arguments) else []),
         *("--allow-live=reads" if word == "--allow-live" else word for word in arguments),
         *([] if named else [str(resources.scenarios())]),

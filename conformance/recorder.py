@@ -1,7 +1,6 @@
 """Keeps what one test sent, received and found."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from conformance.exchange import Exchange
 from conformance.rules import Breach
@@ -52,8 +51,3 @@ class Recorder:
         known = self.findings.get(breach.requirement)
         if known is None or finding.size < known.size:
             self.findings[breach.requirement] = finding
-
-    def take_traffic(self) -> dict[str, list[list[Any]]]:
-        """What went over the wire since the last call, as plain rows."""
-        rows, self.traffic = self.traffic.packed(), Traffic()
-        return rows

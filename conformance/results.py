@@ -1,10 +1,13 @@
 """What a run found out: plain data, written as `results.json`, from which all else is made."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from conformance.exchange import Redactor
+from conformance.traffic import Traffic
 
 FORMAT = "kraty-conformance-results"
 FORMAT_VERSION = 1
@@ -54,6 +57,11 @@ class Check:
     exchanges: list[dict[str, Any]] = field(default_factory=list)
     started: float = 0.0
     seconds: float = 0.0
+
+
+def packed(checks: Sequence[Check], traffic: Traffic) -> str:
+    """What one test tells, as JSON: for another process, and for the journal."""
+    return json.dumps({"checks": [vars(check) for check in checks], "traffic": traffic.packed()})
 
 
 def outcome_of(checks: list[Check]) -> Outcome:

@@ -65,6 +65,14 @@ class Traffic:
         for second, role, least in rows["budget"]:
             self._tell(second, role, least)
 
+    def add_all(self, other: "Traffic") -> None:
+        """Add what another counted."""
+        self.endings += other.endings
+        self.latencies += other.latencies
+        self.seconds += other.seconds
+        for (second, role), least in other.budget.items():
+            self._tell(second, role, least)
+
     def of(self, operation: str) -> dict[str, int]:
         """How often the operation ended how, by status."""
         return {end: n for (called, end), n in sorted(self.endings.items()) if called == operation}

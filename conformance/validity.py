@@ -149,7 +149,7 @@ def _values(value: Any) -> Iterator[Any]:
     while pending:
         node = pending.pop()
         yield node
-        if isinstance(node, Mapping):
+        if isinstance(node, dict):
             pending += [*node.keys(), *node.values()]
         elif isinstance(node, list):
             pending += node
@@ -169,11 +169,11 @@ def _depth(value: Any) -> int:
     depth, level = 0, [value]
     while level and depth <= DEEP:
         depth += 1
-        parents = [node for node in level if isinstance(node, (Mapping, list))]
+        parents = [node for node in level if isinstance(node, (dict, list))]
         level = [
             child
             for node in parents
-            for child in (node.values() if isinstance(node, Mapping) else node)
+            for child in (node.values() if isinstance(node, dict) else node)
         ]
     return depth
 

@@ -21,7 +21,7 @@ from conformance.faults.deviations import settings_of
 from conformance.recovery import BROKEN_OFF, document_of
 from conformance.report.har import HarPart, join_parts
 from conformance.report.journal import Journal, read_journal
-from conformance.results import Check, Outcome
+from conformance.results import Check, Outcome, packed
 from conformance.traffic import LATENCY_BOUNDS, Traffic, place_of
 
 HEAD: dict[str, Any] = {
@@ -114,10 +114,9 @@ def test_allures_command_line_reads_its_results(tmp_path: Path) -> None:
     assert labels["severity"] == "critical"
 
 
-def report(outcome: Outcome, requirement: str = "PING-1") -> dict[str, Any]:
+def report(outcome: Outcome, requirement: str = "PING-1") -> str:
     """What a test reports."""
-    check = {"requirement": requirement, "test": "t", "outcome": outcome, "started": 1002.0}
-    return {"checks": [check], "traffic": Traffic().packed()}
+    return packed([Check(requirement, "t", outcome, started=1002.0)], Traffic())
 
 
 def test_results_are_made_from_the_journal_of_a_run_that_broke_off(tmp_path: Path) -> None:
@@ -181,5 +180,5 @@ def test_a_failing_run_leaves_its_exchanges_in_the_har_and_no_journal(run_suite:
 
 def test_collected_results_do_not_need_a_run() -> None:
     collected = Collected()
-    collected.add(report(Outcome.PASSED))
+    collected.add(json.loads(report(Outcome.PASSED)))
     assert collected.results(HEAD, 2.0, None).document["run"]["seconds"] == 2.0

@@ -18,12 +18,12 @@ from conformance.plugin.attempts import run_scenario
 from conformance.plugin.naming import test_id
 from conformance.plugin.options import add_options
 from conformance.plugin.outcomes import (
+    CHECKS,
     RECORDER,
     checks_of,
     evident,
     is_should,
     remember_warning,
-    restyle,
 )
 from conformance.plugin.session import (
     CONFORMANCE,
@@ -31,7 +31,6 @@ from conformance.plugin.session import (
     point_at_scenarios,
     selects_scenarios,
 )
-from conformance.recorder import Recorder
 from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 
 MARKERS = (
@@ -135,14 +134,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach to each report what the test's ending says about its requirements."""
+    """Keep what the test's ending says about its requirements; `run_scenario` reports it."""
     report = yield
     conformance = item.config.stash.get(CONFORMANCE, None)
-    if conformance is not None and next(item.iter_markers("requirement"), None):
+    if conformance is not None and CHECKS in item.stash:
         checks = checks_of(item, call, conformance)
-        recorder = item.stash.get(RECORDER, None) or Recorder()
-        conformance.keeping.add_exchanges(test_id(item), evident(checks, recorder))
-        restyle(report, checks, conformance, recorder.take_traffic())
+        item.stash[CHECKS][report.when] = checks
+        shown = evident(checks, item.stash[RECORDER])
+        if shown:
+            conformance.keeping.add_exchanges(test_id(item), shown)
     return report
 
 

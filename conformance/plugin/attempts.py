@@ -1,17 +1,15 @@
 """Runs a scenario as often as it takes to believe it (see `conformance.attempts`)."""
 
-import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
 from conformance.attempts import ACCUSING, Attempt, doubt, to_be_repeated
-from conformance.plugin.outcomes import ATTEMPT, RECORDER, WARNED, restyle
+from conformance.plugin.outcomes import ATTEMPT, CHECKS, RECORDER, WARNED, restyle
 from conformance.plugin.session import Conformance
 from conformance.recorder import Recorder
-from conformance.results import Check, Outcome, outcome_of
+from conformance.results import Check, Outcome, outcome_of, packed
 from conformance.traffic import Traffic
 
 
@@ -23,9 +21,8 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, run: Conforman
         _forget(item, len(attempts) + 1)
         before = path.troubles
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        for report in reports:
-            traffic.merge(_told(report)["traffic"])
-        checks = [check for report in reports for check in _checks(report)]
+        traffic.add_all(item.stash[RECORDER].traffic)
+        checks = [check for told in item.stash[CHECKS].values() for check in told]
         outcome = outcome_of(checks)
         if outcome in ACCUSING:
             run.sound_out_the_path()
@@ -34,11 +31,16 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, run: Conforman
         attempts.append(Attempt(outcome, exchanges, path.troubles - before, seconds))
         if not to_be_repeated(attempts, path):
             break
-    told = doubt(attempts, path)
-    rows = traffic.packed()
+
+    told, said = doubt(attempts, path), list[Check]()
     for report in reports:
-        _conclude(report, told, len(attempts), rows, run)
-        rows = Traffic().packed()
+        found = item.stash[CHECKS][report.when]
+        believed = [_believed(check, told, len(attempts)) for check in found]
+        restyle(report, believed, run.redactor)
+        said += believed
+    # As text, on the last report: those of worker processes carry plain values only.
+    reports[-1].conformance = packed(said, traffic)  # type: ignore[attr-defined]
+    for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
 
 
@@ -46,19 +48,8 @@ def _forget(item: pytest.Item, attempt: int) -> None:
     """Nothing of an earlier attempt is left but its number, which makes other names."""
     item.stash[ATTEMPT] = attempt
     item.stash[RECORDER] = Recorder()
+    item.stash[CHECKS] = {}
     item.stash[WARNED] = None
-
-
-def _told(report: pytest.TestReport) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(getattr(report, "conformance", "null")) or {
-        "checks": [],
-        "traffic": Traffic().packed(),
-    }
-    return told
-
-
-def _checks(report: pytest.TestReport) -> list[Check]:
-    return [Check(**row) for row in _told(report)["checks"]]
 
 
 def _exchanges(item: pytest.Item, checks: list[Check]) -> int:
@@ -67,16 +58,6 @@ def _exchanges(item: pytest.Item, checks: list[Check]) -> int:
     accused = {check.requirement for check in checks if check.outcome in ACCUSING}
     found = [len(recorder.findings[id].exchanges) for id in accused if id in recorder.findings]
     return len(recorder.exchanges) if len(found) < len(accused) else max(found, default=0)
-
-
-def _conclude(
-    report: pytest.TestReport, told: str | None, attempts: int, rows: Any, run: Conformance
-) -> None:
-    """Let the report of the last attempt say what all of them came to."""
-    if not hasattr(report, "conformance"):
-        return
-    checks = [_believed(check, told, attempts) for check in _checks(report)]
-    restyle(report, checks, run, rows)
 
 
 def _believed(check: Check, told: str | None, attempts: int) -> Check:

@@ -32,8 +32,8 @@ class Keeping:
 
         self._try(start)
 
-    def add(self, told: dict[str, Any]) -> None:
-        """Keep what a test reported."""
+    def add(self, told: str) -> None:
+        """Keep what a test reported, as JSON."""
         if self._journal is not None:
             self._try(partial(self._journal.add, told))
 

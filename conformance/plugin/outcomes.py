@@ -1,16 +1,14 @@
 """What the ending of a test says about requirements."""
 
-import json
 import warnings
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import pytest
 
 from conformance.catalogue import Level, catalogue
 from conformance.evidence import MAX_EXCHANGES, evidence
-from conformance.exchange import Exchange
+from conformance.exchange import Exchange, Redactor
 from conformance.explain import explain
 from conformance.failures import Blocked, Inconclusive, Mismatch, NotExercised, ShouldWarning
 from conformance.plugin.naming import requirements_of, test_id
@@ -22,6 +20,8 @@ RECORDER = pytest.StashKey[Recorder]()
 WARNED = pytest.StashKey[Mismatch | None]()
 ATTEMPT = pytest.StashKey[int]()
 """The how-manieth run of the test this is, from 1."""
+CHECKS = pytest.StashKey[dict[str, list[Check]]]()
+"""What set-up, call and tear-down decided."""
 
 STATUS = {
     Outcome.FAILED: ("failed", "F", "FAILED"),
@@ -146,7 +146,7 @@ def checks_of(
     if error is None and call.when != "call":
         return []
     own = requirements_of(item)
-    recorder = item.stash.get(RECORDER, None) or Recorder()
+    recorder = item.stash[RECORDER]
     ending = ending_of(error, item.stash.get(WARNED, None), own, recorder.findings)
     base_url = conformance.run.target.base_url
 
@@ -186,19 +186,9 @@ def evident(checks: list[Check], recorder: Recorder) -> list[Exchange]:
     return list({id(exchange): exchange for exchange in kept}.values())
 
 
-def restyle(
-    report: pytest.TestReport,
-    checks: list[Check],
-    conformance: Conformance,
-    traffic: dict[str, list[list[Any]]],
-) -> None:
-    """Make the report say what the checks say, and carry them to whoever collects it."""
-    told = {"checks": [asdict(check) for check in checks], "traffic": traffic}
-    # As text: reports of worker processes carry plain values only.
-    report.conformance = json.dumps(told)  # type: ignore[attr-defined]
-    report.sections = [
-        (title, conformance.redactor.text(content)) for title, content in report.sections
-    ]
+def restyle(report: pytest.TestReport, checks: list[Check], redactor: Redactor) -> None:
+    """Make the report say what the checks say, without secrets."""
+    report.sections = [(title, redactor.text(content)) for title, content in report.sections]
     if not checks:
         return
     outcome = outcome_of(checks)
@@ -207,7 +197,7 @@ def restyle(
     telling = [check for check in checks if check.outcome not in QUIET]
     words = "\n\n".join(explain(check) for check in telling)
     if report.outcome == "failed":
-        raised = conformance.redactor.text(str(report.longrepr or ""))
+        raised = redactor.text(str(report.longrepr or ""))
         report.longrepr = words if outcome is not Outcome.INCONCLUSIVE else f"{words}\n\n{raised}"
     elif report.outcome == "skipped":
         path, line, _ = report.location

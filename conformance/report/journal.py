@@ -19,19 +19,19 @@ class Journal:
 
     def __init__(self, path: Path, head: dict[str, Any]) -> None:
         self.path = path / NAME
-        self._write("w", {"format": FORMAT, "head": head})
+        self._write("w", json.dumps({"format": FORMAT, "head": head}))
 
-    def add(self, report: dict[str, Any]) -> None:
-        """Keep what one test reports."""
+    def add(self, report: str) -> None:
+        """Keep what one test reports, as JSON."""
         self._write("a", report)
 
     def remove(self) -> None:
         """The results are written: the journal is of no more use."""
         self.path.unlink(missing_ok=True)
 
-    def _write(self, mode: str, values: dict[str, Any]) -> None:
+    def _write(self, mode: str, line: str) -> None:
         with self.path.open(mode, encoding="utf-8", errors="backslashreplace") as file:
-            file.write(json.dumps(values) + "\n")
+            file.write(line + "\n")
 
 
 def read_journal(directory: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
