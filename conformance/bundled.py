@@ -1,21 +1,14 @@
-"""Starts the bundled reference server in a process of its own."""
+"""The bundled reference server as a target."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from conformance import resources
-from conformance.failures import Unreachable, UsageError
+from conformance.booting import booted
 from conformance.reference.world import World as ReferenceWorld
 from conformance.reference.world import load_world
 from conformance.target import DEFAULT_VARIABLES, Target, World
-
-NO_SUCH_FAULT = 2
-"""Exit code of `python -m conformance.faults`, which says nothing then: its parent does."""
-WINDOW_SECONDS = 1
-"""The rate window of a server that the suite starts: RATE-3 waits for one to pass."""
 
 
 def declared(world: ReferenceWorld) -> dict[str, Any]:
@@ -55,26 +48,9 @@ def bundled_target(base_url: str) -> Target:
 
 @contextmanager
 def running_server(fault: str | None = None) -> Iterator[str]:
-    """The reference server, or a faulty one, on a free port, by its base URL.
-
-    It dies with this process. UsageError for a fault that there is not; Unreachable where it does
-    not start.
-    """
-    module = ["conformance.faults", "--fault", fault] if fault else ["conformance.reference"]
-    command = [sys.executable, "-m", *module, "--world", str(resources.world_file())]
-    command += ["--window", str(WINDOW_SECONDS)]
-    # A session of its own: a Ctrl-C is for the suite, which stops the server when it is done.
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert process.stdout is not None
+    """The bundled server, or a faulty one, on a free port, by its base URL (see `Boot`)."""
+    boot = booted(fault)
     try:
-        base_url = process.stdout.readline().strip()
-        if not base_url and fault and process.wait() == NO_SUCH_FAULT:
-            raise UsageError(f"there is no fault {fault!r}: `kraty-conformance faults` lists them")
-        if not base_url:
-            raise Unreachable("the bundled reference server did not start")
-        yield base_url
+        yield boot.base_url()
     finally:
-        process.terminate()
-        process.communicate()
+        boot.stop()

@@ -1,10 +1,18 @@
 """How the suite is started from outside a checkout: the arguments that pytest needs."""
 
+import os
 import re
+from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
 from conformance import resources
+from conformance.options import OPTIONS
+from conformance.profiles import PROFILES
+
+PROCESSES = 2
+"""More than two gain little: the server has work to do as well."""
+VERBOSITY = ("-q", "-qq", "-v", "-vv")
 
 
 def pytest_arguments(arguments: Sequence[str]) -> list[str]:
@@ -32,6 +40,41 @@ def shares_work(arguments: Sequence[str]) -> bool:
     """Whether several processes are asked for, and it is not said how they share the tests."""
     several = any(re.match(r"-n|--numprocesses", argument) for argument in arguments)
     return several and not any(argument.startswith("--dist") for argument in arguments)
+
+
+def shared_by_default(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with two processes asked for where a whole run may have them.
+
+    A run of a few tests, or one with an option that is pytest's own, stays in one process: there
+    two start longer than they save, or are in the way.
+    """
+    told, rest = read(arguments)
+    whole = told is not None and not (told.requirement or PROFILES[told.profile].most_requests)
+    if whole and set(rest) <= set(VERBOSITY) and cores() >= PROCESSES:
+        return [*arguments, "-n", str(PROCESSES)]
+    return list(arguments)
+
+
+def read(arguments: Sequence[str]) -> tuple[Namespace | None, list[str]]:
+    """The suite's own options, by their flags' names, and all other arguments.
+
+    Without the former where they are wrong: to say so is pytest's part.
+    """
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for option in OPTIONS:
+        name = option.flag.removeprefix("--").replace("-", "_")
+        parser.add_argument(option.flag, **{**option.for_argparse, "dest": name})
+    try:
+        return parser.parse_known_args(arguments)
+    except ArgumentError:
+        return None, list(arguments)
+
+
+def cores() -> int:
+    """How many processes this one may run at the same time."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def names_a_module(argument: str) -> bool:

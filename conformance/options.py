@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.profiles import PROFILES, STANDARD
-from conformance.run import DEFAULT_SHRINK_SECONDS
 
 DEFAULT_REPORTS = "reports"
+DEFAULT_SHRINK_SECONDS = 10
 
 
 @dataclass(frozen=True)

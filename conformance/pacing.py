@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock
 
 from conformance.exchange import Headers, Response, header
 
@@ -120,15 +119,13 @@ class Pacer:
 
     def learn(self, authorization: str | None, response: Response | None) -> None:
         """Note what an answer tells of the budget of its key."""
-        if response is None or not authorization or authorization in self.unpaced:
+        if self.place is None or response is None:
+            return
+        if not authorization or authorization in self.unpaced:
             return
         now = time.time()
         told = told_by(response, now)
-        if (
-            self.place is None
-            or told is None
-            or not (told.is_scarce or self._scarce[authorization])
-        ):
+        if told is None or not (told.is_scarce or self._scarce[authorization]):
             return
 
         def note(window: Window) -> float:
@@ -152,7 +149,8 @@ class Pacer:
 
     def _shared(self, name: str, ask: Callable[[Window], float]) -> float:
         """Ask with the window as all processes know it, and let them know it afterwards."""
-        assert self.place is not None
+        from filelock import FileLock  # noqa: PLC0415 - it loads asyncio; few runs lock anything
+
         file = Path(f"{self.place}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.pace")
         with FileLock(f"{file}.lock"):
             known = file.read_bytes() if file.exists() else b"{}"

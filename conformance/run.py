@@ -12,8 +12,6 @@ from conformance.known import Known
 from conformance.naming import Names
 from conformance.target import Target, World
 
-DEFAULT_SHRINK_SECONDS = 10
-
 
 @dataclass(frozen=True)
 class Identity:

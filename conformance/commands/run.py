@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from conformance.launch import pytest_arguments
+from conformance.launch import pytest_arguments, shared_by_default
 from conformance.options import OPTIONS
 from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 
@@ -36,13 +36,15 @@ def _forwarded() -> str:
 
 {_forwarded()}
 
-Everything else goes to pytest: -k NAME, -x, -n WORKERS, a scenario's path.
+Everything else goes to pytest: -k NAME, -x, -n WORKERS, a scenario's path. A whole run takes two
+processes where there are two cores; -n 0 keeps it in one.
 {EXITS}""",
 )
 @click.pass_context
 def run_suite(context: click.Context) -> None:
     """Hand over to pytest with this package's plugin and scenarios."""
-    command = [sys.executable, "-m", "pytest", *pytest_arguments(context.args)]
+    process = "conformance.commands.testing"
+    command = [sys.executable, "-m", process, *pytest_arguments(shared_by_default(context.args))]
     code = wait(subprocess.Popen(command))
     if code < 0:
         how = "`kraty-conformance report DIR` makes a report of what it knew, `clean DIR` erases"

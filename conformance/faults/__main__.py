@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from conformance.bundled import NO_SUCH_FAULT
+from conformance.booting import NO_SUCH_FAULT
 from conformance.faults.deviations import settings_of
 from conformance.faults.trial import deviation_of
 from conformance.reference.app import create_app

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from filelock import FileLock
 
 from conformance.arrange import Given
 from conformance.client import Api
@@ -88,6 +87,8 @@ def throttled_api(request: pytest.FixtureRequest, line: Line) -> Iterator[Api]:
 
     One test at a time has it, in whichever worker process: what others spend would be seen.
     """
+    from filelock import FileLock  # noqa: PLC0415 - it loads asyncio; the first request can do without
+
     api = run_of(request).api(line, "throttled")
     api.patient = False
     with FileLock(run_of(request).run.lock_file("throttled")):

@@ -32,7 +32,13 @@ from conformance.players import PATTERN, Players, created_in
 from conformance.plugin.keeping import Keeping
 from conformance.plugin.options import option_value
 from conformance.plugin.progress import RunProgress, wants_progress
-from conformance.plugin.selection import announced, harmless, of_profile, of_requirements
+from conformance.plugin.selection import (
+    announced,
+    harmless,
+    longest_first,
+    of_profile,
+    of_requirements,
+)
 from conformance.preflight import environments, identify, misconfigured
 from conformance.profiles import PROFILES, Profile
 from conformance.recorder import Recorder
@@ -275,7 +281,8 @@ class Conformance:
         chosen = items if wanted is None else of_requirements(items, wanted)
         if self.harmless_only:
             chosen = harmless(chosen)
-        return of_profile(chosen, self.profile)
+        chosen = of_profile(chosen, self.profile)
+        return chosen if self.is_controller else longest_first(chosen)
 
     def announce(self, ids: Sequence[str]) -> None:
         """Tell what is going to happen on the server, before it does."""

@@ -1,0 +1,36 @@
+"""The process of `kraty-conformance run` in which pytest runs.
+
+    python -m conformance.commands.testing ARGUMENTS
+
+Takes pytest's arguments. The bundled server takes as long to boot as pytest and the suite take to
+be loaded; here both happen at the same time. Plain `pytest` starts it when it is needed.
+"""
+
+import runpy
+import sys
+from collections.abc import Sequence
+
+from conformance.booting import boot_early, stop_early
+from conformance.launch import read
+
+WITHOUT_A_SERVER = ("-h", "--help", "--version", "-V", "--markers", "--fixtures")
+
+
+def expect_the_bundled_server(arguments: Sequence[str]) -> None:
+    """Start it if the arguments ask for no other; a wrong guess costs only time."""
+    told, rest = read(arguments)
+    if told and not (told.base_url or told.target or set(rest) & set(WITHOUT_A_SERVER)):
+        boot_early(told.fault)
+
+
+def main() -> None:
+    """Hand over to pytest."""
+    expect_the_bundled_server(sys.argv[1:])
+    try:
+        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    finally:
+        stop_early()
+
+
+if __name__ == "__main__":
+    main()
