@@ -24,7 +24,7 @@ from measuring import SINGLE_OPERATION, cost_of, middle, schemathesis, spread, s
 
 from conformance.faults.catalogue import faults
 from conformance.faults.trial import REPORTED, served
-from conformance.fuzzing.fuzzer import REQUIREMENTS
+from conformance.fuzzing import IN_CASES
 
 EXAMPLES = "100"
 SEED = "1"
@@ -81,7 +81,7 @@ def main() -> None:
     for _ in range(arguments.rounds):
         speed[OURS].append(ours())
         speed[PLAIN].append(plain(None))
-    visible = [id for id, one in faults().items() if one.requirements[0] in REQUIREMENTS]
+    visible = [id for id, one in faults().items() if one.requirements[0] in IN_CASES]
     drawn = random.Random(SEED).sample(sorted(visible), arguments.faults)  # noqa: S311
     hunt: dict[str, list[Run]] = {OURS: [], PLAIN: []}
     with tempfile.TemporaryDirectory() as folder:

@@ -23,8 +23,8 @@ def pytest_arguments(arguments: Sequence[str]) -> list[str]:
         *("--rootdir", str(resources.scenarios().parent)),
         *("-p", "conformance.plugin"),
         *("-p", "no:cacheprovider"),
-        # Schemathesis' own plugin is for tests that it makes; here it only generates requests.
-        *("-p", "no:schemathesis"),
+        # These are for tests that are made with them; here they only generate requests, or nothing.
+        *("-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio"),
         # Scenarios explain themselves; rewriting their few assertions takes seconds where Python
         # may not keep what was rewritten.
         "--assert=plain",

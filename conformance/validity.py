@@ -7,7 +7,8 @@ free, neither accusation is made (contract section 3, "FREE everywhere").
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -35,6 +36,19 @@ class Validity(Enum):
     MALFORMED = "malformed"
 
 
+@dataclass
+class _Survey:
+    """What there is in a JSON value, keys included.
+
+    `usual` tells that the contract says what each text and number means, `depth` is how deep the
+    value is nested.
+    """
+
+    ambiguous: bool = False
+    usual: bool = True
+    depth: int = 0
+
+
 def classify(operation: Operation, request: Request) -> Validity:
     """Judge a request to `operation` as the contract does."""
     body = _classify_body(operation, request)
@@ -54,10 +68,10 @@ def _classify_body(operation: Operation, request: Request) -> Validity:
         return Validity.FREE
     except ValueError:
         return Validity.MALFORMED
-    values = list(_values(body))
-    if any(isinstance(value, _Ambiguous) for value in values):
+    survey = _survey(body)
+    if survey.ambiguous:
         return Validity.FREE
-    return _classify_json(operation, request, body, values)
+    return _classify_json(operation, request, body, survey)
 
 
 def _may_count_as_missing(operation: Operation, request: Request) -> bool:
@@ -67,12 +81,10 @@ def _may_count_as_missing(operation: Operation, request: Request) -> bool:
     return request.body.strip() in (b"", b"null") or not _is_json(request)
 
 
-def _classify_json(
-    operation: Operation, request: Request, body: Any, values: list[Any]
-) -> Validity:
+def _classify_json(operation: Operation, request: Request, body: Any, survey: _Survey) -> Validity:
     if operation.body_validator.is_valid(body):
-        usual = all(_plain(value) for value in values) and body.get("rows") != []
-        sane = len(request.body) <= LARGE_BODY and _depth(body) <= DEEP
+        usual = survey.usual and body.get("rows") != []
+        sane = len(request.body) <= LARGE_BODY and survey.depth <= DEEP
         return Validity.VALID if usual and sane and _is_json(request) else Validity.FREE
     return Validity.FREE if _relaxed_validator(operation).is_valid(body) else Validity.MALFORMED
 
@@ -143,18 +155,6 @@ def _iso(text: object) -> bool:
     return not isinstance(text, str) or bool(datetime.fromisoformat(text))
 
 
-def _values(value: Any) -> Iterator[Any]:
-    """The value and everything in it, keys included."""
-    pending = [value]
-    while pending:
-        node = pending.pop()
-        yield node
-        if isinstance(node, dict):
-            pending += [*node.keys(), *node.values()]
-        elif isinstance(node, list):
-            pending += node
-
-
 def _plain(value: Any) -> bool:
     """Whether the contract says what this value means."""
     if isinstance(value, str):
@@ -164,18 +164,22 @@ def _plain(value: Any) -> bool:
     return not isinstance(value, int) or abs(value) <= MAX_EXACT
 
 
-def _depth(value: Any) -> int:
-    """How deep the value is nested, counted up to a little over `DEEP`."""
-    depth, level = 0, [value]
-    while level and depth <= DEEP:
-        depth += 1
-        parents = [node for node in level if isinstance(node, (dict, list))]
-        level = [
-            child
-            for node in parents
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
-    return depth
+def _survey(value: Any) -> _Survey:
+    """Look at all of a value, level by level."""
+    found, level = _Survey(), [value]
+    while level:
+        found.depth += 1
+        nodes, level = level, []
+        for node in nodes:
+            if isinstance(node, dict):
+                found.ambiguous = found.ambiguous or isinstance(node, _Ambiguous)
+                level += node.keys()
+                level += node.values()
+            elif isinstance(node, list):
+                level += node
+            elif found.usual:
+                found.usual = _plain(node)
+    return found
 
 
 def is_plain_target(operation: Operation, target: str) -> bool:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import httpx
@@ -10,7 +11,7 @@ import httpx
 from conformance import __version__
 from conformance.bounds import IDLE_SECONDS, BadCodingError, TooLongError, unpacked
 from conformance.connection import FAILURES, Transport, route_to
-from conformance.exchange import Exchange, Redactor, Request, Response, header
+from conformance.exchange import Exchange, Headers, Redactor, Request, Response, header
 from conformance.pacing import Pacer
 from conformance.path import Path, troubled
 from conformance.players import Player, Players
@@ -71,10 +72,7 @@ class Wire:
         return httpx.Request(
             request.method,
             self._url,
-            headers=[
-                (name.encode(), value.encode())
-                for name, value in (*USUAL_HEADERS, *request.headers, *more)
-            ],
+            headers=_encoded((*USUAL_HEADERS, *request.headers, *more)),
             content=request.body or None,
             extensions={"target": (self._prefix + request.target).encode("ascii")},
         )
@@ -82,6 +80,12 @@ class Wire:
     def close(self) -> None:
         """Close the connections."""
         self.connections.close()
+
+
+@lru_cache(256)
+def _encoded(headers: Headers) -> httpx.Headers:
+    """Headers as httpx wants them; a client sends the same few again and again."""
+    return httpx.Headers([(name.encode(), value.encode()) for name, value in headers])
 
 
 def authorization_of(request: Request) -> str | None:

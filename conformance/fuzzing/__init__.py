@@ -1,5 +1,54 @@
-"""Property-based testing of single operations with Schemathesis.
+"""Property-based testing: single operations with Schemathesis, sequences with Hypothesis.
 
 `generation` makes cases, `stand_ins` are the values in them that stand for things on the
-server, `binding` turns a case into a request in which they are real.
+server, `binding` turns a case into a request in which they are real, `fuzzer` checks it.
+`machine` drives random sequences of operations and compares the server with `model`.
+
+Both are loaded when they are first used: a run without generated cases need not wait for them.
 """
+
+from functools import partial
+
+from conformance.arrange import Given
+from conformance.client import Api
+from conformance.recorder import Recorder
+from conformance.run import Run
+from conformance.spec import Operation
+
+IN_CASES = ("HTTP-1", "HTTP-2", "ERR-1", "ERR-3", "ERR-4", "AUTH-1")
+"""What a generated case can accuse a server of."""
+
+IN_SEQUENCES = (
+    *("PING-1", "GRANT-1", "GRANT-2", "GRANT-3", "GRANT-5", "GRANT-6", "GRANT-8"),
+    *("ACK-1", "ACK-3", "ACK-4", "ACK-6"),
+    *("LEDGER-1", "LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-8", "LEDGER-9"),
+    *("LEDGER-10", "LEDGER-11"),
+    *("MIG-1", "MIG-2", "MIG-6", "MIG-7", "BAN-2", "BAN-3", "BAN-4", "BAN-6", "BAN-7"),
+    *("MERGE-1", "MERGE-2", "MERGE-3", "MERGE-4", "MERGE-5", "MERGE-6", "MERGE-7"),
+    *("DEL-1", "DEL-2", "DEL-3", "DEL-4", "DEL-6"),
+    *("LOBBY-1", "LOBBY-3", "LOBBY-6", "LOBBY-8", "LOBBY-9", "PLAYER-1", "PLAYER-4", "EXP-1"),
+)
+"""What a sequence can accuse a server of. A wrong state is the fault of the step before."""
+
+STEPS = 25
+SEQUENCES_AN_EXAMPLE = 2
+
+
+def fuzz(operation: Operation, api: Api, given: Given, recorder: Recorder, run: Run) -> None:
+    """Send generated cases of one operation; Mismatch for the smallest that a rule accuses."""
+    from conformance.fuzzing.fuzzer import Fuzzer  # noqa: PLC0415
+    from conformance.fuzzing.generation import generating_schema, run_cases  # noqa: PLC0415
+
+    fuzzer = Fuzzer(operation, api, given, recorder, run.shrink)
+    place = (generating_schema(api.line.spec), operation.path, operation.method)
+    cases = partial(run_cases, *place, fuzzer.check, examples=run.examples, seed=run.seed)
+    fuzzer.shrinking.run(cases)
+
+
+def explore(api: Api, given: Given, recorder: Recorder, run: Run) -> None:
+    """Try random sequences of operations; Mismatch for the shortest that departs from the model."""
+    from conformance.fuzzing.machine import machine_for, run_sequences  # noqa: PLC0415
+
+    machine = machine_for(api, given, recorder, run.shrink)
+    sequences = run.examples * SEQUENCES_AN_EXAMPLE
+    run_sequences(machine, sequences=sequences, steps=STEPS, seed=run.seed)

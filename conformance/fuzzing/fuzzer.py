@@ -17,7 +17,6 @@ from conformance.rules import Breach
 from conformance.spec import Operation
 from conformance.validity import Validity, classify
 
-REQUIREMENTS = ("HTTP-1", "HTTP-2", "ERR-1", "ERR-3", "ERR-4", "AUTH-1")
 WITHOUT_KEY_ONE_IN = 16
 
 

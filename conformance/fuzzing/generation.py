@@ -8,6 +8,7 @@ is judged by the real spec (see `validity`).
 
 import copy
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import hypothesis
@@ -65,6 +66,7 @@ SETTINGS = hypothesis.settings(
 )
 
 
+@cache
 def generating_schema(spec: Spec) -> BaseSchema:
     """The schema that Schemathesis generates from."""
     for kind in stand_ins.KINDS:

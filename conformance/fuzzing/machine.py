@@ -42,18 +42,6 @@ ledgers = st.sampled_from(LEDGERS)
 amounts = st.sampled_from([5, 1, 3, 20])
 refs = st.sampled_from(["r1", "r2"])
 
-REQUIREMENTS = (
-    *("PING-1", "GRANT-1", "GRANT-2", "GRANT-3", "GRANT-5", "GRANT-6", "GRANT-8"),
-    *("ACK-1", "ACK-3", "ACK-4", "ACK-6"),
-    *("LEDGER-1", "LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-8", "LEDGER-9"),
-    *("LEDGER-10", "LEDGER-11"),
-    *("MIG-1", "MIG-2", "MIG-6", "MIG-7", "BAN-2", "BAN-3", "BAN-4", "BAN-6", "BAN-7"),
-    *("MERGE-1", "MERGE-2", "MERGE-3", "MERGE-4", "MERGE-5", "MERGE-6", "MERGE-7"),
-    *("DEL-1", "DEL-2", "DEL-3", "DEL-4", "DEL-6"),
-    *("LOBBY-1", "LOBBY-3", "LOBBY-6", "LOBBY-8", "LOBBY-9", "PLAYER-1", "PLAYER-4", "EXP-1"),
-)
-"""What a sequence can accuse a server of. A wrong state is the fault of the step before."""
-
 HOLDINGS = ("wallet", "inventory")
 PRESENCE = "presence"
 """The part of a state that is whether the player is known; the others are an export's."""
