@@ -92,9 +92,10 @@ def usual_environment() -> dict[str, str]:
 
 
 def bundled(folder: Path, *arguments: str) -> list[str]:
-    """The command that runs the suite on the server that it bundles."""
+    """The command that runs the suite on the server that it bundles, in one process if not told."""
     command = [sys.executable, "-m", "conformance", "run", "-q"]
-    return [*command, "--reports", str(folder / "reports"), *arguments]
+    processes = [] if "-n" in arguments else ["-n", "0"]
+    return [*command, "--reports", str(folder / "reports"), *processes, *arguments]
 
 
 def suite(url: str, folder: Path, *arguments: str) -> list[str]:

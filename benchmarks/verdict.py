@@ -3,8 +3,8 @@
     python benchmarks/verdict.py [--rounds N]
 
 Side by side, `N` times in turn, each against a reference server of its own: the suite with its
-default profile on the server that it bundles, serial and on two processes; its scenarios alone;
-the same requests once more from a bare client that judges nothing (the floor); and what plain
+default profile on the server that it bundles, on two processes (as `run` has it) and in one; its
+scenarios alone, and of that the time from the first test to the last; the same requests once more from a bare client that judges nothing (the floor); and what plain
 Schemathesis takes for its single-operation phases with 100 examples. It gives an operation up at
 its first failure unless `--continue-on-failure` is given: both are measured. Prints tables and
 writes `benchmarks/results/verdict.json`.
@@ -111,13 +111,26 @@ def replayed(recording: Path) -> float:
     return float(cost.output.split()[0])
 
 
-def unwatched(*arguments: str) -> float:
-    """Seconds of a run on the bundled server, with nothing in it that watches."""
-    with tempfile.TemporaryDirectory() as folder:
-        cost = cost_of(bundled(Path(folder), "--seed", SEED, *arguments))
-    if cost.code:
-        raise RuntimeError(cost.output)
-    return cost.seconds
+class Unwatched:
+    """Runs of the suite on the bundled server, with nothing in them that watches.
+
+    `spans` are the seconds from the beginning of the first test to the end of the last, by run.
+    """
+
+    def __init__(self) -> None:
+        self.spans: dict[str, list[float]] = defaultdict(list)
+
+    def run(self, name: str) -> float:
+        """One run of those in `RUNS`; its seconds."""
+        with tempfile.TemporaryDirectory() as folder:
+            cost = cost_of(bundled(Path(folder), "--seed", SEED, *RUNS[name]))
+            if cost.code:
+                raise RuntimeError(cost.output)
+            results = json.loads(Path(folder, "reports", "latest", "results.json").read_text())
+        checks = [check for row in results["requirements"] for check in row["checks"]]
+        ended = max(check["started"] + check["seconds"] for check in checks)
+        self.spans[name].append(ended - min(check["started"] for check in checks))
+        return cost.seconds
 
 
 def started(runs: Watched) -> float:
@@ -142,14 +155,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    short = Watched()
+    short, plainly = Watched(), Unwatched()
     with tempfile.TemporaryDirectory() as folder:
         everything, by_hand = Path(folder, "all"), Path(folder, "scenarios")
         for recording, more in ((everything, ()), (by_hand, WRITTEN_BY_HAND)):
             recording.mkdir()
             Watched().run(*more, recording=recording)
         measures: dict[str, Callable[[], float]] = {
-            **{name: partial(unwatched, *given) for name, given in RUNS.items()},
+            **{name: partial(plainly.run, name) for name in RUNS},
             "replay of all": lambda: replayed(everything),
             "replay of the scenarios": lambda: replayed(by_hand),
             "schemathesis": plain,
@@ -161,6 +174,8 @@ def main() -> None:
     split = [(name, Watched()) for name in RUNS]
     for name, runs in split:
         runs.run(*RUNS[name])
+    for name in RUNS:
+        taken[f"{name}, first test to last"] = plainly.spans[name]
     taken["start-up, with the bundled server"] = [one for _, runs in split for one in runs.starts()]
     typical = {name: middle(values) for name, values in taken.items()}
     ratios = {
@@ -176,6 +191,10 @@ def main() -> None:
         ),
         "scenarios alone / replay": ("scenarios alone", "replay of the scenarios"),
         "scenarios alone -n 2 / replay": ("scenarios alone -n 2", "replay of the scenarios"),
+        "the same, first test to last": (
+            "scenarios alone -n 2, first test to last",
+            "replay of the scenarios",
+        ),
         "start-up to the first request / imports": ("start-up", "imports"),
         "the same with the bundled server": ("start-up, with the bundled server", "imports"),
     }
