@@ -4,10 +4,11 @@
 
 Side by side, `N` times in turn, each against a reference server of its own: the suite with its
 default profile on the server that it bundles, on two processes (as `run` has it) and in one; its
-scenarios alone, and of that the time from the first test to the last; the same requests once more from a bare client that judges nothing (the floor); and what plain
-Schemathesis takes for its single-operation phases with 100 examples. It gives an operation up at
-its first failure unless `--continue-on-failure` is given: both are measured. Prints tables and
-writes `benchmarks/results/verdict.json`.
+scenarios alone, and of that the time from the first test to the last; the same requests once more
+from a bare client that judges nothing (the floor); and what plain Schemathesis takes for its
+single-operation phases with 100 examples. It gives an operation up at its first failure unless
+`--continue-on-failure` is given: both are measured. Prints tables and writes
+`benchmarks/results/verdict.json`.
 """
 
 import argparse

@@ -36,6 +36,10 @@ GENERATED = ("test_fuzzing.py", "test_sequences.py")
 HISTORIES = ("test_histories.py",)
 
 
+MANY_REQUESTS = 50
+"""A test that sends so many takes long."""
+
+
 @dataclass(frozen=True)
 class Effort:
     """What a test takes on a conformant server: requests, and players that it creates."""
@@ -75,6 +79,12 @@ def effort_of(test: str, examples: int, histories: int) -> Effort:
     if module in HISTORIES:
         times = float(histories)
     return Effort(known.requests * times, known.players * times)
+
+
+def length_of(test: str) -> float:
+    """The requests of a test that takes long; 0 for all others, whose order may stay."""
+    requests = effort_of(test, STANDARD.examples, STANDARD.histories).requests
+    return requests if requests >= MANY_REQUESTS else 0
 
 
 def within(

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from support import Runner, reference
 
 from conformance import profiles
-from conformance.profiles import Effort, effort_of, function_of, measured, within
+from conformance.profiles import Effort, effort_of, function_of, length_of, measured, within
 from conformance.reference.app import Server, Settings
 from conformance.reference.operations import Operation
 
@@ -41,6 +41,13 @@ def test_room_goes_to_what_decides_most_for_its_cost() -> None:
     assert within(3, tests, "PQRSTU") == ["c"]
     assert within(111, tests, "PQRSTU") == ["c", "a", "d"]
     assert within(3, tests, "P") == ["b"]
+
+
+def test_only_what_takes_long_has_a_length() -> None:
+    sequences = "test_sequences.py::test_no_sequence_of_operations_departs_from_the_contract"
+    fuzzing = "scenarios/test_fuzzing.py::test_generated_requests_keep_the_contract[createGrant]"
+    assert length_of(sequences) > length_of(fuzzing) > 0
+    assert length_of("test_ping.py::test_ping_tells_who_calls") == 0
 
 
 def test_generated_tests_grow_with_their_cases_and_histories_with_their_number() -> None:

@@ -18,7 +18,6 @@ from starlette.routing import Route
 from support import ROOT, Runner, keys, reference, serving
 
 from conformance import resources
-from conformance.launch import pytest_arguments
 from conformance.reference.app import Settings
 from conformance.reference.auth import Auth
 from conformance.reference.bodies import GrantBody
@@ -377,21 +376,6 @@ def test_plain_pytest_is_the_same_suite(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "verdict: conformant" in done.stdout
     assert (tmp_path / "latest" / "results.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("given", "steal"),
-    [
-        (["-n", "2"], True),
-        (["-nauto"], True),
-        (["--numprocesses=2"], True),
-        (["-n", "2", "--dist", "load"], False),
-        (["--no-header"], False),
-        ([], False),
-    ],
-)
-def test_several_processes_steal_work_from_each_other(given: list[str], *, steal: bool) -> None:
-    assert ("--dist=worksteal" in pytest_arguments(given)) is steal
 
 
 def test_commands_are_loaded_when_they_are_called() -> None:

@@ -7,13 +7,10 @@ import pytest
 from conformance.catalogue import Level, catalogue
 from conformance.guard import HARMLESS
 from conformance.plugin.naming import requirements_of, test_id
-from conformance.profiles import STANDARD, Profile, effort_of, within
+from conformance.profiles import Profile, effort_of, length_of, within
 
 PREFLIGHT_REQUESTS = 40
 """About what is sent beside the tests: the preflight, and a try of the export."""
-
-MANY_REQUESTS = 50
-"""A test that sends so many takes long."""
 
 
 def of_requirements(items: Sequence[pytest.Item], wanted: set[str]) -> list[pytest.Item]:
@@ -38,12 +35,7 @@ def of_profile(items: Sequence[pytest.Item], profile: Profile) -> list[pytest.It
 
 def longest_first(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The tests in an order in which no process has to wait for another's last, long one."""
-
-    def urgency(item: pytest.Item) -> float:
-        requests = effort_of(test_id(item), STANDARD.examples, STANDARD.histories).requests
-        return -requests if requests >= MANY_REQUESTS else 0
-
-    return sorted(items, key=urgency)
+    return sorted(items, key=lambda item: -length_of(test_id(item)))
 
 
 def announced(ids: Sequence[str], examples: int, histories: int) -> tuple[int, int]:

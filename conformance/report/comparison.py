@@ -23,6 +23,8 @@ class Change(StrEnum):
     """It passed, and fails or warns now."""
     LOST = "no longer decided"
     """It passed, and nothing is said now."""
+    TOLERATED = "now a known failure"
+    """It passed, and fails now, which its team knows."""
     FAILING = "still failing"
     FIXED = "fixed"
     """It passes now."""
@@ -92,11 +94,14 @@ def line_of(id: str, rows: Sequence[dict[str, Any] | None]) -> Line:
 def change_of(outcomes: Sequence[str]) -> Change:
     """How later outcomes differ from the first; of several the worst counts."""
     first, *later = outcomes
-    broken = (Outcome.FAILED, Outcome.KNOWN, Outcome.WARNED)
-    if first == Outcome.PASSED and any(outcome in broken for outcome in later):
+    accused = (Outcome.FAILED, Outcome.WARNED)
+    broken = (*accused, Outcome.KNOWN)
+    if first == Outcome.PASSED and any(outcome in accused for outcome in later):
         return Change.REGRESSION
     if first == Outcome.PASSED and any(outcome in (*SAID_NOTHING, ABSENT) for outcome in later):
         return Change.LOST
+    if first == Outcome.PASSED and Outcome.KNOWN in later:
+        return Change.TOLERATED
     if first in broken and any(outcome in broken for outcome in later):
         return Change.FAILING
     if first in broken and all(outcome == Outcome.PASSED for outcome in later):

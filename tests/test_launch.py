@@ -1,0 +1,139 @@
+"""How `run` starts pytest: its arguments, its processes, and a server that boots meanwhile."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conformance import booting, launch
+from conformance.booting import Boot, boot_early, booted, stop_early
+from conformance.failures import UsageError
+from conformance.launch import pytest_arguments, read, shared_by_default
+
+TWO = ["-n", "2"]
+
+
+@pytest.mark.parametrize(
+    ("given", "steal"),
+    [
+        (["-n", "2"], True),
+        (["-nauto"], True),
+        (["--numprocesses=2"], True),
+        (["-n", "2", "--dist", "load"], False),
+        (["--no-header"], False),
+        ([], False),
+    ],
+)
+def test_several_processes_steal_work_from_each_other(given: list[str], *, steal: bool) -> None:
+    assert ("--dist=worksteal" in pytest_arguments(given)) is steal
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        ["-q"],
+        ["--base-url", "https://api.example", "-v"],
+        ["--target=staging.toml", "--profile", "thorough", "--seed", "7"],
+        ["--allow-live", "--reports", "there"],
+    ],
+)
+def test_a_whole_run_takes_two_processes(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "cores", lambda: 2)
+    assert shared_by_default(given) == [*given, *TWO]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["-n", "0"],
+        ["-n4"],
+        ["-k", "test_ping"],
+        ["-x"],
+        ["--pdb"],
+        ["--collect-only"],
+        ["--profile", "quick"],
+        ["--requirement=GRANT-2"],
+        ["scenarios/test_ping.py"],
+        ["--seed", "no number"],
+    ],
+)
+def test_a_part_of_a_run_takes_one_process_or_what_it_is_given(
+    given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "cores", lambda: 2)
+    assert shared_by_default(given) == given
+
+
+def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "cores", lambda: 1)
+    assert shared_by_default([]) == []
+
+
+def test_the_suites_own_options_are_told_from_pytests() -> None:
+    told, rest = read(["--fault", "grant-replay-201", "-k", "test_ping", "--base-url=https://a"])
+    assert told is not None
+    assert (told.fault, told.base_url, told.target) == ("grant-replay-201", "https://a", None)
+    assert rest == ["-k", "test_ping"]
+
+
+def test_who_asks_for_a_server_gets_the_one_that_boots_already() -> None:
+    boot_early()
+    early = booting._early[0]
+    try:
+        assert booted() is early
+        assert early.base_url().startswith("http://127.0.0.1:")
+    finally:
+        early.stop()
+
+
+def test_a_server_with_another_fault_is_not_taken() -> None:
+    boot_early()
+    try:
+        other = booted("grant-replay-201")
+        other.stop()
+        assert len(booting._early) == 1
+    finally:
+        stop_early()
+    assert booting._early == []
+
+
+def test_a_boot_of_no_fault_is_one_line() -> None:
+    boot = Boot("nonsense")
+    try:
+        with pytest.raises(UsageError, match="no fault 'nonsense'"):
+            boot.base_url()
+    finally:
+        boot.stop()
+
+
+@pytest.mark.parametrize("arguments", [["-k", "test_ping"], ["--help"], ["--seed", "no number"]])
+def test_no_server_is_left_behind(arguments: list[str], tmp_path: Path) -> None:
+    before = servers()
+    command = [sys.executable, "-m", "conformance", "run", "--reports", str(tmp_path)]
+    subprocess.run(
+        [*command, *arguments], cwd=tmp_path, env=dict(os.environ), capture_output=True, check=False
+    )
+    assert servers() <= before
+
+
+def servers() -> set[int]:
+    """The bundled servers whose parent is gone."""
+    return {
+        process.pid
+        for process in psutil.process_iter(["cmdline", "ppid"])
+        if "conformance.reference" in (process.info["cmdline"] or []) and process.info["ppid"] == 1
+    }
+
+
+def test_generating_libraries_are_not_loaded_for_what_they_do_not_generate(tmp_path: Path) -> None:
+    code = (
+        "import sys, pytest; from conformance.launch import pytest_arguments; "
+        f"pytest.main(pytest_arguments(['-k', 'test_ping', '--reports', {str(tmp_path)!r}])); "
+        "print([name for name in ('hypothesis', 'schemathesis') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[]\n"), done.stdout
