@@ -11,7 +11,7 @@ from support import Runner, reference, world_with
 from conformance.exchange import Response
 from conformance.failures import UsageError
 from conformance.pacing import MOST_STRIKES, PLENTY, Pacer, Window, told_by
-from conformance.plugin.session import rate_of
+from conformance.plugin.asked import rate_of
 from conformance.reference.app import Settings
 
 NOW = 1000.0
