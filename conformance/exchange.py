@@ -121,7 +121,9 @@ class Redactor:
         self._request_headers = lru_cache(256)(self._headers)
 
     def text(self, value: str) -> str:
-        """The text without any secret."""
+        """The text without any secret, and without lone surrogates: no file could hold them."""
+        if not value.isascii():
+            value = value.encode("utf-8", "backslashreplace").decode()
         for secret, mask in self._masks.items():
             value = value.replace(secret, mask)
         return value

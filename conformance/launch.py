@@ -12,6 +12,8 @@ from conformance.profiles import PROFILES
 
 PROCESSES = 2
 """More than two gain little: the server has work to do as well."""
+PYTESTS_OWN = ("PYTEST_ADDOPTS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+"""Variables of the environment that tell pytest what it may not have several processes with."""
 VERBOSITY = ("-q", "-qq", "-v", "-vv")
 
 
@@ -23,7 +25,7 @@ def pytest_arguments(arguments: Sequence[str]) -> list[str]:
         *("--rootdir", str(resources.scenarios().parent)),
         *("-p", "conformance.plugin"),
         *("-p", "no:cacheprovider"),
-        # These are for tests that are made with them; here they only generate requests, or nothing.
+        # Plugins for tests that are made with these libraries, of which there are none here.
         *("-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:anyio"),
         # Scenarios explain themselves; rewriting their few assertions takes seconds where Python
         # may not keep what was rewritten.
@@ -45,14 +47,20 @@ def shares_work(arguments: Sequence[str]) -> bool:
 def shared_by_default(arguments: Sequence[str]) -> list[str]:
     """The arguments, with two processes asked for where a whole run may have them.
 
-    A run of a few tests, or one with an option that is pytest's own, stays in one process: there
-    two start longer than they save, or are in the way.
+    A run of a few tests, or one that pytest is told anything else about, stays in one process:
+    there two start longer than they save, or are in the way.
     """
     told, rest = read(arguments)
-    whole = told is not None and not (told.requirement or PROFILES[told.profile].most_requests)
-    if whole and set(rest) <= set(VERBOSITY) and cores() >= PROCESSES:
+    plain = set(rest) <= set(VERBOSITY) and not any(name in os.environ for name in PYTESTS_OWN)
+    if told and plain and is_large(told) and cores() >= PROCESSES:
         return [*arguments, "-n", str(PROCESSES)]
     return list(arguments)
+
+
+def is_large(told: Namespace) -> bool:
+    """Whether the suite's own options ask for all tests, on a server with nobody's money on it."""
+    few = PROFILES[told.profile].most_requests is not None
+    return not (few or told.requirement or told.allow_live)
 
 
 def read(arguments: Sequence[str]) -> tuple[Namespace | None, list[str]]:

@@ -1,15 +1,15 @@
 """How `run` starts pytest: its arguments, its processes, and a server that boots meanwhile."""
 
-import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from conformance import booting, launch
 from conformance.booting import Boot, boot_early, booted, stop_early
+from conformance.commands import testing
 from conformance.failures import UsageError
 from conformance.launch import pytest_arguments, read, shared_by_default
 
@@ -38,7 +38,7 @@ def test_several_processes_steal_work_from_each_other(given: list[str], *, steal
         ["-q"],
         ["--base-url", "https://api.example", "-v"],
         ["--target=staging.toml", "--profile", "thorough", "--seed", "7"],
-        ["--allow-live", "--reports", "there"],
+        ["--keep", "--reports", "there"],
     ],
 )
 def test_a_whole_run_takes_two_processes(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +59,9 @@ def test_a_whole_run_takes_two_processes(given: list[str], monkeypatch: pytest.M
         ["--requirement=GRANT-2"],
         ["scenarios/test_ping.py"],
         ["--seed", "no number"],
+        ["--allow-live"],
+        ["--allow-live", "writes"],
+        ["--junitxml=here.xml"],
     ],
 )
 def test_a_part_of_a_run_takes_one_process_or_what_it_is_given(
@@ -66,6 +69,15 @@ def test_a_part_of_a_run_takes_one_process_or_what_it_is_given(
 ) -> None:
     monkeypatch.setattr(launch, "cores", lambda: 2)
     assert shared_by_default(given) == given
+
+
+@pytest.mark.parametrize("name", ["PYTEST_ADDOPTS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"])
+def test_what_pytest_is_told_elsewhere_counts_too(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "cores", lambda: 2)
+    monkeypatch.setenv(name, "--pdb")
+    assert shared_by_default([]) == []
 
 
 def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,23 +122,27 @@ def test_a_boot_of_no_fault_is_one_line() -> None:
         boot.stop()
 
 
-@pytest.mark.parametrize("arguments", [["-k", "test_ping"], ["--help"], ["--seed", "no number"]])
-def test_no_server_is_left_behind(arguments: list[str], tmp_path: Path) -> None:
-    before = servers()
-    command = [sys.executable, "-m", "conformance", "run", "--reports", str(tmp_path)]
-    subprocess.run(
-        [*command, *arguments], cwd=tmp_path, env=dict(os.environ), capture_output=True, check=False
-    )
-    assert servers() <= before
+def test_a_server_that_nobody_asked_for_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Boot] = []
+
+    def end_at_once(*_: object, **__: object) -> None:
+        started.extend(booting._early)
+        raise SystemExit(4)
+
+    monkeypatch.setattr("runpy.run_module", end_at_once)
+    monkeypatch.setattr(sys, "argv", ["testing", "--markexpr", "("])
+    with pytest.raises(SystemExit):
+        testing.main()
+    assert booting._early == []
+    assert [boot._process.poll() for boot in started] == [-signal.SIGTERM]
 
 
-def servers() -> set[int]:
-    """The bundled servers whose parent is gone."""
-    return {
-        process.pid
-        for process in psutil.process_iter(["cmdline", "ppid"])
-        if "conformance.reference" in (process.info["cmdline"] or []) and process.info["ppid"] == 1
-    }
+@pytest.mark.parametrize("arguments", [["--help"], ["--base-url", "http://a"], ["--seed", "x"]])
+def test_no_server_boots_for_a_run_that_needs_none(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(testing, "boot_early", lambda fault: pytest.fail(f"booted with {fault}"))
+    testing.expect_the_bundled_server(arguments)
 
 
 def test_generating_libraries_are_not_loaded_for_what_they_do_not_generate(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def compare_results(results: tuple[Path, ...], html: Path | None, md: Path | Non
 
     \b
     Exit codes:
-      0  no MUST that passed in the first results fails in a later one
+      0  no MUST that passed in the first results fails in a later one, but as known
       1  a MUST regressed
       2  wrong usage, or results that cannot be read
     """

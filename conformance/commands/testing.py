@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from conformance.booting import boot_early, stop_early
 from conformance.launch import read
 
-WITHOUT_A_SERVER = ("-h", "--help", "--version", "-V", "--markers", "--fixtures")
+WITHOUT_A_SERVER = ("-h", "--help", "--version", "-V", "--markers")
 
 
 def expect_the_bundled_server(arguments: Sequence[str]) -> None:

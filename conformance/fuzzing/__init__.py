@@ -36,6 +36,7 @@ SEQUENCES_AN_EXAMPLE = 2
 
 def fuzz(operation: Operation, api: Api, given: Given, recorder: Recorder, run: Run) -> None:
     """Send generated cases of one operation; Mismatch for the smallest that a rule accuses."""
+    # Schemathesis and Hypothesis take as long to load as a hundred requests.
     from conformance.fuzzing.fuzzer import Fuzzer  # noqa: PLC0415
     from conformance.fuzzing.generation import generating_schema, run_cases  # noqa: PLC0415
 
@@ -47,6 +48,7 @@ def fuzz(operation: Operation, api: Api, given: Given, recorder: Recorder, run: 
 
 def explore(api: Api, given: Given, recorder: Recorder, run: Run) -> None:
     """Try random sequences of operations; Mismatch for the shortest that departs from the model."""
+    # As above.
     from conformance.fuzzing.machine import machine_for, run_sequences  # noqa: PLC0415
 
     machine = machine_for(api, given, recorder, run.shrink)

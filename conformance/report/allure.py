@@ -34,18 +34,20 @@ API = "Kraty Server API"
 def write_allure(directory: Path, document: dict[str, Any]) -> None:
     """Write a file for each check, and one for each exchange of it, and nothing else stays."""
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     # Allure's own file logger encodes in Python and writes each file twice: four times as slow.
     logger = AllureMemoryLogger()
     for row in document["requirements"]:
         for check in row["checks"]:
             logger.report_result(_result(logger, row, check))
     for case in logger.test_cases:
-        text = json.dumps(case, ensure_ascii=False)
-        name = TestResult.file_pattern.format(prefix=case["uuid"])
-        (directory / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        _write(directory / TestResult.file_pattern.format(prefix=case["uuid"]), json.dumps(case))
     for name, text in logger.attachments.items():
-        (directory / name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        _write(directory / name, text)
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def _result(logger: AllureMemoryLogger, row: dict[str, Any], check: dict[str, Any]) -> TestResult:

@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def regressed(self) -> bool:
-        """Whether a MUST that passed in the first results fails in any later ones."""
+        """Whether a MUST that passed in the first fails in any later ones, and nobody knew."""
         return any(line.level == "MUST" and line.change is Change.REGRESSION for line in self.lines)
 
     def counts(self) -> dict[str, int]:

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from conformance.failures import UsageError
 from conformance.report.reading import RESULTS
 
@@ -46,10 +44,10 @@ class RunDirectory:
 
 def write_results(path: Path, document: dict[str, Any]) -> None:
     """Write `results.json`, whole or not at all. OSError where the disk is full."""
-    text = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    text = json.dumps(document, indent=2, ensure_ascii=False)
     part = path / f"{RESULTS}.part"
     try:
-        part.write_bytes(msgspec.json.format(text, indent=2) + b"\n")
+        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         part.replace(path / RESULTS)
     finally:
         part.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+"""Tests that send many requests name all that break the server, each with evidence of its own."""
+
+import importlib.util
+from types import ModuleType
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from support import Runner, reference
+
+from conformance import resources
+from conformance.exchange import Exchange
+from conformance.exchange import Request as Sent
+from conformance.exchange import Response as Answered
+from conformance.failures import Inconclusive, Mismatch
+from conformance.recorder import Recorder
+from conformance.reference.app import Server, Settings
+from conformance.reference.operations import Operation
+
+CRASH = JSONResponse({"error": {"code": "internal_error", "message": "m"}}, 500)
+
+
+class Fragile(Server):
+    """Crashes on two kinds of bodies, whatever the operation."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        body = await request.body()
+        crashes = b"\\u0000b" in body or b"[null, 1" in body
+        return CRASH if crashes else await super().answer(operation, request)
+
+
+def test_all_bodies_that_break_an_operation_are_named(run_suite: Runner) -> None:
+    with reference(Settings(window=1, server=Fragile)) as url:
+        ended = run_suite("-k", "test_no_body_breaks and banPlayer", url=url)
+
+    row = next(row for row in ended.document["requirements"] if row["id"] == "ERR-3")
+    check = next(check for check in row["checks"] if check["outcome"] == "failed")
+    assert "500 for NUL, 500 for null rows" in check["received"]
+    assert [exchange["status"] for exchange in check["exchanges"]] == [500]
+    assert "$KRATY_SERVER_KEY" in check["exchanges"][0]["curl"]
+
+
+def test_odd_texts_come_with_what_was_arranged_for_them(run_suite: Runner) -> None:
+    with reference(Settings(window=1, server=Fragile)) as url:
+        ended = run_suite("-k", "test_no_text and debitWallet", url=url)
+
+    row = next(row for row in ended.document["requirements"] if row["id"] == "ERR-3")
+    check = next(check for check in row["checks"] if check["outcome"] == "failed")
+    operations = [exchange["operation"] for exchange in check["exchanges"]]
+    assert "500 for NUL in idempotencyKey" in check["received"]
+    assert operations[-2:] == ["creditWallet", "debitWallet"]
+
+
+@pytest.fixture(scope="module")
+def errors() -> ModuleType:
+    """The scenarios of ERR, as a module."""
+    file = resources.scenarios() / "test_errors.py"
+    spec = importlib.util.spec_from_file_location("scenarios_of_errors", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Scripted:
+    """A client that gets one answer after the other: a status, or nothing."""
+
+    def __init__(self, *answers: int | None) -> None:
+        self.answers = list(answers)
+        self.line = self
+        self.recorder = Recorder()
+
+    def insist(self, request: Sent) -> Exchange:
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise Inconclusive("slow?")
+        return Exchange(request, Answered(answer, (), b""), None, 0.0, 0.0)
+
+
+def requests(*kinds: str) -> list[tuple[str, Sent]]:
+    return [(kind, Sent("ping", "GET", "/", (), b"")) for kind in kinds]
+
+
+def test_a_request_that_the_path_lost_hides_no_crash(errors: ModuleType) -> None:
+    client: Any = Scripted(None, 500, 200, 501)
+    with pytest.raises(Mismatch, match="received 500 for b, 501 for d"):
+        errors.expect_no_crash(client, requests("a", "b", "c", "d"))
+
+
+def test_a_request_that_the_path_lost_is_no_acquittal(errors: ModuleType) -> None:
+    client: Any = Scripted(200, None, 200)
+    with pytest.raises(Inconclusive, match="slow"):
+        errors.expect_no_crash(client, requests("a", "b", "c"))
+    assert client.answers == []
+
+
+class Surrogates(Server):
+    """Answers with text that no encoding has bytes for, in a status that nothing documents."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        if not request.url.path.endswith("/ban"):
+            return await super().answer(operation, request)
+        body = b'{"error": {"code": "\\ud800", "message": "\\udfff"}}'
+        return Response(body, 418, media_type="application/json")
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_text_that_cannot_be_encoded_loses_no_results(processes: str, run_suite: Runner) -> None:
+    with reference(Settings(window=1, server=Surrogates)) as url:
+        ended = run_suite("-k", "test_bans", "-n", processes, url=url)
+
+    assert ended.code == 1, ended.output
+    assert ended.outcome("BAN-1") == "failed"
+    assert "\\ud800" in str(ended.document)
+    assert "Traceback" not in ended.output
