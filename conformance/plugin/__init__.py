@@ -23,6 +23,7 @@ from conformance.plugin.outcomes import (
     checks_of,
     evident,
     is_should,
+    redact,
     remember_warning,
 )
 from conformance.plugin.session import (
@@ -140,6 +141,7 @@ def pytest_runtest_makereport(
     if conformance is not None and CHECKS in item.stash:
         checks = checks_of(item, call, conformance)
         item.stash[CHECKS][report.when] = checks
+        redact(report, conformance.redactor)
         shown = evident(checks, item.stash[RECORDER])
         if shown:
             conformance.keeping.add_exchanges(test_id(item), shown)

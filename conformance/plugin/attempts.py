@@ -36,7 +36,7 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, run: Conforman
     for report in reports:
         found = item.stash[CHECKS][report.when]
         believed = [_believed(check, told, len(attempts)) for check in found]
-        restyle(report, believed, run.redactor)
+        restyle(report, believed)
         said += believed
     # As text, on the last report: those of worker processes carry plain values only.
     reports[-1].conformance = packed(said, traffic)  # type: ignore[attr-defined]

@@ -189,9 +189,15 @@ def evident(checks: list[Check], recorder: Recorder) -> list[Exchange]:
     return list({id(exchange): exchange for exchange in kept}.values())
 
 
-def restyle(report: pytest.TestReport, checks: list[Check], redactor: Redactor) -> None:
-    """Make the report say what the checks say, without secrets."""
+def redact(report: pytest.TestReport, redactor: Redactor) -> None:
+    """Take the secrets out of a report before anybody shows it: a debugger does so at once."""
     report.sections = [(title, redactor.text(content)) for title, content in report.sections]
+    if report.outcome == "failed":
+        report.longrepr = redactor.text(str(report.longrepr or ""))
+
+
+def restyle(report: pytest.TestReport, checks: list[Check]) -> None:
+    """Make the report say what the checks say."""
     if not checks:
         return
     outcome = outcome_of(checks)
@@ -200,8 +206,8 @@ def restyle(report: pytest.TestReport, checks: list[Check], redactor: Redactor) 
     telling = [check for check in checks if check.outcome not in QUIET]
     words = "\n\n".join(explain(check) for check in telling)
     if report.outcome == "failed":
-        raised = redactor.text(str(report.longrepr or ""))
-        report.longrepr = words if outcome is not Outcome.INCONCLUSIVE else f"{words}\n\n{raised}"
+        decided = outcome is not Outcome.INCONCLUSIVE
+        report.longrepr = words if decided else f"{words}\n\n{report.longrepr}"
     elif report.outcome == "skipped":
         path, line, _ = report.location
         report.longrepr = (path, line or 0, checks[0].message)
