@@ -153,7 +153,14 @@ class ChecksLate(Merging):
         super().check(source, target)
 
 
-@fault("merge-race", "MERGE-8", "MERGE-2", difficulty=SUBTLE, racing=(operations.merge_player,))
+@fault(
+    "merge-race",
+    "MERGE-8",
+    "MERGE-2",
+    "MERGE-3",
+    difficulty=SUBTLE,
+    racing=(operations.merge_player,),
+)
 class Race(Merging):
     """Holdings are read, then added: two merges at once add them twice."""
 
