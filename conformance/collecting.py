@@ -10,6 +10,7 @@ import msgspec
 from conformance import __version__
 from conformance.catalogue import Requirement, catalogue
 from conformance.known import Known, Standing, standings
+from conformance.profiles import PROFILES
 from conformance.results import FORMAT, FORMAT_VERSION, Check, Outcome, footer_of, outcome_of
 from conformance.rules import GATEWAY_STATUSES
 from conformance.run import Run
@@ -76,6 +77,14 @@ def cleaned(created: int, erased: int, left: int, reason: str | None = None) -> 
     return {"created": created, "erased": erased, "left": left, "reason": reason}
 
 
+def smoke_test(profile: str) -> list[str]:
+    """What is to be known about the verdict of a profile that leaves tests out."""
+    if PROFILES[profile].most_requests is None:
+        return []
+    told = "a smoke test, which leaves most scenarios out; only a whole run is a gate"
+    return [f"profile {profile}: {told}"]
+
+
 def asdict_of(standing: Standing) -> dict[str, Any]:
     """A known failure as plain values."""
     return dict(msgspec.structs.asdict(standing))
@@ -138,7 +147,11 @@ class Collected:
             },
             "cleanup": self.cleaned,
             "knownFailures": [asdict_of(entry) for entry in standing],
-            "notices": [*head.get("revised", ()), *self._notices(head["documented"])],
+            "notices": [
+                *head.get("revised", ()),
+                *smoke_test(head["run"]["profile"]),
+                *self._notices(head["documented"]),
+            ],
             "requirements": rows,
             "traffic": [
                 {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conformance import resources
+from conformance.failures import UsageError
 from conformance.options import OPTIONS
 from conformance.profiles import PROFILES
 
@@ -52,7 +53,7 @@ def shared_by_default(arguments: Sequence[str]) -> list[str]:
     """
     told, rest = read(arguments)
     plain = set(rest) <= set(VERBOSITY) and not any(name in os.environ for name in PYTESTS_OWN)
-    if told and plain and is_large(told) and cores() >= PROCESSES:
+    if plain and is_large(told) and cores() >= PROCESSES:
         return [*arguments, "-n", str(PROCESSES)]
     return list(arguments)
 
@@ -63,10 +64,10 @@ def is_large(told: Namespace) -> bool:
     return not (few or told.requirement or told.allow_live)
 
 
-def read(arguments: Sequence[str]) -> tuple[Namespace | None, list[str]]:
+def read(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
     """The suite's own options, by their flags' names, and all other arguments.
 
-    Without the former where they are wrong: to say so is pytest's part.
+    UsageError for a wrong one.
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for option in OPTIONS:
@@ -74,8 +75,8 @@ def read(arguments: Sequence[str]) -> tuple[Namespace | None, list[str]]:
         parser.add_argument(option.flag, **{**option.for_argparse, "dest": name})
     try:
         return parser.parse_known_args(arguments)
-    except ArgumentError:
-        return None, list(arguments)
+    except ArgumentError as error:
+        raise UsageError(str(error)) from None
 
 
 def cores() -> int:

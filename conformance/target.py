@@ -109,6 +109,10 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
     if unknown:
         known = ", ".join(DEFAULT_VARIABLES)
         raise UsageError(f"the target file {path}: unknown keys.{unknown[0]} (known: {known})")
+    for role, name in declared.keys.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # perhaps the key: it is not shown
+            wanted = f"the name of an environment variable, such as {DEFAULT_VARIABLES[role]}"
+            raise UsageError(f"the target file {path}: keys.{role} is to be {wanted}, not the key")
     variables = {"server": DEFAULT_VARIABLES["server"], **declared.keys}
     tokens = {role: _variable(name, role, environment) for role, name in variables.items()}
     origin = origin_of(declared.base_url)

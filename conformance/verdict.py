@@ -79,6 +79,8 @@ def judge_run(
         verdict, reason = Verdict.TOLERATED, f"{counted(known, 'requirement')} failed as known"
     else:
         verdict, reason = Verdict.CONFORMANT, "every exercised MUST passed"
+    if trouble and trouble not in reason:
+        reason += f", {trouble}"
     if warned:
         reason += f", {counted(warned, 'SHOULD')} not met"
     return Judgement(verdict, f"{reason}, {progress}", exercised, total)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from support import keys, reference
 
 from conformance import resources
@@ -77,6 +78,26 @@ def test_a_run_that_is_interrupted_writes_its_results(tmp_path: Path) -> None:
     verdict = results(tmp_path)["verdict"]
     assert (verdict["verdict"], verdict["trouble"]) == ("inconclusive", "the run was interrupted")
     assert verdict["outcomes"]["MUST"]["passed"] > 0
+
+
+@pytest.mark.parametrize("whole_group", [True, False], ids=["group", "command alone"])
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_run_that_is_asked_to_end_writes_its_results(
+    processes: str, tmp_path: Path, *, whole_group: bool
+) -> None:
+    """As CI systems do with a job that takes too long, or that nobody wants any more."""
+    with reference() as url, running(tmp_path, url, "-n", processes) as process:
+        until(lambda: reported(tmp_path) > 20)
+        if whole_group:
+            os.killpg(process.pid, signal.SIGTERM)
+        else:
+            process.terminate()
+        assert process.wait(DEADLINE) == 3
+
+    document = results(tmp_path)
+    assert document["verdict"]["trouble"] == "the run was interrupted"
+    assert document["cleanup"]["created"] == document["cleanup"]["erased"] > 0
+    assert (tmp_path / "reports" / "latest" / "summary.md").exists()
 
 
 def test_an_interruption_is_never_lost(tmp_path: Path) -> None:

@@ -58,7 +58,6 @@ def test_a_whole_run_takes_two_processes(given: list[str], monkeypatch: pytest.M
         ["--profile", "quick"],
         ["--requirement=GRANT-2"],
         ["scenarios/test_ping.py"],
-        ["--seed", "no number"],
         ["--allow-live"],
         ["--allow-live", "writes"],
         ["--junitxml=here.xml"],
@@ -78,6 +77,14 @@ def test_what_pytest_is_told_elsewhere_counts_too(
     monkeypatch.setattr(launch, "cores", lambda: 2)
     monkeypatch.setenv(name, "--pdb")
     assert shared_by_default([]) == []
+
+
+def test_a_wrong_option_is_one_line() -> None:
+    command = [sys.executable, "-m", "conformance", "run", "--profile", "slow"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("kraty-conformance: argument --profile: invalid choice: 'slow'")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,6 +142,20 @@ def test_a_server_that_nobody_asked_for_is_stopped(monkeypatch: pytest.MonkeyPat
         testing.main()
     assert booting._early == []
     assert [boot._process.poll() for boot in started] == [-signal.SIGTERM]
+
+
+def test_an_interruption_before_pytest_is_there_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runpy.run_module", interrupt)
+    monkeypatch.setattr(sys, "argv", ["testing", "--base-url", "http://a"])
+    with pytest.raises(SystemExit) as raised:
+        testing.main()
+    assert raised.value.code == 3
+    assert capsys.readouterr().err == "interrupted before anything was tested\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--base-url", "http://a"], ["--seed", "x"]])

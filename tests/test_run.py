@@ -183,6 +183,8 @@ def test_workers_reach_the_same_verdict(run_suite: Runner) -> None:
     ("arguments", "words"),
     [
         (["--base-url", "nonsense"], "no http(s) URL"),
+        (["--base-url", ""], "--base-url is empty"),
+        (["--target="], "--target is empty"),
         (["--target", "none.toml"], "cannot read the target file"),
         (["--seed", "x"], "--seed"),
         (["--examples", "0"], "at least 1"),

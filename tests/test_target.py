@@ -44,6 +44,7 @@ def test_a_base_url_replaces_the_files(tmp_path: Path) -> None:
         ("", "base_url"),
         ('base_url = "http://a"\nbase = 1', "base"),
         ('base_url = "http://a"\n[keys]\nsever = "X"', "unknown keys.sever"),
+        ('base_url = "http://a"\n[keys]\nserver = "ksk_x.SECRET"', "keys.server is to be the name"),
         ('base_url = "http://a"\n[world]\nitem = ["x"]', "item"),
         ('base_url = "http://a"\n[world]\nitems = "x"', "items"),
         ('base_url = "http://a"\n[world]\nitems = ["x", "y", "x"]', "world.items has 'x' twice"),
@@ -57,6 +58,7 @@ def test_a_broken_target_file_is_a_usage_error(text: str, words: str, tmp_path: 
         load_target(written(tmp_path, text), {"MY_KEY": "a.b"})
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+    assert "SECRET" not in str(raised.value)
 
 
 def test_a_missing_target_file_is_a_usage_error(tmp_path: Path) -> None:

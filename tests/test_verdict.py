@@ -9,6 +9,14 @@ from conformance.verdict import EXIT_CODES, Verdict, judge_run
 MUST, SHOULD = Level.MUST, Level.SHOULD
 
 
+def test_an_interruption_is_told_beside_a_failure() -> None:
+    rows = [(MUST, Outcome.FAILED), (MUST, Outcome.PASSED)]
+    told = str(judge_run(rows, "the run was interrupted"))
+    assert told == (
+        "not conformant: 1 requirement failed, the run was interrupted, 2 of 2 MUSTs exercised"
+    )
+
+
 def verdict(*outcomes: tuple[Level, Outcome], trouble: str | None = None) -> Verdict:
     return judge_run(outcomes, trouble).verdict
 

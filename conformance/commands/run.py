@@ -1,10 +1,13 @@
 """`kraty-conformance run`: the suite, in a pytest of its own."""
 
+import signal
 import subprocess
 import sys
 
 import click
 
+from conformance.commands.stopping import stop
+from conformance.failures import UsageError
 from conformance.launch import pytest_arguments, shared_by_default
 from conformance.options import OPTIONS
 from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
@@ -43,9 +46,13 @@ processes where there are two cores; -n 0 keeps it in one.
 @click.pass_context
 def run_suite(context: click.Context) -> None:
     """Hand over to pytest with this package's plugin and scenarios."""
-    process = "conformance.commands.testing"
-    command = [sys.executable, "-m", process, *pytest_arguments(shared_by_default(context.args))]
-    code = wait(subprocess.Popen(command))
+    try:
+        arguments = pytest_arguments(shared_by_default(context.args))
+    except UsageError as error:
+        stop(str(error))
+    process = subprocess.Popen([sys.executable, "-m", "conformance.commands.testing", *arguments])
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    code = wait(process)
     if code < 0:
         how = "`kraty-conformance report DIR` makes a report of what it knew, `clean DIR` erases"
         print(f"kraty-conformance: pytest was killed by signal {-code}; {how}", file=sys.stderr)

@@ -11,23 +11,31 @@ import sys
 from collections.abc import Sequence
 
 from conformance.booting import boot_early, stop_early
+from conformance.failures import UsageError
 from conformance.launch import read
+from conformance.verdict import EXIT_CODES, Verdict
 
 WITHOUT_A_SERVER = ("-h", "--help", "--version", "-V", "--markers")
 
 
 def expect_the_bundled_server(arguments: Sequence[str]) -> None:
     """Start it if the arguments ask for no other; a wrong guess costs only time."""
-    told, rest = read(arguments)
-    if told and not (told.base_url or told.target or set(rest) & set(WITHOUT_A_SERVER)):
+    try:
+        told, rest = read(arguments)
+    except UsageError:
+        return  # to say so is pytest's part
+    if told.base_url is None and told.target is None and not set(rest) & set(WITHOUT_A_SERVER):
         boot_early(told.fault)
 
 
 def main() -> None:
     """Hand over to pytest."""
-    expect_the_bundled_server(sys.argv[1:])
     try:
+        expect_the_bundled_server(sys.argv[1:])
         runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:  # pytest, which would have dealt with it, was not there yet
+        print("interrupted before anything was tested", file=sys.stderr)
+        sys.exit(EXIT_CODES[Verdict.INCONCLUSIVE])
     finally:
         stop_early()
 

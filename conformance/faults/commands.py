@@ -111,7 +111,7 @@ def run_faults(
     else:
         _show(rows, problems, with_matrix=with_matrix)
     if markdown is not None:
-        title = f"{'Variants' if variants else 'Faults'}, {'full' if full else 'quick'} mode"
+        title = f"{'Variants' if variants else 'Faults'}, {'full' if full else 'narrow'} mode"
         markdown.write_text(outcome_markdown(rows, title), encoding="utf-8")
     sys.exit(exit_code(rows, problems))
 

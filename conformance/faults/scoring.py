@@ -102,7 +102,7 @@ def document_of(
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "suite": __version__,
-        "mode": "full" if full else "quick",
+        "mode": "full" if full else "narrow",
         "seeds": list(seeds),
         "counts": counts_of(rows),
         "problems": list(problems),

@@ -47,7 +47,7 @@ class Asked:
     @property
     def is_bundled(self) -> bool:
         """Whether the server is the one that the suite starts."""
-        return not any(self.option(flag) for flag in ("--base-url", "--target"))
+        return all(self.option(flag) is None for flag in ("--base-url", "--target"))
 
     @property
     def is_whole(self) -> bool:
@@ -62,7 +62,13 @@ class Asked:
         )
 
     def refuse_contradictions(self) -> None:
-        """UsageError for options that make no sense, alone or together."""
+        """UsageError for options that make no sense, alone or together.
+
+        An empty value is a variable that is not set: to test the bundled server then would pass.
+        """
+        for flag in ("--base-url", "--target"):
+            if self.option(flag) == "":
+                raise UsageError(f"{flag} is empty: is a variable of the environment not set?")
         if self.option("--examples") is not None and self.option("--examples") < 1:
             raise UsageError("--examples must be at least 1")
         if self.option("--fault") and not self.is_bundled:
@@ -75,7 +81,7 @@ class Asked:
     def target(self) -> Target:
         """The server that is asked for, other than the bundled one. UsageError for a wrong file."""
         base_url, file = self.option("--base-url"), self.option("--target")
-        if file:
+        if file is not None:
             return load_target(self.path(file), os.environ, base_url)
         return target_of_url(base_url, os.environ)
 

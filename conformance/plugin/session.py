@@ -222,7 +222,8 @@ class Conformance:
     def _print(self, line: str) -> None:
         reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            reporter.ensure_newline()
+            if reporter._tw.width_of_current_line:  # workers' letters, of which it knows nothing
+                reporter._tw.line()
             reporter.write_line(line)
 
     def told(self, check: Check) -> Check:
@@ -245,7 +246,8 @@ class Conformance:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Note a Ctrl-C before anything else can: code that cannot raise would swallow it.
 
-        A second one is ignored while the first is dealt with, but it ends the clean-up.
+        SIGTERM, by which a CI system breaks a job off, is the same. A second one is ignored while
+        the first is dealt with, but it ends the clean-up.
         """
         watched = threading.current_thread() is threading.main_thread()
         if (
@@ -261,8 +263,9 @@ class Conformance:
             session.shouldstop = INTERRUPTED
             signal.default_int_handler(number, frame)
 
-        before = signal.signal(signal.SIGINT, note)
-        self._closing.callback(signal.signal, signal.SIGINT, before)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.signal(number, note)
+            self._closing.callback(signal.signal, number, before)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """The tests are known: show how far they are, if anybody looks."""
