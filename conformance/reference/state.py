@@ -189,9 +189,10 @@ class GameState:
 
     def ensure(self, external_id: str) -> Player:
         """The player with this id, created on first contact."""
+        # One step, so that it is right also where nothing holds the lock of the game.
         player = self.players.get(external_id)
         if player is None:
-            player = self.players[external_id] = Player(external_id)
+            player = self.players.setdefault(external_id, Player(external_id))
         player.last_seen = now()
         return player
 
