@@ -51,7 +51,7 @@ def shared_by_default(arguments: Sequence[str]) -> list[str]:
     A run of a few tests, or one that pytest is told anything else about, stays in one process:
     there two start longer than they save, or are in the way.
     """
-    told, rest = read(arguments)
+    told, rest = options_of(arguments)
     plain = set(rest) <= set(VERBOSITY) and not any(name in os.environ for name in PYTESTS_OWN)
     if plain and is_large(told) and cores() >= PROCESSES:
         return [*arguments, "-n", str(PROCESSES)]
@@ -64,7 +64,7 @@ def is_large(told: Namespace) -> bool:
     return not (few or told.requirement or told.allow_live)
 
 
-def read(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
+def options_of(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
     """The suite's own options, by their flags' names, and all other arguments.
 
     UsageError for a wrong one.

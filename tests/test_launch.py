@@ -11,7 +11,7 @@ from conformance import booting, launch
 from conformance.booting import Boot, boot_early, booted, stop_early
 from conformance.commands import testing
 from conformance.failures import UsageError
-from conformance.launch import pytest_arguments, read, shared_by_default
+from conformance.launch import options_of, pytest_arguments, shared_by_default
 
 TWO = ["-n", "2"]
 
@@ -93,7 +93,9 @@ def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_suites_own_options_are_told_from_pytests() -> None:
-    told, rest = read(["--fault", "grant-replay-201", "-k", "test_ping", "--base-url=https://a"])
+    told, rest = options_of(
+        ["--fault", "grant-replay-201", "-k", "test_ping", "--base-url=https://a"]
+    )
     assert told is not None
     assert (told.fault, told.base_url, told.target) == ("grant-replay-201", "https://a", None)
     assert rest == ["-k", "test_ping"]

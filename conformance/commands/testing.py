@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from conformance.booting import boot_early, stop_early
 from conformance.failures import UsageError
-from conformance.launch import read
+from conformance.launch import options_of
 from conformance.verdict import EXIT_CODES, Verdict
 
 WITHOUT_A_SERVER = ("-h", "--help", "--version", "-V", "--markers")
@@ -21,7 +21,7 @@ WITHOUT_A_SERVER = ("-h", "--help", "--version", "-V", "--markers")
 def expect_the_bundled_server(arguments: Sequence[str]) -> None:
     """Start it if the arguments ask for no other; a wrong guess costs only time."""
     try:
-        told, rest = read(arguments)
+        told, rest = options_of(arguments)
     except UsageError:
         return  # to say so is pytest's part
     if told.base_url is None and told.target is None and not set(rest) & set(WITHOUT_A_SERVER):

@@ -32,12 +32,6 @@ def run_of(request: pytest.FixtureRequest) -> Conformance:
 
 
 @pytest.fixture(scope="session")
-def conformance(request: pytest.FixtureRequest) -> Conformance:
-    """The run that this process takes part in."""
-    return run_of(request)
-
-
-@pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Run:
     """Target, seed and identity of the run."""
     return run_of(request).run
