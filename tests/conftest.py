@@ -1,5 +1,7 @@
 """Fixtures of the suite's own tests."""
 
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,13 @@ def run_suite(tmp_path: Path) -> Runner:
         return run_in(tmp_path, *arguments, url=url, target=target)
 
     return run
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C, also in the background, where a shell has it ignored: runs inherit that."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if ignored and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -100,6 +100,19 @@ def test_a_run_that_is_asked_to_end_writes_its_results(
     assert (tmp_path / "reports" / "latest" / "summary.md").exists()
 
 
+def test_a_run_in_the_background_can_be_asked_to_end(tmp_path: Path) -> None:
+    """Its shell has Ctrl-C ignored, which was not meant for SIGTERM."""
+
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    with reference() as url, running(tmp_path, url, "-n", "0", preexec_fn=ignore) as process:
+        until(lambda: reported(tmp_path) > 20)
+        process.terminate()
+        assert process.wait(DEADLINE) == 3
+    assert results(tmp_path)["verdict"]["trouble"] == "the run was interrupted"
+
+
 def test_an_interruption_is_never_lost(tmp_path: Path) -> None:
     """Also where it hits code that cannot raise, such as a callback of the garbage collector."""
     with reference() as url, running(tmp_path, url, "-k", "generated") as process:

@@ -250,10 +250,7 @@ class Conformance:
         the first is dealt with, but it ends the clean-up.
         """
         watched = threading.current_thread() is threading.main_thread()
-        if (
-            not (self.is_controller and watched)
-            or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        ):
+        if not (self.is_controller and watched):
             return
 
         def note(number: int, frame: Any) -> None:
@@ -264,8 +261,10 @@ class Conformance:
             signal.default_int_handler(number, frame)
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            before = signal.signal(number, note)
-            self._closing.callback(signal.signal, number, before)
+            before = signal.getsignal(number)
+            if before is not signal.SIG_IGN:  # as shells ask for in the background
+                signal.signal(number, note)
+                self._closing.callback(signal.signal, number, before)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """The tests are known: show how far they are, if anybody looks."""
