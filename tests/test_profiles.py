@@ -75,6 +75,8 @@ def test_quick_takes_fewer_than_300_requests_whoever_counts(run_suite: Runner) -
     assert ended.code == 0, ended.output
     assert Counting.asked < 300
     assert ended.document["run"]["profile"] == "quick"
+    assert "a smoke test" in ended.output
+    assert any("a smoke test" in notice for notice in ended.document["notices"])
     assert ended.document["verdict"]["mustsExercised"] >= 75
     assert ended.document["cleanup"]["left"] == 0
 
