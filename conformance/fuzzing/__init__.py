@@ -36,7 +36,7 @@ SEQUENCES_AN_EXAMPLE = 2
 
 def fuzz(operation: Operation, api: Api, given: Given, recorder: Recorder, run: Run) -> None:
     """Send generated cases of one operation; Mismatch for the smallest that a rule accuses."""
-    # Schemathesis and Hypothesis take as long to load as a hundred requests.
+    # Schemathesis and Hypothesis take a quarter of a second to load.
     from conformance.fuzzing.fuzzer import Fuzzer  # noqa: PLC0415
     from conformance.fuzzing.generation import generating_schema, run_cases  # noqa: PLC0415
 

@@ -35,7 +35,7 @@ def write_allure(directory: Path, document: dict[str, Any]) -> None:
     """Write a file for each check, and one for each exchange of it, and nothing else stays."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
-    # Allure's own file logger encodes in Python and writes each file twice: four times as slow.
+    # Allure's own file logger encodes in Python and renames each file: several times as slow.
     logger = AllureMemoryLogger()
     for row in document["requirements"]:
         for check in row["checks"]:
