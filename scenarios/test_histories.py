@@ -9,6 +9,7 @@ import pytest
 from conformance.arrange import Given
 from conformance.client import Api
 from conformance.histories.actions import Holdings, Promised
+from conformance.histories.blame import of_changes, of_promise
 from conformance.histories.judging import expect_order
 from conformance.histories.models import (
     Done,
@@ -20,7 +21,6 @@ from conformance.histories.models import (
     step_pair,
     step_promise,
 )
-from conformance.histories.search import Unexplained
 from conformance.histories.workload import Call, side_by_side
 from conformance.ledgers import Ledger
 from conformance.profiles import PROFILES
@@ -51,11 +51,6 @@ def dice(run: Run) -> random.Random:
 def clients(dice: random.Random, choices: list[Call], calls: int = CALLS) -> list[list[Call]]:
     """Clients that each make some of the calls."""
     return [dice.choices(choices, k=calls) for _ in range(CLIENTS)]
-
-
-def of_changes(part: Unexplained[Holding, Done]) -> str:
-    """What an unexplained change of a holding breaks."""
-    return "LEDGER-3" if any(event.key for event in part.events) else "LEDGER-6"
 
 
 def plain_changes_have_an_order(ledger: Ledger, dice: random.Random) -> None:
@@ -142,19 +137,6 @@ def test_changes_and_reads_beside_a_merge_have_an_order(
         history = side_by_side([merging, looks * 4, *others], looks)
 
         expect_order(history, Pair(START, 5), step_pair, lambda _: "MERGE-2")
-
-
-def of_promise(part: Unexplained[Promise, Done]) -> str:
-    """What an unexplained answer about a grant breaks, beside a merge."""
-    culprit = part.culprit
-    if culprit.kind is Kind.CREATE:
-        return "GRANT-2"
-    if culprit.kind is Kind.ACK and culprit.status == 200:
-        return "ACK-3"
-    # A grant that is nobody's or both's, though one of the two must have it, unless an ack is lost.
-    acked = any(event.kind is Kind.ACK and event.status == 200 for event in part.events)
-    claimed = acked or all(state.status == "claimed" for state in part.states)
-    return "ACK-4" if claimed and culprit.told == "pending" else "MERGE-3"
 
 
 @requirement("MERGE-3", "ACK-4", "ACK-3", "GRANT-2")

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.failures import Inconclusive, Mismatch
+from conformance.histories.blame import of_promise
 from conformance.histories.judging import expect_order
 from conformance.histories.models import (
     Done,
@@ -144,6 +145,48 @@ def test_an_ack_is_not_undone_by_a_merge() -> None:
     assert unexplained([create], Promise(), step_promise)
 
 
+def acked(player: str, at: tuple[float, float]) -> Done:
+    return done(Kind.ACK, "claimed", at, player=player)
+
+
+MERGED = done(Kind.MERGE, "merged", (0, 20))
+BLAMED: dict[str, tuple[str, list[Done]]] = {
+    "a replay that is a conflict": ("GRANT-2", [done(Kind.CREATE, None, (0, 1), status=409)]),
+    "an ack by whom the grant left before": (
+        "ACK-3",
+        [MERGED, read("pending", (1, 5), "target"), acked("source", (6, 9))],
+    ),
+    "such an ack while the target had it, or the merge lost it": (
+        "MERGE-3",
+        [MERGED, read("pending", (1, 8), "target"), acked("source", (5, 9))],
+    ),
+    "the same, the other answer first": (
+        "MERGE-3",
+        [MERGED, acked("source", (1, 8)), read("pending", (5, 9), "target")],
+    ),
+    "an ack that is gone afterwards": (
+        "ACK-4",
+        [MERGED, acked("source", (1, 5)), read("pending", (6, 9), "target")],
+    ),
+    "an ack of long ago that is gone": (
+        "ACK-4",
+        [acked("source", (0, 1)), read("pending", (2, 3))],
+    ),
+    "a grant that is nobody's": (
+        "MERGE-3",
+        [MERGED, read(None, (21, 22), "target")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(BLAMED))
+def test_what_is_wrong_about_a_grant_has_the_name_that_fits_every_explanation(name: str) -> None:
+    blamed, history = BLAMED[name]
+    part = unexplained(history, Promise(), step_promise)
+    assert part is not None
+    assert of_promise(part) == blamed
+
+
 def orders(history: Sequence[Done]) -> Iterator[Sequence[Done]]:
     """Every order that respects real time, by trying them all."""
     for order in permutations(history):
@@ -179,6 +222,16 @@ def test_the_search_finds_what_trying_every_order_finds(history: list[Done]) -> 
     ends = ends_by_hand(history)
     assert final_states(history, (), frozenset([Holding(20)]), step_holding) == ends
     assert (unexplained(history, Holding(20), step_holding) is None) == bool(ends)
+
+
+@settings(max_examples=1000)
+@given(st.lists(events, max_size=3), st.lists(events, max_size=2))
+def test_an_optional_call_took_effect_in_its_time_or_not_at_all(
+    required: list[Done], optional: list[Done]
+) -> None:
+    subsets = [some for n in range(len(optional) + 1) for some in combinations(optional, n)]
+    ends = set[Holding]().union(*(ends_by_hand([*required, *some]) for some in subsets))
+    assert final_states(required, optional, frozenset([Holding(20)]), step_holding) == ends
 
 
 def test_the_accusation_names_the_requirement_the_calls_and_the_start() -> None:

@@ -4,6 +4,7 @@ The search is Wing and Gong's, with the states that were tried remembered (Lowe)
 only, since the worst case is exponential in the number of simultaneous calls.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Self, TypeVar
@@ -116,13 +117,19 @@ def final_states(
         seen.add((done, state))
         if done & everything == everything:
             found.add(state)
-        for place in _next(events, done):
+        for place in _next(required, optional, done):
             todo.extend((done | 1 << place, after) for after in step(state, events[place]))
     return frozenset(found)
 
 
-def _next(events: Sequence[Event], done: int) -> list[int]:
-    """The calls that may come next: those that began before any that is left had ended."""
+def _next(required: Sequence[Event], optional: Sequence[Event], done: int) -> list[int]:
+    """The calls that may come next, as places in `required` and then `optional`.
+
+    They began before any required one that is left had ended, and ended after all that came
+    before them had begun: an optional one may be left out, but not come too late.
+    """
+    events = [*required, *optional]
     left = [place for place in range(len(events)) if not done >> place & 1]
-    first_end = min((events[place].ended for place in left), default=0.0)
-    return [place for place in left if events[place].started <= first_end]
+    first_end = min((required[at].ended for at in left if at < len(required)), default=math.inf)
+    latest = max((one.started for at, one in enumerate(events) if done >> at & 1), default=0.0)
+    return [at for at in left if events[at].started <= first_end and events[at].ended >= latest]
