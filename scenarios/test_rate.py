@@ -39,6 +39,15 @@ def exhausted(call: Callable[[], Answer]) -> Answer:
     raise Mismatch("429 past the per-minute budget", f"none in {sent} requests", "RATE-1")
 
 
+def below_the_limit(call: Callable[[], Answer], count: int) -> list[Answer]:
+    """So many answers in a row; in the next window, if the budget of this one is spent."""
+    answers = [call() for _ in range(count)]
+    if answers[-1].status == 429:
+        time.sleep(pause(answers[-1].exchange))
+        answers = [call() for _ in range(count)]
+    return [answer for answer in answers if answer.status != 429]
+
+
 @pytest.fixture
 def refusal(throttled_api: Api, names: Names) -> Answer:
     """A 429 for a read."""
@@ -51,6 +60,19 @@ def number(answer: Answer, name: str) -> int:
     if value is None or not (value.isascii() and value.isdigit()):
         raise Mismatch(f"{name} to be a whole number", f"{value!r}", "RATE-2")
     return int(value)
+
+
+@requirement("RATE-4")
+def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Names) -> None:
+    answers = below_the_limit(lambda: throttled_api.get_player(names.player()), 6)
+
+    told = [answer.header("RateLimit-Remaining") for answer in answers]
+    remaining = [int(value.partition(";")[0]) for value in told if value is not None]
+    falls = [before - after for before, after in pairwise(remaining)]
+    expect_that(min(remaining, default=0) >= 0, "RateLimit-Remaining never below 0", told)
+    # A window may roll over in between, so remaining may rise; it may not fall by more than one,
+    # and it may not stand still all the time.
+    expect_that(max(falls, default=1) == 1, "RateLimit-Remaining to fall by one a request", told)
 
 
 @requirement("RATE-1")
@@ -103,20 +125,3 @@ def test_a_throttled_write_changes_nothing_and_succeeds_later(
 
     expect_status(answer, 200, because=f"Retry-After ({refused.header('Retry-After')} s) passed")
     expect_equal(answer.data["applied"], 1, "rows applied by the first import that was taken")
-
-
-@requirement("RATE-4")
-def test_remaining_falls_by_one_with_each_request(
-    refusal: Answer, throttled_api: Api, names: Names
-) -> None:
-    time.sleep(pause(refusal.exchange))
-
-    answers = [throttled_api.get_player(names.player()) for _ in range(6)]
-
-    told = [answer.header("RateLimit-Remaining") for answer in answers if answer.status != 429]
-    remaining = [int(value.partition(";")[0]) for value in told if value is not None]
-    falls = [before - after for before, after in pairwise(remaining)]
-    expect_that(min(remaining, default=0) >= 0, "RateLimit-Remaining never below 0", told)
-    # A window may roll over in between, so remaining may rise; it may not fall by more than one,
-    # and it may not stand still all the time.
-    expect_that(max(falls, default=1) == 1, "RateLimit-Remaining to fall by one a request", told)
