@@ -13,6 +13,8 @@ DEADLINE_SECONDS = 20.0
 """How long a whole exchange may take."""
 MOST_BYTES = 32 * 2**20
 """How long a body may be, decoded."""
+MOST_HEAD = 100 * 1024
+"""How many bytes may come that are no body: heads, trailers, chunks' extensions."""
 GZIP = 31
 """What zlib calls the only content coding that the suite asks for."""
 

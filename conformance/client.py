@@ -26,6 +26,7 @@ Body = Mapping[str, Any]
 Path = Mapping[str, str]
 PATIENCE_SECONDS = 90
 """How long a 429 is waited out that the scenario did not ask for."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 class Fields(dict[str, Any]):
@@ -298,7 +299,7 @@ class Api:
 
 def encode(body: Body | None) -> bytes:
     """JSON text of a body; nothing for None."""
-    return b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+    return b"" if body is None else _ENCODER.encode(body).encode()
 
 
 def status_of(exchange: Exchange) -> int | None:

@@ -1,7 +1,7 @@
 """Connections to the server: one for each exchange at a time, kept for the next where they can be.
 
-h11 writes and reads HTTP/1.1, inside the limits of `bounds`. Around it is only what the suite
-needs, which costs half of httpx' own pool and lets a request's last byte be held back.
+Only what the suite needs, which costs a quarter of httpx' own pool and lets a request's last byte
+be held back. `messages` are what they carry.
 """
 
 import select
@@ -9,27 +9,25 @@ import socket
 import time
 from base64 import b64encode
 from collections import deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from ssl import SSLContext
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import h11
 import httpx
 
-from conformance.bounds import MOST_BYTES, Deadline, TooLongError
+from conformance.bounds import Deadline, TooLongError
 from conformance.failures import UsageError
+from conformance.messages import Reading, written
 
 KEEP_ALIVE_SECONDS = 2.0
 """Shorter than servers keep an idle connection, so that none is dropped under a request."""
 HERE = ("127.0.0.1", "localhost", "::1")
 """This machine itself, to which no proxy leads."""
 CHUNK = 65_536
-MOST_HEAD = 100 * 1024
-"""Bytes of a head that has no end yet."""
-FAILURES = (OSError, h11.ProtocolError, TooLongError)
+FAILURES = (OSError, httpx.ProtocolError, TooLongError)
 """What is raised where the path, or HTTP on it, fails."""
 HUNG_UP = (BrokenPipeError, ConnectionResetError)
 """A server may refuse a large body before it has read it all, and hang up (RFC 9110, section
@@ -87,40 +85,25 @@ class Connection:
         self.route = route
         self.socket = _connected(route, deadline)
         self.used = 0.0
-        self._http = _spoken()
 
     def written(self, request: httpx.Request) -> bytes:
-        """The next request as HTTP/1.1 has it; its extension `target` is sent as it is."""
+        """The request as HTTP/1.1 has it; its extension `target` is sent as it is."""
         target: bytes = request.extensions["target"]
         headers = request.headers.raw
         if self.route.is_relayed:
             target = str(request.url.copy_with(raw_path=target)).encode("ascii")
             headers = [*headers, *self.route.proxy_headers]
-        parts = [
-            self._http.send(
-                h11.Request(method=request.method.encode("ascii"), target=target, headers=headers)
-            ),
-            self._http.send(h11.Data(data=request.read())),
-            self._http.send(h11.EndOfMessage()),
-        ]
-        return b"".join(part for part in parts if part)
+        return written(request.method, target, headers, request.read())
 
     def send(self, data: bytes, deadline: Deadline) -> None:
         """Send all of the data."""
         _send(self.socket, data, deadline)
 
-    def receive(self, deadline: Deadline) -> httpx.Response:
-        """The answer, its body still in its content coding, to be read with `iter_raw`."""
-        return _received(self._http, self.socket, deadline)
-
-    def ends(self) -> bool:
-        """Whether this was the last exchange; else the connection is ready for another."""
-        states = {self._http.our_state, self._http.their_state}
-        if states != {h11.DONE} or self._http.trailing_data[0]:
-            return True
-        self._http.start_next_cycle()
+    def receive(self, method: str, deadline: Deadline) -> Reading:
+        """The answer to the request, which was sent by `method`."""
+        answer = _received(self.socket, method, deadline)
         self.used = time.monotonic()
-        return False
+        return answer
 
     @property
     def is_usable(self) -> bool:
@@ -133,10 +116,6 @@ class Connection:
         self.socket.close()
 
 
-def _spoken() -> h11.Connection:
-    return h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
-
-
 def _send(connection: socket.socket, data: bytes, deadline: Deadline) -> None:
     left = memoryview(data)
     while left:
@@ -144,30 +123,15 @@ def _send(connection: socket.socket, data: bytes, deadline: Deadline) -> None:
         left = left[connection.send(left) :]
 
 
-def _received(
-    http: h11.Connection, connection: socket.socket, deadline: Deadline
-) -> httpx.Response:
-    """The answer behind those that only announce it."""
-    head, body, length = None, [], 0
-    while True:
-        event = http.next_event()
-        if event is h11.NEED_DATA:
-            http.receive_data(_more(connection, deadline))
-        elif isinstance(event, h11.Response):
-            head = event
-        elif isinstance(event, h11.Data):
-            body.append(bytes(event.data))
-            length += len(event.data)
-            if length > MOST_BYTES:
-                raise TooLongError
-        elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
-            break
-    assert head is not None
-    return httpx.Response(
-        head.status_code,
-        headers=head.headers.raw_items(),
-        stream=httpx.ByteStream(b"".join(body)),
-    )
+def _received(connection: socket.socket, method: str, deadline: Deadline) -> Reading:
+    with closing(Reading(method)) as answer:
+        while not answer.is_over:
+            data = _more(connection, deadline)
+            if data:
+                answer.take(data)
+            else:
+                answer.hang_up()
+    return answer
 
 
 def _more(connection: socket.socket, deadline: Deadline) -> bytes:
@@ -208,15 +172,11 @@ def _open_tunnel(connected: socket.socket, route: Route, deadline: Deadline) -> 
     """Ask the proxy to pass on whatever comes; OSError where it does not."""
     host = f"[{route.host}]" if ":" in route.host else route.host
     target = f"{host}:{route.port}".encode("ascii")
-    http = _spoken()
-    asked = h11.Request(
-        method=b"CONNECT", target=target, headers=[(b"Host", target), *route.proxy_headers]
-    )
-    parts = http.send(asked), http.send(h11.EndOfMessage())
-    _send(connected, b"".join(part for part in parts if part), deadline)
-    answer = _received(http, connected, deadline)
-    if not answer.is_success:
-        raise OSError(f"the proxy does not lead there: it answers {answer.status_code}")
+    asked = written("CONNECT", target, [(b"Host", target), *route.proxy_headers])
+    _send(connected, asked, deadline)
+    status = _received(connected, "CONNECT", deadline).status
+    if not httpx.codes.is_success(status):
+        raise OSError(f"the proxy does not lead there: it answers {status}")
 
 
 @cache
@@ -246,16 +206,15 @@ class Transport(httpx.BaseTransport):
         try:
             with suppress(*HUNG_UP):
                 connection.send(connection.written(request), deadline)
-            answer = connection.receive(deadline)
-            ends = connection.ends()
+            answer = connection.receive(request.method, deadline)
         except BaseException:
             connection.close()
             raise
-        if ends:
-            connection.close()
-        else:
+        if answer.keeps:
             self.kept.append(connection)
-        return answer
+        else:
+            connection.close()
+        return answer.response
 
     def _usable(self) -> Connection | None:
         """The connection that was used last, if the server still has it."""

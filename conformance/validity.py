@@ -97,12 +97,7 @@ def read_json(raw: bytes) -> Any:
     An object in which a key stands twice comes back as `_Ambiguous`; a number of hundreds of
     digits comes back shortened, still far beyond every exact one.
     """
-    return json.loads(
-        raw.decode("utf-8"),
-        parse_constant=_refuse,
-        parse_int=lambda digits: int(digits[:_LONGEST_NUMBER]),
-        object_pairs_hook=_object,
-    )
+    return _READER.decode(raw.decode("utf-8"))
 
 
 class _Ambiguous(dict[str, Any]):
@@ -116,6 +111,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+_READER = json.JSONDecoder(
+    parse_constant=_refuse,
+    parse_int=lambda digits: int(digits[:_LONGEST_NUMBER]),
+    object_pairs_hook=_object,
+)
 
 
 def _is_json(request: Request) -> bool:

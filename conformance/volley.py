@@ -47,8 +47,8 @@ def fire(route: Route, requests: Sequence[httpx.Request]) -> list[Shot]:
                 with suppress(OSError):  # reading the answer tells
                     connection.send(last, deadline)
         shots = []
-        for one in loaded:
-            answer = one if isinstance(one, str) else _answer(one[0], deadline)
+        for one, request in zip(loaded, requests, strict=True):
+            answer = one if isinstance(one, str) else _answer(one[0], request.method, deadline)
             shots.append(Shot(answer, started, time.perf_counter() - clock))
         return shots
 
@@ -69,9 +69,9 @@ def _loaded(
     return connection, data[-1:]
 
 
-def _answer(connection: Connection, deadline: Deadline) -> httpx.Response | str:
+def _answer(connection: Connection, method: str, deadline: Deadline) -> httpx.Response | str:
     try:
-        return connection.receive(deadline)
+        return connection.receive(method, deadline).response
     except FAILURES as error:
         return told(error)
 

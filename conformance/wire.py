@@ -110,7 +110,8 @@ def response_of(answer: httpx.Response) -> Response:
     """A response as the suite keeps it; TooLongError and BadCodingError where it has none."""
     raw = answer.headers.raw
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in raw)
-    body = unpacked(b"".join(answer.iter_raw()), header(headers, "content-encoding"))
+    assert isinstance(answer.stream, httpx.ByteStream)  # it has been read already
+    body = unpacked(b"".join(answer.stream), header(headers, "content-encoding"))
     return Response(answer.status_code, headers, body)
 
 

@@ -173,9 +173,7 @@ def test_an_answer_counts_though_the_body_could_not_be_sent() -> None:
     assert statuses(done) == [413, 413]
 
 
-@pytest.mark.parametrize(
-    "name", ["Content-Length: 2 ", "Content-Length:\t2", "Content-Length: 2, 2"]
-)
+@pytest.mark.parametrize("name", ["Content-Length: 2 ", "Content-Length:\t2"])
 def test_white_space_around_a_header_is_not_part_of_it(name: str) -> None:
     head = f"HTTP/1.1 200 OK\r\n{name}\r\nRateLimit-Limit:  12 \t\r\n\r\n"
     with raw_server(answering(head.encode() + b"{}")) as url:
@@ -191,8 +189,9 @@ def test_white_space_around_a_header_is_not_part_of_it(name: str) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\n{}",
     ],
-    ids=["cut short", "no last chunk", "a negative chunk", "two lengths"],
+    ids=["cut short", "no last chunk", "a negative chunk", "two lengths", "one length twice"],
 )
 def test_a_body_without_its_end_is_a_failure_of_the_path(answer: bytes) -> None:
     with raw_server(answering(answer, ends=True)) as url:
