@@ -19,12 +19,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from conformance import resources
-from conformance.faults.campaign import Journal, context, run_campaign
+from conformance.faults.apart import apart, each_apart
+from conformance.faults.campaign import Journal, run_campaign
 from conformance.faults.catalogue import faults
 from conformance.faults.deviations import Difficulty
 from conformance.faults.scoring import Finding, finding_of
@@ -120,13 +121,13 @@ def try_all(ids: Sequence[str], workers: int, file: Path) -> list[Plain]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as folder,
-        ProcessPoolExecutor(workers, context(), max_tasks_per_child=1) as pool,
         file.open("a", encoding="utf-8") as results,
     ):
         baseline = Path(folder, "baseline.json")
         if left:
-            pool.submit(record_baseline, baseline).result()
-        for one in pool.map(try_plain, left, [baseline] * len(left)):
+            apart(record_baseline, baseline)
+        trials = each_apart(partial(try_plain, baseline=baseline), left, workers)
+        for _, one in trials:
             known[one.id] = one
             results.write(json.dumps(asdict(one)) + "\n")
             results.flush()

@@ -194,3 +194,23 @@ def test_a_full_disk_is_told_in_a_line(tmp_path: Path) -> None:
     assert "Traceback" not in output
     assert reported(tmp_path) > 0
     assert not list((tmp_path / "reports").glob("*/results.json*"))
+
+
+def test_a_campaign_that_is_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
+    journal = tmp_path / "faults.jsonl"
+    command = [sys.executable, "-m", "conformance", "faults", "run", "-n", "2"]
+    with psutil.Popen(
+        [*command, "--journal", str(journal)],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        until(lambda: journal.exists() and len(journal.read_bytes().splitlines()) > 2)
+        family = process.children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        output = process.communicate(timeout=DEADLINE)[0]
+        assert process.returncode == 3, output
+    assert output.endswith(f"interrupted; --resume --journal {journal} goes on from here\n")
+    assert "Traceback" not in output
+    assert psutil.wait_procs(family, DEADLINE)[1] == []

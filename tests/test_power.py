@@ -4,15 +4,13 @@ Every requirement has at least one fault here; `kraty-conformance faults run --f
 them with the whole suite.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
 from support import Runner, reference
 
 from conformance.catalogue import catalogue
-from conformance.faults.campaign import context
+from conformance.faults.apart import apart
 from conformance.faults.catalogue import faults, first_of_each
 from conformance.faults.scoring import Finding, finding_of
 from conformance.faults.trial import Trial, attempt
@@ -27,16 +25,9 @@ SAMPLE = first_of_each(faults().values())
 SEED = 7
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ProcessPoolExecutor]:
-    """Gives each trial a process of its own, with the imports done."""
-    with ProcessPoolExecutor(1, context(), max_tasks_per_child=1) as executor:
-        yield executor
-
-
 @pytest.mark.parametrize("id", list(dict.fromkeys(fault.id for fault in SAMPLE.values())))
-def test_a_seeded_fault_is_named(id: str, pool: ProcessPoolExecutor) -> None:
-    detection = pool.submit(attempt, Trial(id, SEED)).result()
+def test_a_seeded_fault_is_named(id: str) -> None:
+    detection = apart(attempt, Trial(id, SEED))
 
     assert finding_of(faults()[id], [detection]) is Finding.CAUGHT, detection
 

@@ -2,19 +2,17 @@
 
 import hashlib
 import json
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import asdict
-from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from conformance import resources
 from conformance.failures import UsageError
+from conformance.faults.apart import each_apart
 from conformance.faults.trial import Detection, Trial, attempt
 
 FORMAT = "kraty-conformance-detections"
-PRELOADED = ["conformance.plugin", "conformance.fuzzing.machine", "conformance.faults.trial"]
 
 
 class Journal:
@@ -67,21 +65,7 @@ def run_campaign(
         if trial in journal.known:
             yield trial, journal.known[trial]
     waiting = [trial for trial in trials if trial not in journal.known]
-    with ProcessPoolExecutor(workers, context(), max_tasks_per_child=1) as pool:
-        futures = {pool.submit(attempt, trial): trial for trial in waiting}
-        try:
-            for future in as_completed(futures):
-                trial, detection = futures[future], future.result()
-                journal.add(trial, detection)
-                yield trial, detection
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def context() -> BaseContext:
-    """Processes that start with the suite's imports done, where the system can."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload(PRELOADED)
-    return forkserver
+    with closing(each_apart(attempt, waiting, workers)) as detections:
+        for trial, detection in detections:
+            journal.add(trial, detection)
+            yield trial, detection

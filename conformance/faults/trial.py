@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -136,13 +137,28 @@ def suite(
     child = PROCESSES.Process(
         target=_run_pytest, args=(pytest_arguments([*options, "-q", *selection]), log)
     )
-    child.start()
-    child.join()
+    with _deaf():
+        child.start()
+    try:
+        child.join()
+    finally:  # where this is interrupted
+        child.kill()
+        child.join()
     results = reports / "latest" / "results.json"
     output = log.read_text(errors="replace")
     if not results.exists():
         raise RuntimeError(f"the suite left no results:\n{output[-4000:]}")
     return int(child.exitcode or 0), json.loads(results.read_text())["requirements"], output
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that start here do not hear Ctrl-C: who started them ends them."""
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 def _run_pytest(arguments: list[str], log: Path) -> None:
@@ -177,7 +193,8 @@ def served(id: str | None) -> Iterator[str]:
     """A deviating server, or the reference server, in a process of its own, by its base URL."""
     bound = listen("127.0.0.1", 0)
     server = PROCESSES.Process(target=_serve, args=(id, bound), daemon=True)
-    server.start()
+    with _deaf():
+        server.start()
     try:
         yield origin(bound)
     finally:
