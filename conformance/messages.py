@@ -10,12 +10,12 @@ from conformance.bounds import MOST_BYTES, MOST_HEAD, TooLongError
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 TOLERATED = {
-    "lenient_headers": True,
     "lenient_chunked_length": True,
     "lenient_optional_cr_before_lf": True,
+    "lenient_spaces_after_chunk_size": True,
 }
-"""What a recipient may take though no sender may send it (RFC 9112, sections 2.2, 5.2 and 6.3):
-headers that go on in a next line, a length beside chunks, lines that end without a CR."""
+"""What a recipient may take though no sender may send it (RFC 9112, sections 2.2, 6.3 and 7.1): a
+length beside chunks, lines of a head that end without a CR, padded sizes of chunks."""
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s\x7f](?:[^\x00\r\n\f\v\x7f]*[^\x00\s\x7f])?)?")
@@ -28,12 +28,15 @@ def written(method: str, target: bytes, headers: RawHeaders, body: bytes = b"") 
     """A request; httpx.LocalProtocolError for a target or header that no request can have."""
     if not _TARGET.fullmatch(target):
         raise httpx.LocalProtocolError(f"Illegal target {target!r}")
+    verb = method.encode()
+    if not _NAME.fullmatch(verb):
+        raise httpx.LocalProtocolError(f"Illegal method {method!r}")
     for name, value in headers:
         if not _NAME.fullmatch(name):
             raise httpx.LocalProtocolError(f"Illegal header name {name!r}")
         if not _VALUE.fullmatch(value):
             raise httpx.LocalProtocolError(f"Illegal header value of {name!r}")
-    first = b"%b %b HTTP/1.1\r\n" % (method.encode("ascii"), target)
+    first = b"%b %b HTTP/1.1\r\n" % (verb, target)
     return b"".join([first, *(b"%b: %b\r\n" % pair for pair in headers), b"\r\n", body])
 
 
@@ -52,9 +55,9 @@ class Reading:
         self.keeps = False
         self.is_over = False
         self._has_head = False
-        self._body: list[bytes] = []
-        self._length = 0
+        self._body = bytearray()  # a list of parts would take eighty bytes for each
         self._bare = 0
+        self._problem: str | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._parser.set_dangerous_leniencies(**TOLERATED)
 
@@ -63,20 +66,31 @@ class Reading:
 
         httpx.RemoteProtocolError where they are no HTTP, or a head without an end; TooLongError.
         """
-        before = self._length
+        before = len(self._body)
+        problem = self._fed(data)
+        self._bare = 0 if len(self._body) > before else self._bare + len(data)
+        if self._bare > MOST_HEAD:
+            problem = f"more than {MOST_HEAD // 1024} KiB that are no body"
+        if problem and not self.is_over:
+            raise httpx.RemoteProtocolError(problem)
+        self.keeps = self.keeps and not problem
+        if len(self._body) > MOST_BYTES:
+            raise TooLongError
+
+    def _fed(self, data: bytes) -> str | None:
+        """What is wrong with the bytes."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            raise httpx.RemoteProtocolError("another protocol, which was not asked for") from None
+            return "another protocol, which was not asked for"
+        except httptools.HttpParserCallbackError as error:
+            inner = error.__context__
+            if isinstance(inner, httptools.HttpParserError):
+                return str(inner)
+            raise inner or error  # noqa: B904 - an interruption, say, that met a call from there
         except httptools.HttpParserError as error:
-            if not self.is_over:
-                raise httpx.RemoteProtocolError(str(error)) from None
-            self.keeps = False
-        self._bare = 0 if self._length > before else self._bare + len(data)
-        if self._bare > MOST_HEAD and not self.is_over:
-            raise httpx.RemoteProtocolError(f"more than {MOST_HEAD // 1024} KiB that are no body")
-        if self._length > MOST_BYTES:
-            raise TooLongError
+            return str(error)
+        return self._problem
 
     def hang_up(self) -> None:
         """Nothing more will come. httpx.RemoteProtocolError where something is missing."""
@@ -88,7 +102,7 @@ class Reading:
     @property
     def response(self) -> httpx.Response:
         """The response; its `stream` is the body, still in its content coding."""
-        stream = httpx.ByteStream(b"".join(self._body))
+        stream = httpx.ByteStream(bytes(self._body))
         return httpx.Response(self.status, headers=self.headers, stream=stream)
 
     def close(self) -> None:
@@ -111,20 +125,21 @@ class Reading:
         if self._has_head:
             return
         self.status = self._parser.get_status_code()
+        if self.status < httpx.codes.CONTINUE:
+            self._problem = f"status {self.status:03}"
         if self.status < httpx.codes.OK:
             self.headers.clear()
             return
         self._has_head = True
-        self.keeps = self._parser.should_keep_alive()
         self.is_over = self.method in _BODILESS
+        self.keeps = self._parser.should_keep_alive() and not self.is_over
 
     def on_body(self, data: bytes) -> None:
         """A part of the body."""
-        if self.is_over:
-            self.keeps = False
-            return
-        self._body.append(data)
-        self._length += len(data)
+        if not self._has_head:
+            self._problem = f"a body behind status {self.status}"
+        elif not self.is_over:
+            self._body += data
 
     def on_message_complete(self) -> None:
         """The end of the response."""

@@ -10,7 +10,7 @@ from conformance.arrange import Given
 from conformance.client import Api
 from conformance.histories.actions import Holdings, Promised
 from conformance.histories.blame import of_changes, of_promise
-from conformance.histories.judging import expect_order
+from conformance.histories.judging import expect_no_early_conflict, expect_order
 from conformance.histories.models import (
     Done,
     Holding,
@@ -60,7 +60,7 @@ def plain_changes_have_an_order(ledger: Ledger, dice: random.Random) -> None:
 
     history = side_by_side(clients(dice, [change], 4), [holding.read])
 
-    expect_order(history, Holding(START), step_holding, lambda _: "LEDGER-6")
+    expect_order(history, Holding(START), step_holding, lambda *_: "LEDGER-6")
 
 
 def changes_of(history: list[Done]) -> list[Done]:
@@ -84,7 +84,7 @@ def test_increments_decrements_and_reads_have_an_order(
         history = side_by_side(clients(dice, choices), [holding.read])
 
         expect_order(changes_of(history), Holding(START), step_holding, of_changes)
-        expect_order(history, Holding(START), step_holding, lambda _: "LEDGER-11")
+        expect_order(history, Holding(START), step_holding, lambda *_: "LEDGER-11")
 
 
 @requirement("LEDGER-3", "LEDGER-6", "LEDGER-11")
@@ -103,7 +103,7 @@ def test_replays_beside_other_changes_have_an_order(
         history = side_by_side([pair, pair, *others], [holding.read])
 
         expect_order(changes_of(history), Holding(START), step_holding, of_changes)
-        expect_order(history, Holding(START), step_holding, lambda _: "LEDGER-11")
+        expect_order(history, Holding(START), step_holding, lambda *_: "LEDGER-11")
 
 
 @requirement("MIG-7", "LEDGER-6")
@@ -118,7 +118,7 @@ def test_imports_beside_other_changes_have_an_order(
 
         history = side_by_side(clients(dice, [holding.imported, change, change]), [holding.read])
 
-        expect_order(history, Holding(START), step_holding, lambda _: "MIG-7")
+        expect_order(history, Holding(START), step_holding, lambda *_: "MIG-7")
 
 
 @requirement("MERGE-2", "LEDGER-6")
@@ -136,7 +136,7 @@ def test_changes_and_reads_beside_a_merge_have_an_order(
 
         history = side_by_side([merging, looks * 4, *others], looks)
 
-        expect_order(history, Pair(START, 5), step_pair, lambda _: "MERGE-2")
+        expect_order(history, Pair(START, 5), step_pair, lambda *_: "MERGE-2")
 
 
 @requirement("MERGE-3", "ACK-4", "ACK-3", "GRANT-2")
@@ -154,5 +154,6 @@ def test_acks_and_replays_beside_a_merge_have_an_order(
 
         history = side_by_side([merging, acking, again, [promise.create] * 3], looks)
 
+        expect_no_early_conflict(history)
         expect_order(changes_of(history), Promise(), step_promise, of_promise)
         expect_order(history, Promise(), step_promise, of_promise)

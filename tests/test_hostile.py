@@ -98,6 +98,7 @@ ANSWERS: dict[str, Answer] = {
     "gzip in gzip": sends(json_of(gzip.compress(BOMB), more=b"Content-Encoding: gzip, gzip\r\n")),
     "broken gzip": sends(json_of(b"no gzip", more=b"Content-Encoding: gzip\r\n")),
     "endless headers": endless(HEAD, b"X-More: " + b"y" * 1000 + b"\r\n"),
+    "chunks of a byte": endless(CHUNKED, b"1\r\nx\r\n" * 100_000),
     "an endless trailer": endless(CHUNKED + b"1\r\nx\r\n0\r\nX: ", b"y" * MEGABYTE),
     "an endless chunk extension": endless(CHUNKED + b"1;", b"y" * MEGABYTE),
     "broken chunks": sends(CHUNKED + b"zz\r\nnonsense\r\n"),

@@ -32,6 +32,7 @@ def seen(reading: Reading) -> tuple[object, ...]:
 WHOLE = {
     "a length": (FINE, b"{}", True),
     "chunks": (CHUNKED + b"1\r\n{\r\n1;a=b\r\n}\r\n0\r\n\r\n", b"{}", True),
+    "padded sizes of chunks": (CHUNKED + b"2 \r\n{}\r\n0  \r\n\r\n", b"{}", True),
     "a trailer": (CHUNKED + b"2\r\n{}\r\n0\r\nX-Late: 1\r\n\r\n", b"{}", True),
     "only announced before": (b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\n" + FINE, b"{}", True),
     "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", b"", True),
@@ -58,13 +59,10 @@ def test_a_response_is_the_same_wherever_it_is_cut(name: str) -> None:
         assert seen(read(data[:at], data[at:])) == whole
 
 
-def test_a_header_that_goes_on_in_the_next_line_is_one() -> None:
-    folded = read(FINE.replace(b"\r\n\r\n", b"\r\nX: a\r\n b\r\n\r\n"))
-    assert dict(folded.headers)[b"X"].split() == [b"a", b"b"]
-
-
 @pytest.mark.parametrize(
-    "surplus", [FINE, b"nonsense", b"\x00", b"HTTP/1.1 1"], ids=["another", "words", "NUL", "half"]
+    "surplus",
+    [FINE, b"nonsense", b"\x00", b"HTTP/1.1 1", b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n"],
+    ids=["another", "words", "NUL", "half", "another protocol"],
 )
 @pytest.mark.parametrize("name", list(WHOLE))
 def test_what_comes_behind_a_response_is_no_part_of_it_and_ends_the_connection(
@@ -85,8 +83,8 @@ def test_a_body_without_a_length_goes_on_until_the_server_hangs_up() -> None:
 
 @pytest.mark.parametrize("method", ["HEAD", "CONNECT"])
 def test_some_responses_are_over_with_their_head(method: str) -> None:
-    assert seen(read(OK + b"Content-Length: 500\r\n\r\n", method=method))[2:] == (b"", True, True)
-    assert seen(read(FINE, method=method))[2:] == (b"", True, False)
+    for data in (OK + b"Content-Length: 500\r\n\r\n", FINE, CHUNKED + b"2\r\n{}\r\n0\r\n\r\n"):
+        assert seen(read(data, method=method))[2:] == (b"", True, False)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +112,25 @@ def test_a_server_that_hangs_up_too_early_has_not_answered(data: bytes) -> None:
         OK + b"no header\r\n\r\n",
         OK + b"Content-Length: -2\r\n\r\n{}",
         CHUNKED + b"-1\r\n",
+        b"HTTP/1.1 099 Odd\r\n\r\n",
+        b"HTTP/1.1 104 Odd\r\nContent-Length: 2\r\n\r\n{}",
+        OK + b"Content-Length : 2\r\n\r\n{}",
+        OK + b"X: a\r\n b\r\n\r\n",
+        OK + b"X: a\x00b\r\n\r\n",
     ],
-    ids=["no HTTP", "another protocol", "no status", "no header", "a negative length", "chunk"],
+    ids=[
+        "no HTTP",
+        "another protocol",
+        "no status",
+        "no header",
+        "a negative length",
+        "a negative chunk",
+        "less than any status",
+        "a body that is only announced",
+        "a space before the colon",
+        "a header in two lines",
+        "NUL in a header",
+    ],
 )
 def test_what_is_no_http_is_a_failure(data: bytes) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
@@ -126,6 +141,18 @@ def test_what_is_no_http_is_a_failure(data: bytes) -> None:
 def test_what_is_no_body_has_an_end(start: bytes) -> None:
     with pytest.raises(httpx.RemoteProtocolError, match="no body"):
         read(start, *([b"y" * 1024] * (MOST_HEAD // 1024 + 1)))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_what_meets_a_call_of_the_parser_is_not_taken_for_bad_http(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: Reading, __: bytes) -> None:
+        raise error
+
+    monkeypatch.setattr(Reading, "on_body", interrupted)
+    with pytest.raises(error):
+        read(FINE)
 
 
 def test_a_body_has_an_end() -> None:
@@ -147,22 +174,26 @@ def test_a_reading_that_is_closed_is_gone_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "name", "value"),
+    ("method", "target", "name", "value"),
     [
-        (b"/a b", b"X", b"y"),
-        (b"/a\r\n", b"X", b"y"),
-        (b"", b"X", b"y"),
-        (b"/", b"X Y", b"y"),
-        (b"/", b"", b"y"),
-        (b"/", b"X", b"a\r\nY: b"),
-        (b"/", b"X", b"a\x00"),
-        (b"/", b"X", b" a"),
-        (b"/", b"X", b"a\t"),
+        ("G ET", b"/", b"X", b"y"),
+        ("GÉT", b"/", b"X", b"y"),
+        ("GET", b"/a b", b"X", b"y"),
+        ("GET", b"/a\r\n", b"X", b"y"),
+        ("GET", b"", b"X", b"y"),
+        ("GET", b"/", b"X Y", b"y"),
+        ("GET", b"/", b"", b"y"),
+        ("GET", b"/", b"X", b"a\r\nY: b"),
+        ("GET", b"/", b"X", b"a\x00"),
+        ("GET", b"/", b"X", b" a"),
+        ("GET", b"/", b"X", b"a\t"),
     ],
 )
-def test_what_no_request_may_hold_is_not_written(target: bytes, name: bytes, value: bytes) -> None:
+def test_what_no_request_may_hold_is_not_written(
+    method: str, target: bytes, name: bytes, value: bytes
+) -> None:
     with pytest.raises(httpx.LocalProtocolError, match="Illegal"):
-        written("GET", target, [(name, value)])
+        written(method, target, [(name, value)])
 
 
 def test_a_request_is_written_as_it_is() -> None:

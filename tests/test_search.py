@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.failures import Inconclusive, Mismatch
-from conformance.histories.blame import of_promise
-from conformance.histories.judging import expect_order
+from conformance.histories.blame import of_changes, of_promise
+from conformance.histories.judging import expect_no_early_conflict, expect_order
 from conformance.histories.models import (
     Done,
     Holding,
@@ -129,7 +129,6 @@ def test_an_ack_is_not_undone_by_a_merge() -> None:
     merge = done(Kind.MERGE, "merged", (0, 9))
     ack = done(Kind.ACK, "claimed", (1, 8))
     unknown = done(Kind.ACK, None, (1, 8), status=404)
-    create = done(Kind.CREATE, None, (1, 8), status=409)
 
     assert (
         unexplained([merge, ack, read("claimed", (10, 11), "target")], Promise(), step_promise)
@@ -141,41 +140,42 @@ def test_an_ack_is_not_undone_by_a_merge() -> None:
         is None
     )
     assert unexplained([unknown], Promise(), step_promise)
-    assert unexplained([merge, create], Promise(), step_promise) is None
-    assert unexplained([create], Promise(), step_promise)
 
 
-def acked(player: str, at: tuple[float, float]) -> Done:
-    return done(Kind.ACK, "claimed", at, player=player)
+def acked(player: str, at: tuple[float, float], status: int = 200) -> Done:
+    told = "claimed" if status == 200 else None
+    return done(Kind.ACK, told, at, player=player, status=status)
 
 
-MERGED = done(Kind.MERGE, "merged", (0, 20))
+MERGING = done(Kind.MERGE, "merged", (0, 20))
+MERGED = done(Kind.MERGE, "merged", (0, 1))
+LATER = done(Kind.MERGE, "merged", (50, 51))
 BLAMED: dict[str, tuple[str, list[Done]]] = {
-    "a replay that is a conflict": ("GRANT-2", [done(Kind.CREATE, None, (0, 1), status=409)]),
-    "an ack by whom the grant left before": (
-        "ACK-3",
-        [MERGED, read("pending", (1, 5), "target"), acked("source", (6, 9))],
-    ),
-    "such an ack while the target had it, or the merge lost it": (
+    "an ack by whom the grant left before": ("ACK-3", [MERGED, acked("source", (6, 9))]),
+    "an ack by a stranger": ("ACK-3", [acked("target", (6, 9)), LATER]),
+    "an ack that is refused": ("ACK-1", [acked("source", (6, 9), 404), LATER]),
+    "an ack that is refused behind the merge": ("MERGE-3", [MERGED, acked("target", (6, 9), 404)]),
+    "an ack by the source that came too late, or a dirty read": (
         "MERGE-3",
-        [MERGED, read("pending", (1, 8), "target"), acked("source", (5, 9))],
+        [MERGING, read("pending", (1, 5), "target"), acked("source", (6, 9))],
+    ),
+    "an ack while the target had the grant, or the merge lost it": (
+        "MERGE-3",
+        [MERGING, read("pending", (1, 8), "target"), acked("source", (5, 9))],
     ),
     "the same, the other answer first": (
         "MERGE-3",
-        [MERGED, acked("source", (1, 8)), read("pending", (5, 9), "target")],
+        [MERGING, acked("source", (1, 8)), read("pending", (5, 9), "target")],
     ),
-    "an ack that is gone afterwards": (
+    "an ack that is gone": ("ACK-4", [acked("source", (0, 1)), read("pending", (2, 3)), LATER]),
+    "an ack that is gone behind the merge": (
         "ACK-4",
-        [MERGED, acked("source", (1, 5)), read("pending", (6, 9), "target")],
+        [acked("source", (0, 1)), MERGING, read("pending", (22, 23), "target")],
     ),
-    "an ack of long ago that is gone": (
-        "ACK-4",
-        [acked("source", (0, 1)), read("pending", (2, 3))],
-    ),
-    "a grant that is nobody's": (
-        "MERGE-3",
-        [MERGED, read(None, (21, 22), "target")],
-    ),
+    "an ack that comes from nowhere": ("ACK-4", [read("claimed", (2, 3)), LATER]),
+    "a grant that never showed": ("GRANT-8", [read(None, (2, 3)), LATER]),
+    "a grant that is nobody's": ("MERGE-3", [MERGED, read(None, (21, 22), "target")]),
+    "a grant that both have": ("MERGE-3", [MERGED, read("pending", (21, 22))]),
 }
 
 
@@ -184,7 +184,35 @@ def test_what_is_wrong_about_a_grant_has_the_name_that_fits_every_explanation(na
     blamed, history = BLAMED[name]
     part = unexplained(history, Promise(), step_promise)
     assert part is not None
-    assert of_promise(part) == blamed
+    assert of_promise(part, history) == blamed
+
+
+@pytest.mark.parametrize(
+    ("blamed", "history"),
+    [
+        ("LEDGER-6", [up(5, 25, (0, 9)), up(3, 23, (1, 8), key="k")]),
+        (
+            "LEDGER-6",
+            [up(5, 25, (0, 9)), up(3, 23, (1, 8), key="k"), up(3, 23, (10, 11), key="k")],
+        ),
+        ("LEDGER-3", [up(3, 23, (0, 9), key="k"), up(3, 26, (1, 8), key="k")]),
+        ("LEDGER-3", [up(3, 23, (0, 1), key="k"), up(3, 26, (2, 3), key="k")]),
+    ],
+    ids=["a lost update", "a lost update and a replay later", "twice at once", "twice in turn"],
+)
+def test_a_replay_is_blamed_only_where_there_is_one(blamed: str, history: list[Done]) -> None:
+    part = unexplained(history, Holding(20), step_holding)
+    assert part is not None
+    assert of_changes(part, history) == blamed
+
+
+def test_a_replay_is_a_conflict_only_once_the_grant_may_be_another_players() -> None:
+    refused = done(Kind.CREATE, None, (5, 9), status=409)
+    for merge in (MERGED, MERGING):
+        expect_no_early_conflict([merge, refused])
+    with pytest.raises(Mismatch) as raised:
+        expect_no_early_conflict([refused, LATER])
+    assert raised.value.requirement == "GRANT-2"
 
 
 def orders(history: Sequence[Done]) -> Iterator[Sequence[Done]]:
@@ -238,7 +266,7 @@ def test_the_accusation_names_the_requirement_the_calls_and_the_start() -> None:
     history = [up(5, 25, (0, 0.001)), read(20, (0.002, 0.003))]
 
     with pytest.raises(Mismatch) as raised:
-        expect_order(history, Holding(20), step_holding, lambda _: "LEDGER-11")
+        expect_order(history, Holding(20), step_holding, lambda *_: "LEDGER-11")
 
     assert raised.value.requirement == "LEDGER-11"
     assert "read (source) -> 200, 20 [2.0 to 3.0 ms]" in str(raised.value)

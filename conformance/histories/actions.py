@@ -88,6 +88,7 @@ def settled(answer: Answer, requirement: str, *statuses: int) -> None:
 def merged(api: Api, names: dict[str, str]) -> Done:
     """A merge and what its status says."""
     answer = api.merge_player(names["source"], names["target"])
+    settled(answer, "MERGE-1", 200)
     return Done(kind=Kind.MERGE, player="source", status=answer.status, told=status_of(answer))
 
 

@@ -108,7 +108,11 @@ class Promise:
 
 
 def step_promise(state: Promise, event: Done) -> Iterator[Promise]:
-    """GRANT-2, ACK-1, ACK-3, ACK-4, MERGE-3, MERGE-9 for a grant that exists."""
+    """ACK-1, ACK-3, ACK-4, MERGE-3 for a grant that exists.
+
+    FREE: a key that is used for another player, as the freed id is one, gets 200 or 409. So a
+    create tells nothing of the grant.
+    """
     own = event.player == state.owner
     if event.kind is Kind.READ:
         if event.told == (state.status if own else None):
@@ -120,6 +124,5 @@ def step_promise(state: Promise, event: Done) -> Iterator[Promise]:
             yield state
     elif event.kind is Kind.MERGE:
         yield replace(state, owner="target")
-    elif event.status != 409 or state.owner == "target":
-        # FREE: a key used for another player, as the freed id is one, gets 200 or 409.
+    else:
         yield state

@@ -92,7 +92,7 @@ def shortest_prefix(
     ended = sorted(part, key=lambda event: event.ended)
     for count in range(1, len(ended)):
         moment = ended[count - 1].ended
-        flying = [event for event in ended[count:] if event.started < moment]
+        flying = [event for event in ended[count:] if event.started <= moment]
         if not final_states(ended[:count], flying, states, step):
             return ended[:count], flying
     return ended, []
@@ -131,5 +131,6 @@ def _next(required: Sequence[Event], optional: Sequence[Event], done: int) -> li
     events = [*required, *optional]
     left = [place for place in range(len(events)) if not done >> place & 1]
     first_end = min((required[at].ended for at in left if at < len(required)), default=math.inf)
-    latest = max((one.started for at, one in enumerate(events) if done >> at & 1), default=0.0)
+    taken = [one.started for at, one in enumerate(events) if done >> at & 1]
+    latest = max(taken, default=-math.inf)
     return [at for at in left if events[at].started <= first_end and events[at].ended >= latest]
