@@ -92,7 +92,8 @@ class LobbiesTwice(Merging):
 
 
 @fault(
-    "merge-source-is-alias", "MERGE-5", "MERGE-6", "MERGE-9", "ACK-3", "MERGE-2", difficulty=SUBTLE
+    *("merge-source-is-alias", "MERGE-5", "MERGE-6", "MERGE-9", "ACK-3", "MERGE-2", "MERGE-3"),
+    difficulty=SUBTLE,
 )
 class SourceIsAlias(Merging):
     """The source's id leads to the target from then on."""
