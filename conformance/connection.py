@@ -1,6 +1,6 @@
 """Connections to the server: one for each exchange at a time, kept for the next where they can be.
 
-Only what the suite needs, which costs a quarter of httpx' own pool and lets a request's last byte
+Only what the suite needs, which costs a third of httpx' own pool and lets a request's last byte
 be held back. `messages` are what they carry.
 """
 

@@ -87,7 +87,7 @@ class Reading:
             inner = error.__context__
             if isinstance(inner, httptools.HttpParserError):
                 return str(inner)
-            raise inner or error  # noqa: B904 - an interruption, say, that met a call from there
+            raise inner or error  # noqa: B904 - an interruption, say, in one of the calls below
         except httptools.HttpParserError as error:
             return str(error)
         return self._problem
