@@ -223,7 +223,7 @@ def show(
     )
     print("\nSeconds by part of one run each, all processes together, under a stopwatch that makes")
     print("it a little slower. Start-up ends with the first request;")
-    print("scenarios wait for rate windows (2 s) and for threads; what is left is pytest's own:\n")
+    print("scenarios wait for a rate window (1 s) and for threads; what is left is pytest's own:\n")
     head = ["run", "requests", "start-up", *PARTS, "rest"]
     rows = [runs.row(name, several="-n" in name) for name, runs in split]
     print(table(head, rows))
