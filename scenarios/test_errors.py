@@ -151,11 +151,8 @@ RAW: dict[str, bytes] = {
 }
 
 
-LONG_TEXT = b'"' + b"x" * 2**20 + b'"'
-LONG = b'{"reason": %b, "idempotencyKey": %b, "key": %b, "amount": 1, "quantity": 1}' % (
-    LONG_TEXT,
-    LONG_TEXT,
-    LONG_TEXT,
+LONG = b'{"reason": TEXT, "idempotencyKey": TEXT, "key": TEXT, "amount": 1, "quantity": 1}'.replace(
+    b"TEXT", b'"' + b"x" * 2**20 + b'"'
 )
 
 

@@ -96,7 +96,6 @@ def test_the_suites_own_options_are_told_from_pytests() -> None:
     told, rest = options_of(
         ["--fault", "grant-replay-201", "-k", "test_ping", "--base-url=https://a"]
     )
-    assert told is not None
     assert (told.fault, told.base_url, told.target) == ("grant-replay-201", "https://a", None)
     assert rest == ["-k", "test_ping"]
 
