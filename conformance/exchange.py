@@ -116,22 +116,30 @@ class Redactor:
         }
         self._masks = dict(sorted(masks.items(), key=lambda pair: len(pair[0]), reverse=True))
         self._secrets = [(secret.encode(), mask.encode()) for secret, mask in self._masks.items()]
+        # A text without these is without the others, which contain one of them.
+        self._parts = [part for part in masks if not any(o in part for o in masks if o != part)]
+        self._encoded_parts = [part.encode() for part in self._parts]
         self._seen: tuple[Response | None, bool] = (None, False)
         # A client sends the same few headers again and again.
         self._request_headers = lru_cache(256)(self._headers)
+
+    def _is_in(self, value: bytes) -> bool:
+        return any(part in value for part in self._encoded_parts)
 
     def text(self, value: str) -> str:
         """The text without any secret, and without lone surrogates: no file could hold them."""
         if not value.isascii():
             value = value.encode("utf-8", "backslashreplace").decode()
-        for secret, mask in self._masks.items():
-            value = value.replace(secret, mask)
+        if any(part in value for part in self._parts):
+            for secret, mask in self._masks.items():
+                value = value.replace(secret, mask)
         return value
 
     def bytes(self, value: bytes) -> bytes:
         """The bytes without any secret."""
-        for secret, mask in self._secrets:
-            value = value.replace(secret, mask)
+        if self._is_in(value):
+            for secret, mask in self._secrets:
+                value = value.replace(secret, mask)
         return value
 
     def leaks(self, response: Response) -> bool:
@@ -140,7 +148,7 @@ class Redactor:
         if seen is response:
             return known
         shown = b"\n".join([response.body, *(line.encode() for line in chain(*response.headers))])
-        leaks = any(secret in shown for secret, _ in self._secrets)
+        leaks = self._is_in(shown)
         self._seen = (response, leaks)
         return leaks
 

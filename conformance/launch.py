@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,10 @@ from conformance.failures import UsageError
 from conformance.options import OPTIONS
 from conformance.profiles import PROFILES
 
-PROCESSES = 2
-"""More than two gain little: the server has work to do as well."""
+FORKS = sys.platform == "linux"
+"""Whether workers may be copies of the process that starts them (see `plugin.forking`)."""
+PROCESSES = 3 if FORKS else 2
+"""With two cores: a third one works while others wait, where it costs little to start."""
 PYTESTS_OWN = ("PYTEST_ADDOPTS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 """Variables of the environment that tell pytest what it may not have several processes with."""
 VERBOSITY = ("-q", "-qq", "-v", "-vv")
@@ -33,6 +36,7 @@ def pytest_arguments(arguments: Sequence[str]) -> list[str]:
         "--assert=plain",
         # What a failure has to say is the suite's own; rendering its source lines takes long.
         "--tb=native",
+        *(["-p", "conformance.plugin.forking"] if FORKS else []),
         *(["--dist=worksteal"] if shares_work(arguments) else []),
         *("--allow-live=reads" if word == "--allow-live" else word for word in arguments),
         *([] if named else [str(resources.scenarios())]),
@@ -46,14 +50,14 @@ def shares_work(arguments: Sequence[str]) -> bool:
 
 
 def shared_by_default(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with two processes asked for where a whole run may have them.
+    """The arguments, with several processes asked for where a whole run may have them.
 
     A run of a few tests, or one that pytest is told anything else about, stays in one process:
-    there two start longer than they save, or are in the way.
+    there they start longer than they save, or are in the way.
     """
     told, rest = options_of(arguments)
     plain = set(rest) <= set(VERBOSITY) and not any(name in os.environ for name in PYTESTS_OWN)
-    if plain and is_large(told) and cores() >= PROCESSES:
+    if plain and is_large(told) and cores() > 1:
         return [*arguments, "-n", str(PROCESSES)]
     return list(arguments)
 

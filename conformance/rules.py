@@ -37,12 +37,11 @@ def judge(
     """Every breach of one exchange."""
     if response.status in GATEWAY_STATUSES:
         return list(_secrecy(response, redactor))
-    validity = classify(operation, request)
     return [
         *_secrecy(response, redactor),
         *_no_crash(response),
-        *_status(operation, response, validity),
-        *_refusal_of_malformed(operation, response, validity),
+        *_status(operation, request, response),
+        *_refusal_of_malformed(operation, request, response),
         *_envelope(operation, request, response),
         *_shape(operation, response),
     ]
@@ -60,14 +59,17 @@ def _no_crash(response: Response) -> Iterator[Breach]:
         yield Breach("ERR-3", "any input to be answered below 500", _told(response))
 
 
-def _status(operation: Operation, response: Response, validity: Validity) -> Iterator[Breach]:
-    allowed = operation.statuses | {429}
-    if validity is not Validity.VALID:
-        allowed = allowed | PROTOCOL_STATUSES
+def _status(operation: Operation, request: Request, response: Response) -> Iterator[Breach]:
+    status = response.status
+    if status in operation.statuses or status == 429 or status >= 500:
+        return
     # An unknown item, currency or crate key may get 404 although it is documented nowhere.
-    if operation.takes_body or operation.id == "getPlayer":
-        allowed = allowed | {404} | ({400} if operation.id == "getPlayer" else frozenset())
-    if response.status not in allowed and response.status < 500:
+    if status == 404 and (operation.takes_body or operation.id == "getPlayer"):
+        return
+    if status == 400 and operation.id == "getPlayer":
+        return
+    validity = classify(operation, request)
+    if validity is Validity.VALID or status not in PROTOCOL_STATUSES:
         documented = ", ".join(operation.documented)
         yield Breach(
             "HTTP-1",
@@ -77,9 +79,11 @@ def _status(operation: Operation, response: Response, validity: Validity) -> Ite
 
 
 def _refusal_of_malformed(
-    operation: Operation, response: Response, validity: Validity
+    operation: Operation, request: Request, response: Response
 ) -> Iterator[Breach]:
-    if validity is Validity.MALFORMED and 400 in operation.statuses and response.status < 300:
+    if response.status >= 300 or 400 not in operation.statuses:
+        return
+    if classify(operation, request) is Validity.MALFORMED:
         yield Breach(
             "ERR-4",
             "400 for a body that breaks the documented schema",

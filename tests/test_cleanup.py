@@ -17,7 +17,7 @@ from conformance import resources
 from conformance.cleanup import Cleaned, erase
 from conformance.client import Api
 from conformance.exchange import Exchange, Redactor, Request, Response
-from conformance.players import Players, StrangerError, created_in, keep_only
+from conformance.players import Players, StrangerError, created_in, keep_only, players_named
 from conformance.recorder import Recorder
 from conformance.spec import load_spec
 from conformance.wire import Line, Wire
@@ -255,3 +255,22 @@ def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path: Path) -> None:
     keep_only(tmp_path, [])
     (tmp_path / "players-main.txt").write_text('+["server", "kc-0-p1"]\n+["server", "kc-0-p')
     assert created_in(tmp_path) == [("server", "kc-0-p1")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"externalPlayerIds": ["p"]}',
+        b'{"rows": [{"externalPlayerId": "p"}]}',
+        b'{"rows": [{"\\u0065xternalPlayerId": "p"}]}',
+        '{"rows": [{"externalPlayerId": "p"}]}'.encode("utf-16"),
+    ],
+)
+def test_a_player_is_named_by_a_body_in_whatever_spelling(body: bytes) -> None:
+    request = Request("migratePlayers", "POST", "/server/v1/migrate/players", (), body)
+    assert players_named(SPEC.operations["migratePlayers"], request) == {"p"}
+
+
+def test_a_body_in_which_no_player_is_named_names_none() -> None:
+    request = Request("x", "POST", "/server/v1/migrate/players", (), b'{"rows": [{"id": "p"}]}')
+    assert players_named(SPEC.operations["migratePlayers"], request) == set()

@@ -18,6 +18,7 @@ from support import keys, reference
 
 from conformance import resources
 from conformance.bundled import declared
+from conformance.launch import FORKS
 from conformance.reference.world import load_world
 from conformance.target import write_target
 
@@ -26,10 +27,17 @@ DEADLINE = 60.0
 
 @contextmanager
 def running(folder: Path, url: str, *arguments: str, **options: Any) -> Iterator[psutil.Popen]:
-    """A run of the suite that goes on while the test does something to it."""
+    """A run of the suite on a server that goes on while the test does something to it."""
     target = folder / "target.toml"
     write_target(target, "variant", url, declared(load_world(resources.world_file())))
-    command = [sys.executable, "-m", "conformance", "run", "--target", str(target)]
+    with running_bundled(folder, "--target", str(target), *arguments, **options) as process:
+        yield process
+
+
+@contextmanager
+def running_bundled(folder: Path, *arguments: str, **options: Any) -> Iterator[psutil.Popen]:
+    """A run of the suite on the bundled server, likewise."""
+    command = [sys.executable, "-m", "conformance", "run"]
     with (folder / "output.txt").open("w") as output:
         process = psutil.Popen(
             [*command, "--reports", str(folder / "reports"), "-q", *arguments],
@@ -62,6 +70,15 @@ def reported(folder: Path) -> int:
     """How many tests of the run have reported so far."""
     journals = list((folder / "reports").glob("*/journal.jsonl"))
     return len(journals[0].read_bytes().splitlines()) if journals else 0
+
+
+def workers_of(run: psutil.Popen) -> list[psutil.Process]:
+    """The worker processes of a run: copies of its pytest, or Pythons that execnet started."""
+    (controller,) = run.children()
+    living = [each for each in controller.children() if each.status() != psutil.STATUS_ZOMBIE]
+    return [
+        each for each in living if "-u" in each.cmdline() or each.cmdline() == controller.cmdline()
+    ]
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -156,11 +173,38 @@ def test_a_pytest_that_is_killed_is_told_in_a_line(tmp_path: Path) -> None:
     assert "Traceback" not in last
 
 
+def test_nothing_outlives_a_pytest_that_is_killed(tmp_path: Path) -> None:
+    """Not the bundled server either, although workers that hang are copies of what started it."""
+    with running_bundled(tmp_path, "-n", "2") as process:
+        until(lambda: reported(tmp_path) > 20)
+        controller, workers = process.children()[0], workers_of(process)
+        (server,) = (each for each in controller.children() if each not in workers)
+        for worker in workers:
+            worker.suspend()
+        controller.kill()
+        server.wait(DEADLINE)
+        for worker in workers:
+            worker.resume()
+        assert psutil.wait_procs([process, *workers], DEADLINE)[1] == []
+
+
+@pytest.mark.skipif(not FORKS, reason="workers are no copies here")
+def test_workers_are_copies_of_the_process_that_starts_them(tmp_path: Path) -> None:
+    """And one that takes another's place is not: its controller has threads by then."""
+    with running_bundled(tmp_path, "-n", "2") as process:
+        until(lambda: reported(tmp_path) > 20)
+        copies = workers_of(process)
+        assert ["-u" in each.cmdline() for each in copies] == [False, False]
+        copies[0].kill()
+        until(lambda: any("-u" in each.cmdline() for each in workers_of(process)))
+        assert process.wait(DEADLINE) == 3
+    assert results(tmp_path)["verdict"]["trouble"].endswith(" died")
+
+
 def test_a_worker_that_is_killed_makes_the_run_inconclusive(tmp_path: Path) -> None:
     with reference() as url, running(tmp_path, url, "-n", "2", "-k", "ledgers or http") as process:
         until(lambda: reported(tmp_path) > 20)
-        workers = [each for each in process.children(recursive=True) if "-u" in each.cmdline()]
-        workers[0].kill()
+        workers_of(process)[0].kill()
         assert process.wait(DEADLINE) == 3
 
     assert "died" in results(tmp_path)["verdict"]["trouble"]

@@ -11,9 +11,7 @@ from conformance import booting, launch
 from conformance.booting import Boot, boot_early, booted, stop_early
 from conformance.commands import testing
 from conformance.failures import UsageError
-from conformance.launch import options_of, pytest_arguments, shared_by_default
-
-TWO = ["-n", "2"]
+from conformance.launch import PROCESSES, options_of, pytest_arguments, shared_by_default
 
 
 @pytest.mark.parametrize(
@@ -41,9 +39,11 @@ def test_several_processes_steal_work_from_each_other(given: list[str], *, steal
         ["--keep", "--reports", "there"],
     ],
 )
-def test_a_whole_run_takes_two_processes(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_run_takes_several_processes(
+    given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(launch, "cores", lambda: 2)
-    assert shared_by_default(given) == [*given, *TWO]
+    assert shared_by_default(given) == [*given, "-n", str(PROCESSES)]
 
 
 @pytest.mark.parametrize(

@@ -46,3 +46,19 @@ def test_a_response_that_shows_an_authorization_is_shown_without_it() -> None:
     response = Response(200, (("Authorization", "Bearer ksk_live_1.s3cr3t-of-the-servex"),), b"")
     shown = Redactor(TOKENS).exchange(Exchange(request, response, None, 0.0, 0.0))
     assert "s3cr3t" not in repr(shown)
+
+
+def test_a_secret_stands_for_itself_without_its_key() -> None:
+    """A short one does not, and a key that another's begins with hides no more than itself."""
+    tokens = {
+        "server": "ksk_1.first-secret",
+        "other": "ksk_1.first-secret-more",
+        "short": "k_3.x",
+    }
+    redactor = Redactor(tokens)
+    told = "first-secret, first-secret-more, k_3.x, k_3.y, x"
+    shown = "[server key], [other key], k_3.x, k_3.y, x"
+    assert redactor.text(told) == shown
+    assert redactor.bytes(told.encode()) == shown.encode()
+    assert redactor.leaks(Response(200, (), b"so first-secret it is"))
+    assert not redactor.leaks(Response(200, (), b"k_3.x"))

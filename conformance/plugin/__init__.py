@@ -15,6 +15,7 @@ from conformance.catalogue import catalogue
 from conformance.failures import Mismatch, Unreachable, UsageError
 from conformance.guard import HARMLESS
 from conformance.plugin.attempts import run_scenario
+from conformance.plugin.garbage import spare_the_rest
 from conformance.plugin.naming import test_id
 from conformance.plugin.options import add_options
 from conformance.plugin.outcomes import (
@@ -163,8 +164,10 @@ def pytest_report_teststatus(
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the results; the exit code is the verdict's."""
     conformance = session.config.stash.get(CONFORMANCE, None)
-    if conformance is not None and conformance.is_controller:
-        session.exitstatus = conformance.finish(int(exitstatus))
+    if conformance is not None:
+        spare_the_rest()
+        if conformance.is_controller:
+            session.exitstatus = conformance.finish(int(exitstatus))
 
 
 @pytest.hookimpl(trylast=True)

@@ -12,7 +12,6 @@ def spare_the_loaded() -> None:
     Modules and collected tests stay until the end. Looking through them again and again took a
     tenth of a run.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(MANY_OBJECTS)
 

@@ -27,7 +27,7 @@ from conformance.path import SAMPLE, troubled
 from conformance.players import PATTERN, Players, created_in
 from conformance.plugin.asked import Asked
 from conformance.plugin.ending import begin_known_failures, exit_code, last_words, write_summary
-from conformance.plugin.garbage import spare_the_loaded, spare_the_rest
+from conformance.plugin.garbage import spare_the_loaded
 from conformance.plugin.keeping import Keeping
 from conformance.plugin.progress import RunProgress, wants_progress
 from conformance.plugin.selection import (
@@ -365,7 +365,6 @@ class Conformance:
 
     def close(self) -> None:
         """Stop what was started, and have the last word on the terminal."""
-        spare_the_rest()
         self._closing.close()
         if self._last_words:
             print(*self._last_words, sep="\n", flush=True)
