@@ -3,12 +3,13 @@
     python benchmarks/verdict.py [--rounds N]
 
 Side by side, `N` times in turn, each against a reference server of its own: the suite with its
-default profile on the server that it bundles, on two processes (as `run` has it) and in one; its
+default profile on the server that it bundles, as `run` has it, on two processes and in one; its
 scenarios alone, and of that the time from the first test to the last; the same requests once more
 from a bare client that judges nothing (the floor); and what plain Schemathesis takes for its
-single-operation phases with 100 examples. It gives an operation up at its first failure unless
-`--continue-on-failure` is given: both are measured. Prints tables and writes
-`benchmarks/results/verdict.json`.
+single-operation phases with 100 examples. It gives an operation up at its first failure, and on the
+reference server, which keeps the contract, all its failures are wrong. So it is measured as it is;
+with `--continue-on-failure`; and without the two checks that fail, as a gate would have it. Prints
+tables and writes `benchmarks/results/verdict.json`.
 """
 
 import argparse
@@ -37,18 +38,22 @@ from measuring import (
     write,
 )
 
+from conformance import launch
 from conformance.faults.trial import served
 
 SEED = "1"
 EXAMPLES = "100"
 WRITTEN_BY_HAND = ("-k", "not generated and not sequence")
 WATCHED = ("-p", "stopwatch")
+PROCESSES = {"": str(launch.PROCESSES), ", -n 2": "2", ", one process": "0"}
+"""What is added to a run's name, and how many workers it has; without more, as `run` has it."""
 RUNS = {
-    "suite": (),
-    "suite -n 2": ("-n", "2"),
-    "scenarios alone": WRITTEN_BY_HAND,
-    "scenarios alone -n 2": (*WRITTEN_BY_HAND, "-n", "2"),
+    f"{name}{added}": (*selected, "-n", workers)
+    for name, selected in (("suite", ()), ("scenarios alone", WRITTEN_BY_HAND))
+    for added, workers in PROCESSES.items()
 }
+WRONG = ("positive_data_acceptance", "negative_data_rejection")
+"""Checks of plain Schemathesis that fail on a server which keeps the contract."""
 IMPORTS = "import schemathesis, httpx, pytest"
 PARTS = ("http", "checking", "generation", "scenarios", "reporting")
 
@@ -161,13 +166,14 @@ def main() -> None:
         everything, by_hand = Path(folder, "all"), Path(folder, "scenarios")
         for recording, more in ((everything, ()), (by_hand, WRITTEN_BY_HAND)):
             recording.mkdir()
-            Watched().run(*more, recording=recording)
+            Watched().run(*more, "-n", "0", recording=recording)
         measures: dict[str, Callable[[], float]] = {
             **{name: partial(plainly.run, name) for name in RUNS},
             "replay of all": lambda: replayed(everything),
             "replay of the scenarios": lambda: replayed(by_hand),
             "schemathesis": plain,
-            "schemathesis --continue-on-failure": lambda: plain("--continue-on-failure"),
+            "schemathesis to its end": lambda: plain("--continue-on-failure"),
+            "schemathesis without wrong checks": lambda: plain("--exclude-checks", ",".join(WRONG)),
             "start-up": lambda: started(short),
             "imports": lambda: cost_of([sys.executable, "-c", IMPORTS]).seconds,
         }
@@ -180,22 +186,18 @@ def main() -> None:
     taken["start-up, with the bundled server"] = [one for _, runs in split for one in runs.starts()]
     typical = {name: middle(values) for name, values in taken.items()}
     ratios = {
-        "suite / schemathesis": ("suite", "schemathesis"),
-        "suite -n 2 / schemathesis": ("suite -n 2", "schemathesis"),
-        "suite / schemathesis --continue-on-failure": (
-            "suite",
-            "schemathesis --continue-on-failure",
-        ),
-        "suite -n 2 / schemathesis --continue-on-failure": (
-            "suite -n 2",
-            "schemathesis --continue-on-failure",
-        ),
-        "scenarios alone / replay": ("scenarios alone", "replay of the scenarios"),
-        "scenarios alone -n 2 / replay": ("scenarios alone -n 2", "replay of the scenarios"),
-        "the same, first test to last": (
-            "scenarios alone -n 2, first test to last",
-            "replay of the scenarios",
-        ),
+        **{
+            f"{run} / {plainly}": (run, plainly)
+            for plainly in taken
+            if plainly.startswith("schemathesis")
+            for run in RUNS
+            if run.startswith("suite")
+        },
+        **{
+            f"{run} / replay": (run, "replay of the scenarios")
+            for run in taken
+            if run.startswith("scenarios alone")
+        },
         "start-up to the first request / imports": ("start-up", "imports"),
         "the same with the bundled server": ("start-up, with the bundled server", "imports"),
     }
@@ -225,7 +227,7 @@ def show(
     print("it a little slower. Start-up ends with the first request;")
     print("scenarios wait for a rate window (1 s) and for threads; what is left is pytest's own:\n")
     head = ["run", "requests", "start-up", *PARTS, "rest"]
-    rows = [runs.row(name, several="-n" in name) for name, runs in split]
+    rows = [runs.row(name, several=not name.endswith("one process")) for name, runs in split]
     print(table(head, rows))
 
 

@@ -147,8 +147,8 @@ class Redactor:
         seen, known = self._seen  # it is asked twice, to redact the response and to judge it
         if seen is response:
             return known
-        shown = b"\n".join([response.body, *(line.encode() for line in chain(*response.headers))])
-        leaks = self._is_in(shown)
+        head = "\n".join(chain(*response.headers)).encode()
+        leaks = self._is_in(b"\n".join([head, response.body]))
         self._seen = (response, leaks)
         return leaks
 

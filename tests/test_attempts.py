@@ -1,11 +1,14 @@
 """Which word of a test counts: on a path that never failed the first, else a sure one."""
 
+from typing import Any, Literal
+
 import pytest
 
 from conformance.attempts import Attempt, doubt, to_be_repeated
 from conformance.exchange import Exchange, Request
 from conformance.failures import Blocked
 from conformance.path import MOST_REPETITIONS, Path
+from conformance.plugin.attempts import telling
 from conformance.results import Outcome
 
 SOUND = Path(requests=1000, troubles=0)
@@ -116,3 +119,30 @@ def test_a_request_that_only_fails_fast_may_be_one_input() -> None:
     path = Path()
     path.condemn([failure(0.1)] * 8)
     path.check("getPlayer")
+
+
+def report(
+    when: Literal["setup", "call", "teardown"], outcome: str, *, checked: bool = False
+) -> Any:
+    made = pytest.TestReport("t.py::t", ("t.py", 1, "t"), {}, outcome, None, when)  # type: ignore[arg-type]
+    if checked:
+        made.conformance_status = ["warned", "w", "WARNED"]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("reports", "told"),
+    [
+        ([report("setup", "passed"), report("call", "passed"), report("teardown", "passed")], [1]),
+        ([report("setup", "skipped"), report("teardown", "passed")], [0]),
+        (
+            [report("setup", "passed"), report("call", "passed"), report("teardown", "failed")],
+            [1, 2],
+        ),
+        ([report("setup", "passed", checked=True), report("teardown", "passed")], [0]),
+        ([report("setup", "passed"), report("teardown", "passed")], [1]),
+    ],
+    ids=["all passes", "not exercised", "tear-down fails", "set-up warns", "--setup-only"],
+)
+def test_only_reports_that_tell_something_are_shown(reports: list[Any], told: list[int]) -> None:
+    assert telling(reports) == [reports[place] for place in told]

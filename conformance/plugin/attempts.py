@@ -38,10 +38,24 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, run: Conforman
         believed = [_believed(check, told, len(attempts)) for check in found]
         restyle(report, believed)
         said += believed
+    shown = telling(reports)
     # As text, on the last report: those of worker processes carry plain values only.
-    reports[-1].conformance = packed(said, traffic)  # type: ignore[attr-defined]
-    for report in reports:
+    shown[-1].conformance = packed(said, traffic)  # type: ignore[attr-defined]
+    for report in shown:
         item.ihook.pytest_runtest_logreport(report=report)
+
+
+def telling(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
+    """The reports of a test that tell more than that nothing is wrong with set-up or tear-down.
+
+    Each report that goes from a worker to the controller costs as much as a request.
+    """
+    told = [
+        report
+        for report in reports
+        if report.when == "call" or not report.passed or hasattr(report, "conformance_status")
+    ]
+    return told or reports[-1:]
 
 
 def _forget(item: pytest.Item, attempt: int) -> None:

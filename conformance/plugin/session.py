@@ -295,10 +295,9 @@ class Conformance:
             self.keeping.add(found)
             if self.progress is not None:
                 self.progress.count(told["checks"])
+                self.progress.advance()
         elif report.failed and not hasattr(report, "conformance_status"):
             self.collected.trouble = f"{report.nodeid} died"
-        if self.progress is not None and report.when == "teardown":
-            self.progress.advance()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Tell each requirement that did not pass."""
