@@ -39,8 +39,8 @@ def _forwarded() -> str:
 
 {_forwarded()}
 
-Everything else goes to pytest: -k NAME, -x, -n WORKERS, a scenario's path. A whole run takes two
-processes where there are two cores and nothing goes to pytest; -n 0 keeps it in one.
+Everything else goes to pytest: -k NAME, -x, -n WORKERS, a scenario's path. A whole run takes
+several processes where there are two cores and nothing goes to pytest; -n 0 keeps it in one.
 {EXITS}""",
 )
 @click.pass_context
