@@ -164,3 +164,14 @@ def test_real_threads_lose_nothing() -> None:
         wallet = client.get("/players/many/export").json()["data"]["wallet"]
     assert set(statuses) == {200}
     assert wallet == [{"economyKey": "gold", "balance": 100}]
+
+
+def test_an_answer_comes_in_one_piece(client: httpx.Client) -> None:
+    """Head and body, so that a client need not read twice; nothing is lost when it hangs up."""
+    parts = urlsplit(str(client.base_url))
+    for closing in (b"", b"Connection: close\r\n"):
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as raw:
+            raw.sendall(b"GET /server/v1/ping HTTP/1.1\r\nHost: h\r\n" + closing + b"\r\n")
+            assert raw.recv(65_536).endswith(b"}")
+            if closing:
+                assert raw.recv(65_536) == b""

@@ -1,6 +1,5 @@
 """Request bodies: their shapes, how they are read, and when two of them are the same."""
 
-import json
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -174,7 +173,8 @@ def fingerprint(*parts: Any) -> str:
 
 
 def _text(parts: tuple[Any, ...]) -> str:
-    return json.dumps([_canonical(msgspec.to_builtins(part)) for part in parts], sort_keys=True)
+    canonical = [_canonical(msgspec.to_builtins(part)) for part in parts]
+    return msgspec.json.encode(canonical, order="deterministic").decode()
 
 
 def _canonical(value: Any) -> Any:

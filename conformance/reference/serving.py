@@ -1,10 +1,12 @@
 """Runs the application on a socket."""
 
+import asyncio
 import gc
 import os
 import socket
 import sys
 import threading
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -16,6 +18,39 @@ GARBAGE = 10_000
 """Objects after which Python looks for garbage; its own number is 700, a few requests' worth."""
 
 
+class Whole:
+    """A transport that sends what is written in one turn of the event loop in one piece.
+
+    uvicorn writes a response's head and its body one after the other: two calls of the system
+    here, and two at the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send the data soon, with whatever else comes until then."""
+        if not self._parts:
+            self._loop.call_soon(self.flush)
+        self._parts.append(data)
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self._parts:
+            self._transport.write(b"".join(self._parts))
+            self._parts.clear()
+
+    def close(self) -> None:
+        """Send what waits, and hang up."""
+        self.flush()
+        self._transport.close()
+
+
 class Protocol(HttpToolsProtocol):
     """HTTP as the fast httptools reads it, but for upgrades, which the slow h11 reads.
 
@@ -24,6 +59,10 @@ class Protocol(HttpToolsProtocol):
     """
 
     received = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Answer in one piece."""
+        super().connection_made(cast("asyncio.Transport", Whole(transport)))
 
     def data_received(self, data: bytes) -> None:
         """Keep the data, of which an upgrade leaves a rest."""
