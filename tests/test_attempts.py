@@ -122,9 +122,15 @@ def test_a_request_that_only_fails_fast_may_be_one_input() -> None:
 
 
 def report(
-    when: Literal["setup", "call", "teardown"], outcome: str, *, checked: bool = False
+    when: Literal["setup", "call", "teardown"],
+    outcome: str,
+    *,
+    checked: bool = False,
+    printed: bool = False,
 ) -> Any:
     made = pytest.TestReport("t.py::t", ("t.py", 1, "t"), {}, outcome, None, when)  # type: ignore[arg-type]
+    if printed:
+        made.sections = [("Captured stdout setup", "so it is")]
     if checked:
         vars(made)["conformance_status"] = ["warned", "w", "WARNED"]
     return made
@@ -141,8 +147,9 @@ def report(
         ),
         ([report("setup", "passed", checked=True), report("teardown", "passed")], [0]),
         ([report("setup", "passed"), report("teardown", "passed")], [1]),
+        ([report("setup", "passed", printed=True), report("call", "passed")], [0, 1]),
     ],
-    ids=["all passes", "not exercised", "tear-down fails", "set-up warns", "--setup-only"],
+    ids=["all passes", "not exercised", "tear-down fails", "set-up warns", "--setup-only", "-rP"],
 )
 def test_only_reports_that_tell_something_are_shown(reports: list[Any], told: list[int]) -> None:
     assert telling(reports) == [reports[place] for place in told]

@@ -95,3 +95,16 @@ def test_a_worker_that_is_asked_for_later_is_a_new_process(
     channel = group.makegateway(spec).remote_exec("import sys; channel.send(len(sys.modules))")
     assert channel.receive(10) < 200
     group.terminate(10)
+
+
+def test_where_no_process_is_to_be_had_xdist_may_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(forking, "is_alone", lambda: True)
+    monkeypatch.setattr("os.fork", fork)
+    group = execnet.Group()
+    config = nodes(group)
+    pytest_xdist_setupnodes(config, [execnet.XSpec("popen")])
+    assert config.manager.group is group
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()

@@ -182,3 +182,12 @@ def test_an_answer_comes_in_one_piece() -> None:
             assert raw.recv(65_536) == b""
     finally:
         boot.stop()
+
+
+def test_a_client_that_sends_no_more_is_answered(client: httpx.Client) -> None:
+    """As `nc -N` does: it closes its own half of the connection, and waits."""
+    parts = urlsplit(str(client.base_url))
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as raw:
+        raw.sendall(b"GET /server/v1/ping HTTP/1.1\r\nHost: h\r\n\r\n")
+        raw.shutdown(socket.SHUT_WR)
+        assert raw.recv(65_536).endswith(b"}")

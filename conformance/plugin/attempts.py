@@ -53,7 +53,11 @@ def telling(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
     told = [
         report
         for report in reports
-        if report.when == "call" or not report.passed or hasattr(report, "conformance_status")
+        if report.when == "call"
+        or not report.passed
+        or hasattr(report, "conformance_status")
+        or report.sections  # somebody printed something
+        or report.user_properties
     ]
     return told or reports[-1:]
 

@@ -9,9 +9,11 @@ takes the place of one that died, xdist starts workers as it always does.
 import gc
 import os
 import signal
+import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import execnet
 import pytest
@@ -35,22 +37,16 @@ class Fork(Popen2IO):
         from_worker, outbox = os.pipe()
         # A signal in between would be the controller's, in a process that is none.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-        self.pid = os.fork()
-        if self.pid == 0:
-            try:
-                os.close(to_worker)
-                os.close(from_worker)
-                for fork in older:
-                    fork.close_write()
-                    fork.close_read()
-                _take_signals(before)
-                _work(id, inbox, outbox)
-            finally:
-                os._exit(0)  # the controller's stack, and what it does at its end, are not its own
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        os.close(inbox)
-        os.close(outbox)
-        super().__init__(os.fdopen(to_worker, "wb"), os.fdopen(from_worker, "rb"), execmodel)
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                _become_worker(id, (inbox, outbox), before, (to_worker, from_worker), older)
+            os.close(inbox)
+            os.close(outbox)
+            ends = os.fdopen(to_worker, "wb"), os.fdopen(from_worker, "rb")
+            super().__init__(*ends, execmodel)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def wait(self) -> int | None:
         """Wait for its end; None if that was noticed before."""
@@ -60,8 +56,31 @@ class Fork(Popen2IO):
             return None
 
     def kill(self) -> None:
-        """End it."""
-        os.kill(self.pid, signal.SIGKILL)
+        """End it, if it has not ended."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def _become_worker(
+    id: str,
+    pipes: tuple[int, int],
+    mask: Iterable[int],
+    controllers: Iterable[int],
+    older: Iterable[Fork],
+) -> NoReturn:
+    """Work, and end: the controller's stack, and what it does at its end, are not the worker's."""
+    try:
+        for pipe in controllers:
+            os.close(pipe)
+        for fork in older:
+            fork.close_write()
+            fork.close_read()
+        _take_signals(mask)
+        _work(id, *pipes)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 def _take_signals(mask: Iterable[int]) -> None:
@@ -115,7 +134,7 @@ def is_alone() -> bool:
 
 def is_plain(spec: execnet.XSpec) -> bool:
     """Whether it asks for a worker like the controller itself, which is what `-n` does."""
-    asked = (spec.chdir, spec.python, spec.env, spec.nice, spec.via)
+    asked = (spec.chdir, spec.python, spec.env, spec.nice, spec.via, spec.dont_write_bytecode)
     return bool(spec.popen) and not any(asked)
 
 
@@ -126,4 +145,5 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[execnet.XSpec]) -
     if not is_alone() or len(manager.group) or not all(map(is_plain, specs)):
         return
     gc.freeze()  # the copies share what is loaded until somebody writes to it
-    manager.group = ForkedGroup(specs)
+    with suppress(OSError):  # no process is to be had: xdist will say so, or has more luck
+        manager.group = ForkedGroup(specs)

@@ -19,34 +19,36 @@ GARBAGE = 10_000
 
 
 class Whole:
-    """A transport that sends what is written in one turn of the event loop in one piece.
+    """A transport that sends the head of a response with its body, in one piece.
 
-    uvicorn writes a response's head and its body one after the other: two calls of the system
-    here, and two at the client.
+    uvicorn writes one right after the other: two calls of the system here, and two at the client.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._parts: list[bytes] = []
+        self._held = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send the data soon, with whatever else comes until then."""
-        if not self._parts:
+        """Hold the data until more comes, but not beyond this turn of the event loop."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        else:
+            self._held = data
             self._loop.call_soon(self.flush)
-        self._parts.append(data)
 
     def flush(self) -> None:
-        """Send what waits."""
-        if self._parts:
-            self._transport.write(b"".join(self._parts))
-            self._parts.clear()
+        """Send what is held."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
 
     def close(self) -> None:
-        """Send what waits, and hang up."""
+        """Send what is held, and hang up."""
         self.flush()
         self._transport.close()
 
