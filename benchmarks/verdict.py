@@ -1,6 +1,6 @@
 """How long is a verdict in coming, and where does the time go?
 
-    python benchmarks/verdict.py [--rounds N]
+    python benchmarks/verdict.py [--rounds N] [--floor]
 
 Side by side, `N` times in turn, each against a reference server of its own: the suite with its
 default profile on the server that it bundles, as `run` has it, on two processes and in one; its
@@ -9,7 +9,8 @@ from a bare client that judges nothing (the floor); and what plain Schemathesis 
 single-operation phases with 100 examples. It gives an operation up at its first failure, and on the
 reference server, which keeps the contract, all its failures are wrong. So it is measured as it is;
 with `--continue-on-failure`; and without the two checks that fail, as a gate would have it. Prints
-tables and writes `benchmarks/results/verdict.json`.
+tables and writes `benchmarks/results/verdict.json`. With `--floor`, only the scenarios and the
+replay of their requests are measured, in turn, and printed: that takes ten seconds a round.
 """
 
 import argparse
@@ -156,11 +157,36 @@ def plain(*more: str) -> float:
     return cost.seconds
 
 
+def beside_the_floor(rounds: int) -> None:
+    """Measure and print the scenarios, as `run` has them, beside the replay of their requests."""
+    plainly = Unwatched()
+    with tempfile.TemporaryDirectory() as folder:
+        Watched().run(*WRITTEN_BY_HAND, "-n", "0", recording=Path(folder))
+        taken = interleaved(
+            {
+                "scenarios alone": lambda: plainly.run("scenarios alone"),
+                "replay of the scenarios": lambda: replayed(Path(folder)),
+            },
+            rounds,
+        )
+    taken["scenarios alone, first test to last"] = plainly.spans["scenarios alone"]
+    floor = middle(taken["replay of the scenarios"])
+    rows = [
+        [n, f"{middle(v):.2f}", spread(v), f"{middle(v) / floor:.2f}"] for n, v in taken.items()
+    ]
+    print(table(["what", "median s", "least to greatest", "times the replay"], rows))
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--floor", action="store_true", help="only scenarios and their replay")
+    arguments = parser.parse_args()
+    rounds = arguments.rounds
+    if arguments.floor:
+        beside_the_floor(rounds)
+        return
     short, plainly = Watched(), Unwatched()
     with tempfile.TemporaryDirectory() as folder:
         everything, by_hand = Path(folder, "all"), Path(folder, "scenarios")
