@@ -26,8 +26,8 @@ from pathlib import Path
 from conformance import resources
 from conformance.faults.apart import apart, each_apart
 from conformance.faults.campaign import Journal, run_campaign
-from conformance.faults.catalogue import faults
 from conformance.faults.deviations import Difficulty
+from conformance.faults.registry import faults
 from conformance.faults.scoring import Finding, finding_of
 from conformance.faults.trial import Detection, Trial, served
 from conformance.reference.app import BASE_PATH

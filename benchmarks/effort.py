@@ -2,7 +2,7 @@
 
     python benchmarks/effort.py
 
-Runs the default profile against a reference server and writes `conformance/effort.json`: for each
+Runs the default profile against a reference server and writes `conformance/settings/effort.json`: for each
 scenario the mean over its parameters. `--profile quick` chooses by it, and every run announces by
 it what it is going to do.
 """
@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 
 from conformance import resources
-from conformance.bundled import declared
 from conformance.faults.trial import served
-from conformance.launch import pytest_arguments
+from conformance.lifecycle.bundled_target import declared
+from conformance.lifecycle.pytest_args import pytest_arguments
 from conformance.plugin.session import CONFORMANCE
-from conformance.profiles import function_of
 from conformance.reference.world import load_world
-from conformance.target import DEFAULT_VARIABLES, write_target
+from conformance.settings.profiles import function_of
+from conformance.settings.target import DEFAULT_VARIABLES, write_target
 
-FILE = resources.PACKAGE / "effort.json"
+FILE = resources.PACKAGE / "settings" / "effort.json"
 
 
 class Meter:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from measuring import SINGLE_OPERATION, cost_of, middle, schemathesis, spread, suite, table, write
 
-from conformance.faults.catalogue import faults
+from conformance.faults.registry import faults
 from conformance.faults.trial import REPORTED, served
 from conformance.fuzzing import IN_CASES
 

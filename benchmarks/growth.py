@@ -21,9 +21,9 @@ from measuring import Cost, cost_of, middle, serving, spread, suite, table, writ
 
 from conformance import resources
 from conformance.faults.trial import served
-from conformance.profiles import STANDARD
 from conformance.reference.app import BASE_PATH, Application, Server, Settings
 from conformance.reference.world import World, load_world
+from conformance.settings.profiles import STANDARD
 
 SEED = ("--seed", "1")
 MEBIBYTE = 2**20

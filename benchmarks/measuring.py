@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from conformance import resources
-from conformance.bundled import declared
+from conformance.lifecycle.bundled_target import declared
 from conformance.reference.serving import listen, origin, serve
 from conformance.reference.world import load_world
-from conformance.target import DEFAULT_VARIABLES, write_target
+from conformance.settings.target import DEFAULT_VARIABLES, write_target
 
 RESULTS = Path(__file__).parent / "results"
 KIB = 1024

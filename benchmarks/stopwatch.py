@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from conformance import connection, volley, wire
+from conformance.client import channel as wire
+from conformance.http import connection
+from conformance.http import last_byte_sync as volley
 from conformance.plugin import session
 
 SPENT: dict[str, float] = defaultdict(float)

@@ -39,8 +39,8 @@ from measuring import (
     write,
 )
 
-from conformance import launch
 from conformance.faults.trial import served
+from conformance.lifecycle import pytest_args as launch
 
 SEED = "1"
 EXAMPLES = "100"

@@ -2,15 +2,15 @@
 
 import pytest
 
-from conformance.arrange import Given, mention, with_another_end
-from conformance.client import Api
-from conformance.expect import (
+from conformance.client.api import Api
+from conformance.testkit.expect import (
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
 )
+from conformance.testkit.given import Given, mention, with_another_end
 
 requirement = pytest.mark.requirement
 

@@ -5,9 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance.arrange import Given, mention
-from conformance.client import Answer, Api
-from conformance.expect import (
+from conformance.client.api import Answer, Api
+from conformance.contract.openapi import JSON
+from conformance.failures import NotExercised
+from conformance.settings.names import Names
+from conformance.settings.run import Run
+from conformance.settings.target import World
+from conformance.testkit.expect import (
     expect_code,
     expect_equal,
     expect_fields,
@@ -15,13 +19,9 @@ from conformance.expect import (
     expect_that,
     expect_unchanged,
 )
-from conformance.failures import NotExercised
-from conformance.ledgers import Ledger
-from conformance.naming import Names
-from conformance.run import Run
-from conformance.samples import Samples
-from conformance.spec import JSON
-from conformance.target import World
+from conformance.testkit.given import Given, mention
+from conformance.testkit.ledgers import Ledger
+from conformance.testkit.sample_requests import Samples
 
 requirement = pytest.mark.requirement
 harmless = pytest.mark.harmless

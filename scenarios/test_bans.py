@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given
-from conformance.client import Api
-from conformance.expect import (
+from conformance.client.api import Api
+from conformance.testkit.expect import (
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
 )
-from conformance.ledgers import Ledger
+from conformance.testkit.given import Given
+from conformance.testkit.ledgers import Ledger
 
 requirement = pytest.mark.requirement
 harmless = pytest.mark.harmless

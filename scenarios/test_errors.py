@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given
-from conformance.client import Answer, Api
-from conformance.exchange import Request
-from conformance.expect import expect_status, expect_that, expect_unchanged
+from conformance.client.api import Answer, Api
+from conformance.contract.openapi import BASE_PATH, JSON
 from conformance.failures import Blocked, Inconclusive, NotExercised
-from conformance.naming import Names
-from conformance.samples import Samples
-from conformance.spec import BASE_PATH, JSON
+from conformance.http.exchange import Request
+from conformance.settings.names import Names
+from conformance.testkit.expect import expect_status, expect_that, expect_unchanged
+from conformance.testkit.given import Given
+from conformance.testkit.sample_requests import Samples
 
 requirement = pytest.mark.requirement
 harmless = pytest.mark.harmless

@@ -2,17 +2,17 @@
 
 import pytest
 
-from conformance.arrange import Given, mention, state_of
-from conformance.client import Api
-from conformance.expect import (
+from conformance.client.api import Api
+from conformance.settings.run import Run
+from conformance.testkit.expect import (
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
 )
-from conformance.ledgers import Ledger
-from conformance.run import Run
+from conformance.testkit.given import Given, mention, state_of
+from conformance.testkit.ledgers import Ledger
 
 requirement = pytest.mark.requirement
 harmless = pytest.mark.harmless

@@ -2,11 +2,11 @@
 
 import pytest
 
-from conformance.arrange import Given
-from conformance.client import Api
+from conformance.client.api import Api
+from conformance.client.recorder import Recorder
 from conformance.fuzzing import IN_CASES, fuzz
-from conformance.recorder import Recorder
-from conformance.run import Run
+from conformance.settings.run import Run
+from conformance.testkit.given import Given
 
 requirement = pytest.mark.requirement
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given, mention, needed
-from conformance.client import Api
-from conformance.expect import (
+from conformance.client.api import Api
+from conformance.failures import NotExercised
+from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
+from conformance.testkit.expect import (
     expect_code,
     expect_equal,
     expect_fields,
@@ -16,8 +17,7 @@ from conformance.expect import (
     expect_that,
     expect_unchanged,
 )
-from conformance.failures import NotExercised
-from conformance.volley import ROUNDS, SIMULTANEOUS
+from conformance.testkit.given import Given, mention, needed
 
 requirement = pytest.mark.requirement
 

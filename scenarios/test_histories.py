@@ -6,12 +6,16 @@ from itertools import chain
 
 import pytest
 
-from conformance.arrange import Given
-from conformance.client import Api
-from conformance.histories.actions import Holdings, Promised
-from conformance.histories.blame import of_changes, of_promise
-from conformance.histories.judging import expect_no_early_conflict, expect_order
-from conformance.histories.models import (
+from conformance.client.api import Api
+from conformance.client.recorder import Recorder
+from conformance.linearizability.calls import Holdings, Promised
+from conformance.linearizability.diagnosis import (
+    expect_no_early_conflict,
+    expect_order,
+    of_changes,
+    of_promise,
+)
+from conformance.linearizability.models import (
     Done,
     Holding,
     Kind,
@@ -21,11 +25,11 @@ from conformance.histories.models import (
     step_pair,
     step_promise,
 )
-from conformance.histories.workload import Call, side_by_side
-from conformance.ledgers import Ledger
-from conformance.profiles import PROFILES
-from conformance.recorder import Recorder
-from conformance.run import Run
+from conformance.linearizability.workload import Call, side_by_side
+from conformance.settings.profiles import PROFILES
+from conformance.settings.run import Run
+from conformance.testkit.given import Given
+from conformance.testkit.ledgers import Ledger
 
 requirement = pytest.mark.requirement
 pytestmark = pytest.mark.usefixtures("clear_view")

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given, needed
-from conformance.client import Answer, Api
-from conformance.exchange import Request
-from conformance.expect import expect_equal, expect_fields, expect_status, expect_that
+from conformance.client.api import Answer, Api
 from conformance.failures import NotExercised
-from conformance.ledgers import Ledger
-from conformance.samples import Samples
+from conformance.http.exchange import Request
+from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
+from conformance.testkit.given import Given, needed
+from conformance.testkit.ledgers import Ledger
+from conformance.testkit.sample_requests import Samples
 
 requirement = pytest.mark.requirement
 

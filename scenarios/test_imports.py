@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given, needed
-from conformance.client import Answer, Api
-from conformance.expect import (
+from conformance.client.api import Answer, Api
+from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
+from conformance.testkit.expect import (
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
 )
-from conformance.imports import Import
-from conformance.ledgers import Ledger
-from conformance.volley import ROUNDS, SIMULTANEOUS
+from conformance.testkit.given import Given, needed
+from conformance.testkit.import_batches import Import
+from conformance.testkit.ledgers import Ledger
 
 requirement = pytest.mark.requirement
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given, needed
-from conformance.client import Answer, Api
-from conformance.exchange import Request
-from conformance.expect import (
+from conformance.client.api import Answer, Api
+from conformance.http.exchange import Request
+from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
+from conformance.testkit.expect import (
     expect_code,
     expect_equal,
     expect_fields,
@@ -15,8 +15,8 @@ from conformance.expect import (
     expect_that,
     expect_unchanged,
 )
-from conformance.ledgers import Ledger
-from conformance.volley import ROUNDS, SIMULTANEOUS
+from conformance.testkit.given import Given, needed
+from conformance.testkit.ledgers import Ledger
 
 requirement = pytest.mark.requirement
 harmless = pytest.mark.harmless

@@ -4,16 +4,11 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given, mention, with_another_end
-from conformance.client import Api
-from conformance.expect import (
-    expect_equal,
-    expect_fields,
-    expect_status,
-    expect_that,
-)
-from conformance.naming import Names
-from conformance.volley import ROUNDS, SIMULTANEOUS
+from conformance.client.api import Api
+from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
+from conformance.settings.names import Names
+from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
+from conformance.testkit.given import Given, mention, with_another_end
 
 requirement = pytest.mark.requirement
 harmless = pytest.mark.harmless

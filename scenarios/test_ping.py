@@ -2,9 +2,9 @@
 
 import pytest
 
-from conformance.client import Api
-from conformance.expect import expect_equal, expect_fields, expect_status, expect_that
-from conformance.run import Run
+from conformance.client.api import Api
+from conformance.settings.run import Run
+from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
 
 requirement = pytest.mark.requirement
 harmless = pytest.mark.harmless

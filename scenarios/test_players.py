@@ -5,15 +5,10 @@ from typing import Any
 
 import pytest
 
-from conformance.arrange import Given, mention
-from conformance.client import Api
-from conformance.expect import (
-    expect_equal,
-    expect_fields,
-    expect_status,
-    expect_that,
-)
+from conformance.client.api import Api
 from conformance.failures import NotExercised
+from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
+from conformance.testkit.given import Given, mention
 
 requirement = pytest.mark.requirement
 harmless = pytest.mark.harmless

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import pytest
 
-from conformance.arrange import Given
-from conformance.client import Answer, Api, pause
-from conformance.expect import expect_code, expect_equal, expect_status, expect_that
+from conformance.client.api import Answer, Api, pause
 from conformance.failures import Inconclusive, Mismatch
-from conformance.naming import Names
+from conformance.settings.names import Names
+from conformance.testkit.expect import expect_code, expect_equal, expect_status, expect_that
+from conformance.testkit.given import Given
 
 requirement = pytest.mark.requirement
 

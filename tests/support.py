@@ -15,11 +15,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from conformance import resources
-from conformance.bundled import declared
+from conformance.lifecycle.bundled_target import declared
 from conformance.reference.app import Settings, create_app
 from conformance.reference.serving import listen, origin, server_of
 from conformance.reference.world import Game, World, load_world
-from conformance.target import DEFAULT_VARIABLES, write_target
+from conformance.settings.target import DEFAULT_VARIABLES, write_target
 
 ROOT = resources.CHECKOUT
 WINDOW = 1

@@ -4,12 +4,11 @@ from typing import Any, Literal
 
 import pytest
 
-from conformance.attempts import Attempt, doubt, to_be_repeated
-from conformance.exchange import Exchange, Request
+from conformance.client.network_health import MOST_REPETITIONS, Path
 from conformance.failures import Blocked
-from conformance.path import MOST_REPETITIONS, Path
-from conformance.plugin.attempts import telling
-from conformance.results import Outcome
+from conformance.http.exchange import Exchange, Request
+from conformance.plugin.retries import Attempt, doubt, telling, to_be_repeated
+from conformance.results.check import Outcome
 
 SOUND = Path(requests=1000, troubles=0)
 BLIP = Path(requests=10_000, troubles=1)

@@ -14,13 +14,20 @@ from support import Runner, keys, reference
 from test_crash import reported, running, until
 
 from conformance import resources
-from conformance.cleanup import Cleaned, erase
-from conformance.client import Api
-from conformance.exchange import Exchange, Redactor, Request, Response
-from conformance.players import Players, StrangerError, created_in, keep_only, players_named
-from conformance.recorder import Recorder
-from conformance.spec import load_spec
-from conformance.wire import Line, Wire
+from conformance.client.api import Api
+from conformance.client.channel import Line, Wire
+from conformance.client.created_players import (
+    Players,
+    StrangerError,
+    created_in,
+    keep_only,
+    players_named,
+)
+from conformance.client.recorder import Recorder
+from conformance.contract.openapi import load_spec
+from conformance.http.exchange import Exchange, Request, Response
+from conformance.http.redaction import Redactor
+from conformance.lifecycle.cleanup import Cleaned, erase
 
 BASE = "/server/v1"
 SPEC = load_spec(resources.spec_file())

@@ -10,15 +10,15 @@ from starlette.responses import JSONResponse, Response
 from support import keys, reference
 
 from conformance import resources
-from conformance.client import Api
-from conformance.exchange import Redactor
+from conformance.client.api import Api
+from conformance.client.channel import Line, Wire
+from conformance.client.recorder import Recorder
+from conformance.contract.openapi import load_spec
 from conformance.failures import Inconclusive, Mismatch
-from conformance.naming import Names
-from conformance.recorder import Recorder
+from conformance.http.redaction import Redactor
 from conformance.reference.app import Server, Settings
 from conformance.reference.operations import Operation
-from conformance.spec import load_spec
-from conformance.wire import Line, Wire
+from conformance.settings.names import Names
 
 PATIENCE_SECONDS = 0.2
 FOREVER_SECONDS = 3
@@ -73,7 +73,7 @@ def test_a_read_that_the_path_failed_is_repeated() -> None:
 
 
 def test_a_server_that_is_gone_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conformance.client.REACH_SECONDS", 0.1)
+    monkeypatch.setattr("conformance.client.api.REACH_SECONDS", 0.1)
     with client("http://127.0.0.1:1") as api, pytest.raises(Inconclusive):
         api.insist(api.request("ping"))
 

@@ -10,7 +10,7 @@ from test_report import document, written
 
 from conformance.cli import main
 from conformance.report.comparison import Change, change_of, compare, comparison_markdown
-from conformance.results import Check, Outcome
+from conformance.results.check import Check, Outcome
 
 CHANGES = {
     ("passed", "passed"): Change.SAME,

@@ -8,11 +8,11 @@ import pytest
 from support import Serve, raw_server
 from test_hostile import json_of, read_head
 
-from conformance.bounds import Deadline
-from conformance.connection import KEEP_ALIVE_SECONDS, route_to
-from conformance.exchange import Exchange, Request
+from conformance.client.channel import Wire
 from conformance.failures import UsageError
-from conformance.wire import Wire
+from conformance.http.connection import KEEP_ALIVE_SECONDS, route_to
+from conformance.http.exchange import Exchange, Request
+from conformance.http.limits import Deadline
 
 PING = Request("ping", "GET", "/server/v1/ping", (("Accept", "application/json"),), b"")
 FINE = json_of(b"{}")
@@ -262,6 +262,6 @@ def test_a_proxy_that_is_not_spoken_to_in_plain_http_is_refused(
 
 
 def test_a_deadline_that_is_over_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conformance.bounds.DEADLINE_SECONDS", 0.0)
+    monkeypatch.setattr("conformance.http.limits.DEADLINE_SECONDS", 0.0)
     with pytest.raises(TimeoutError, match="no whole answer"):
         Deadline().left()

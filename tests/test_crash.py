@@ -17,10 +17,10 @@ import pytest
 from support import keys, reference
 
 from conformance import resources
-from conformance.bundled import declared
-from conformance.launch import FORKS
+from conformance.lifecycle.bundled_target import declared
+from conformance.lifecycle.pytest_args import FORKS
 from conformance.reference.world import load_world
-from conformance.target import write_target
+from conformance.settings.target import write_target
 
 DEADLINE = 60.0
 

@@ -10,9 +10,9 @@ import yaml
 from click.testing import CliRunner
 from support import ROOT
 
-from conformance.catalogue import catalogue
 from conformance.cli import main
-from conformance.options import OPTIONS
+from conformance.contract.requirements import catalogue
+from conformance.settings.options import OPTIONS
 
 
 def test_the_table_of_requirements_is_current() -> None:

@@ -2,15 +2,9 @@
 
 import pytest
 
-from conformance.failures import (
-    Blocked,
-    Inconclusive,
-    Mismatch,
-    NotExercised,
-    ShouldWarning,
-)
+from conformance.failures import Blocked, Inconclusive, Mismatch, NotExercised, ShouldWarning
 from conformance.plugin.outcomes import ending_of
-from conformance.results import Outcome
+from conformance.results.check import Outcome
 
 
 def ending(error: BaseException | None, *own: str, found: tuple[str, ...] = ()) -> tuple[str, ...]:

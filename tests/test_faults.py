@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from conformance.catalogue import catalogue
 from conformance.cli import main
+from conformance.cli.faults import exit_code
+from conformance.contract.requirements import catalogue
 from conformance.failures import UsageError
+from conformance.faults.building_blocks import fault as seed
 from conformance.faults.campaign import Journal
-from conformance.faults.catalogue import faults, first_of_each, gaps
-from conformance.faults.commands import exit_code
 from conformance.faults.deviations import Difficulty, Fault, Variant, settings_of
+from conformance.faults.registry import faults, first_of_each, gaps
 from conformance.faults.scoring import Finding, by_family, counts_of, row_of
 from conformance.faults.tables import BEYOND, BROKEN, NAMED, cell, matrix
-from conformance.faults.tools import fault as seed
 from conformance.faults.trial import Detection, Trial, Way, named, way_of
 from conformance.reference.ledger import Inventory, Wallet
 

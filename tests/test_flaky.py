@@ -11,7 +11,7 @@ import pytest
 from flaky_proxy import flaky
 from support import Ended, reference, run_suite
 
-from conformance.bundled import running_server
+from conformance.lifecycle.bundled_target import running_server
 
 log = logging.getLogger(__name__)
 SCENARIOS = ("-k", "not histories and not sequences and not generated")

@@ -8,7 +8,7 @@ from typing import Any
 import execnet
 import pytest
 
-from conformance.launch import FORKS
+from conformance.lifecycle.pytest_args import FORKS
 from conformance.plugin import forking
 from conformance.plugin.forking import ForkedGroup, is_alone, is_plain, pytest_xdist_setupnodes
 

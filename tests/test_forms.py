@@ -13,16 +13,16 @@ from junitparser.junitparser import Properties
 from support import Runner, reference
 from test_report import document, exchange, failed, written
 
-from conformance.collecting import Collected
-from conformance.exchange import Exchange, Request, Response
 from conformance.failures import UsageError
-from conformance.faults.catalogue import faults
 from conformance.faults.deviations import settings_of
-from conformance.recovery import BROKEN_OFF, document_of
+from conformance.faults.registry import faults
+from conformance.http.exchange import Exchange, Request, Response
+from conformance.http.traffic import LATENCY_BOUNDS, Traffic, place_of
 from conformance.report.har import HarPart, join_parts
 from conformance.report.journal import Journal, read_journal
-from conformance.results import Check, Outcome, packed
-from conformance.traffic import LATENCY_BOUNDS, Traffic, place_of
+from conformance.report.recovery import BROKEN_OFF, document_of
+from conformance.results.check import Check, Outcome, packed
+from conformance.results.collector import Collected
 
 HEAD: dict[str, Any] = {
     "started": 1000.0,

@@ -10,11 +10,11 @@ from starlette.responses import JSONResponse, Response
 from support import Runner, reference
 
 from conformance import resources
-from conformance.exchange import Exchange
-from conformance.exchange import Request as Sent
-from conformance.exchange import Response as Answered
+from conformance.client.recorder import Recorder
 from conformance.failures import Inconclusive, Mismatch
-from conformance.recorder import Recorder
+from conformance.http.exchange import Exchange
+from conformance.http.exchange import Request as Sent
+from conformance.http.exchange import Response as Answered
 from conformance.reference.app import Server, Settings
 from conformance.reference.operations import Operation
 

@@ -15,10 +15,10 @@ import psutil
 import pytest
 from support import keys, raw_server
 
-from conformance.bounds import MOST_BYTES
-from conformance.exchange import Request
-from conformance.spec import BASE_PATH
-from conformance.wire import Wire
+from conformance.client.channel import Wire
+from conformance.contract.openapi import BASE_PATH
+from conformance.http.exchange import Request
+from conformance.http.limits import MOST_BYTES
 
 PATIENCE = 60.0
 MEGABYTE = 2**20
@@ -267,7 +267,7 @@ def test_a_body_without_an_end_is_not_read_to_its_end(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", list(SLOW))
 def test_a_deadline_holds_whatever_trickles_in(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conformance.bounds.DEADLINE_SECONDS", 2.0)
+    monkeypatch.setattr("conformance.http.limits.DEADLINE_SECONDS", 2.0)
     request = Request("getPlayer", "GET", PATH, (), b"")
     with hostile(SLOW[kind]) as url:
         wire = Wire(url)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from support import Runner, reference
 
-from conformance.bundled import running_server
 from conformance.failures import UsageError
-from conformance.known import Known, load_known, standings, tolerated, write_known
-from conformance.results import Check, Outcome
+from conformance.lifecycle.bundled_target import running_server
+from conformance.results.check import Check, Outcome
+from conformance.results.known_status import standings, tolerated
+from conformance.settings.known_failures import Known, load_known, write_known
 
 TODAY = date(2026, 11, 23)
 FAULT = "merge-keeps-larger"

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from conformance import booting, launch
-from conformance.booting import Boot, boot_early, booted, stop_early
-from conformance.commands import testing
+from conformance.cli import testing
 from conformance.failures import UsageError
-from conformance.launch import PROCESSES, options_of, pytest_arguments, shared_by_default
+from conformance.lifecycle import pytest_args as launch
+from conformance.lifecycle import server_process as booting
+from conformance.lifecycle.pytest_args import (
+    PROCESSES,
+    options_of,
+    pytest_arguments,
+    shared_by_default,
+)
+from conformance.lifecycle.server_process import Boot, boot_early, booted, stop_early
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import pytest
 from support import Runner, reference, world_with
 
 from conformance.failures import UsageError
-from conformance.guard import check_live, environment_of
+from conformance.lifecycle.live_keys import check_live, environment_of
 from conformance.reference.app import Settings
 from conformance.reference.services import Parts
 from conformance.reference.state import GameState
-from conformance.run import Identity, Run
-from conformance.target import Target
-from conformance.target import World as Declared
+from conformance.settings.run import Identity, Run
+from conformance.settings.target import Target
+from conformance.settings.target import World as Declared
 
 
 def run_at(url: str, environment: str | None, token: str) -> Run:

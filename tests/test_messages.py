@@ -6,8 +6,8 @@ import weakref
 import httpx
 import pytest
 
-from conformance.bounds import MOST_BYTES, MOST_HEAD, TooLongError
-from conformance.messages import Reading, written
+from conformance.http.limits import MOST_BYTES, MOST_HEAD, TooLongError
+from conformance.http.messages import Reading, written
 
 OK = b"HTTP/1.1 200 OK\r\n"
 FINE = OK + b"Content-Length: 2\r\n\r\n{}"

@@ -12,11 +12,11 @@ from starlette.routing import Route
 from support import Runner, keys, reference, serving
 
 from conformance import resources
+from conformance.contract.openapi import load_newer_spec, load_spec
+from conformance.contract.openapi_diff import revisions
 from conformance.failures import UsageError
 from conformance.reference.app import create_app
 from conformance.reference.world import load_world
-from conformance.revision import revisions
-from conformance.spec import load_newer_spec, load_spec
 
 BUNDLED = resources.spec_file()
 Document = dict[str, Any]

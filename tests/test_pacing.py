@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from support import Runner, reference, world_with
 
-from conformance.exchange import Response
+from conformance.client.rate_limit import MOST_STRIKES, PLENTY, Pacer, Window, told_by
 from conformance.failures import UsageError
-from conformance.pacing import MOST_STRIKES, PLENTY, Pacer, Window, told_by
-from conformance.plugin.asked import rate_of
+from conformance.http.exchange import Response
+from conformance.plugin.command_line import rate_of
 from conformance.reference.app import Settings
 
 NOW = 1000.0

@@ -9,9 +9,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from test_report import NASTY, document, exchange, failed
 
-from conformance.catalogue import catalogue
+from conformance.contract.requirements import catalogue
 from conformance.report.html import render_html
-from conformance.results import Check, Outcome
+from conformance.results.check import Check, Outcome
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)

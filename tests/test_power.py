@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from support import Runner, reference
 
-from conformance.catalogue import catalogue
+from conformance.contract.requirements import catalogue
 from conformance.faults.apart import apart
-from conformance.faults.catalogue import faults, first_of_each
+from conformance.faults.registry import faults, first_of_each
 from conformance.faults.scoring import Finding, finding_of
 from conformance.faults.trial import Trial, attempt
 from conformance.reference.app import Settings
-from conformance.reference.gdpr import Gdpr
+from conformance.reference.erasure import Gdpr
 from conformance.reference.ledger import Wallet
 from conformance.reference.merging import Merging
 from conformance.reference.services import Parts

@@ -8,13 +8,13 @@ from starlette.datastructures import Headers
 from support import Runner, reference
 
 from conformance import resources
-from conformance.bundled import declared
+from conformance.lifecycle.bundled_target import declared
 from conformance.reference.app import Settings
 from conformance.reference.auth import Auth
 from conformance.reference.errors import ApiError
 from conformance.reference.services import Parts
 from conformance.reference.world import Game, Key, load_world
-from conformance.target import write_target
+from conformance.settings.target import write_target
 
 TARGET = declared(load_world(resources.world_file()))
 

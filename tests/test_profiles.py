@@ -5,10 +5,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from support import Runner, reference
 
-from conformance import profiles
-from conformance.profiles import Effort, effort_of, function_of, length_of, measured, within
 from conformance.reference.app import Server, Settings
 from conformance.reference.operations import Operation
+from conformance.settings import profiles
+from conformance.settings.profiles import (
+    Effort,
+    effort_of,
+    function_of,
+    length_of,
+    measured,
+    within,
+)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """No secret is kept or shown."""
 
-from conformance.exchange import Exchange, Redactor, Request, Response
+from conformance.http.exchange import Exchange, Request, Response
+from conformance.http.redaction import Redactor
 
 TOKENS = {"server": "ksk_live_1.s3cr3t-of-the-server", "throttled": "ksk_2.other-secret"}
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from support import keys, reference
 
-from conformance.booting import Boot
+from conformance.lifecycle.server_process import Boot
 from conformance.reference.app import Settings
 
 ENTRY = {"type": "currency", "currencyKey": "gold", "amount": 5}

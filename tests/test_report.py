@@ -11,16 +11,16 @@ from click.testing import CliRunner
 
 from conformance import resources
 from conformance.cli import main
-from conformance.collecting import Collected, head_of
+from conformance.contract.openapi import load_spec
 from conformance.failures import UsageError
 from conformance.report import RunDirectory, read_results, write_results
 from conformance.report.forms import write_forms
 from conformance.report.reading import results_schema
 from conformance.report.summary import plain, render_badge, render_summary
-from conformance.results import Check, Outcome
-from conformance.run import Identity, Run
-from conformance.spec import load_spec
-from conformance.target import Target, World
+from conformance.results.check import Check, Outcome
+from conformance.results.collector import Collected, head_of
+from conformance.settings.run import Identity, Run
+from conformance.settings.target import Target, World
 
 NASTY = "<script>alert(1)</script> | `x` \x1b[31m **b** [a](http://x)\n# h"
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from conformance import resources
-from conformance.exchange import Redactor, Request, Response
-from conformance.rules import judge
-from conformance.spec import load_spec
-from conformance.validity import Validity, classify
+from conformance.contract.exchange_rules import judge
+from conformance.contract.openapi import load_spec
+from conformance.contract.request_validity import Validity, classify
+from conformance.http.exchange import Request, Response
+from conformance.http.redaction import Redactor
 
 SPEC = load_spec(resources.spec_file())
 TOKEN = "kc_prefix.very-secret"

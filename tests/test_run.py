@@ -381,7 +381,7 @@ def test_plain_pytest_is_the_same_suite(tmp_path: Path) -> None:
 
 
 def test_commands_are_loaded_when_they_are_called() -> None:
-    slow = ["conformance.commands.serve", "httpx", "pytest", "schemathesis", "starlette"]
+    slow = ["conformance.cli.serve", "httpx", "pytest", "schemathesis", "starlette"]
     code = f"import sys, conformance.cli; print([m for m in {slow} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

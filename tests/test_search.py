@@ -9,9 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.failures import Inconclusive, Mismatch
-from conformance.histories.blame import of_changes, of_promise
-from conformance.histories.judging import expect_no_early_conflict, expect_order
-from conformance.histories.models import (
+from conformance.linearizability.checker import final_states, unexplained
+from conformance.linearizability.diagnosis import (
+    expect_no_early_conflict,
+    expect_order,
+    of_changes,
+    of_promise,
+)
+from conformance.linearizability.models import (
     Done,
     Holding,
     Kind,
@@ -21,8 +26,7 @@ from conformance.histories.models import (
     step_pair,
     step_promise,
 )
-from conformance.histories.search import final_states, unexplained
-from conformance.histories.workload import side_by_side
+from conformance.linearizability.workload import side_by_side
 
 
 def up(amount: int, told: int | None, at: tuple[float, float], **more: object) -> Done:

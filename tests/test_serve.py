@@ -11,7 +11,7 @@ import pytest
 from support import keys
 
 from conformance.reference.serving import listen
-from conformance.target import load_target
+from conformance.settings.target import load_target
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from conformance.exchange import Exchange, Request
+from conformance.client.recorder import Recorder
 from conformance.failures import Mismatch
-from conformance.fuzzing.generation import SETTINGS
-from conformance.fuzzing.shrinking import Shrinking
-from conformance.recorder import Recorder
+from conformance.fuzzing.schema_cases import SETTINGS
+from conformance.fuzzing.shrink_limit import Shrinking
+from conformance.http.exchange import Exchange, Request
 
 EXCHANGE = Exchange(Request("ping", "GET", "/", (), b""), None, "lost", 0.0, 0.0)
 

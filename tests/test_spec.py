@@ -8,8 +8,8 @@ import pytest
 from openapi_spec_validator import validate
 
 from conformance import resources
-from conformance.catalogue import catalogue
-from conformance.spec import Schemas, encoded, load_spec
+from conformance.contract.openapi import Schemas, encoded, load_spec
+from conformance.contract.requirements import catalogue
 
 SPEC = load_spec(resources.spec_file())
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conformance.failures import NotExercised, UsageError
-from conformance.target import World, load_target, origin_of, target_of_url, write_target
+from conformance.settings.target import World, load_target, origin_of, target_of_url, write_target
 
 GOOD = """
 name = "staging"

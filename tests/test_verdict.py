@@ -2,9 +2,9 @@
 
 import pytest
 
-from conformance.catalogue import Level
-from conformance.results import Check, Outcome, outcome_of
-from conformance.verdict import EXIT_CODES, Verdict, judge_run
+from conformance.contract.requirements import Level
+from conformance.results.check import Check, Outcome, outcome_of
+from conformance.results.verdict import EXIT_CODES, Verdict, judge_run
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 

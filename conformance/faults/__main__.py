@@ -5,9 +5,9 @@ import logging
 import sys
 from pathlib import Path
 
-from conformance.booting import NO_SUCH_FAULT
 from conformance.faults.deviations import settings_of
 from conformance.faults.trial import deviation_of
+from conformance.lifecycle.server_process import NO_SUCH_FAULT
 from conformance.reference.app import create_app
 from conformance.reference.serving import serve_for_parent
 from conformance.reference.world import load_world

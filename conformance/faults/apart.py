@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 A = TypeVar("A")
 T = TypeVar("T")
 
-PRELOADED = ["conformance.plugin", "conformance.fuzzing.machine", "conformance.faults.trial"]
+PRELOADED = ["conformance.plugin", "conformance.fuzzing.state_machine", "conformance.faults.trial"]
 
 
 def apart(function: Callable[..., T], *arguments: object) -> T:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from conformance import __version__
-from conformance.catalogue import catalogue
+from conformance.contract.requirements import catalogue
 from conformance.faults.deviations import Deviation, Fault
 from conformance.faults.trial import Detection, Way
 

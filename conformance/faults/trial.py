@@ -19,17 +19,17 @@ from typing import Any
 import pytest
 
 from conformance import resources
-from conformance.bundled import declared
-from conformance.catalogue import catalogue
-from conformance.faults.catalogue import faults
+from conformance.contract.requirements import catalogue
 from conformance.faults.deviations import Deviation, Fault, settings_of
+from conformance.faults.registry import faults
 from conformance.faults.variants import VARIANTS
-from conformance.launch import pytest_arguments
+from conformance.lifecycle.bundled_target import declared
+from conformance.lifecycle.pytest_args import pytest_arguments
 from conformance.reference.app import create_app
 from conformance.reference.serving import listen, origin, serve
 from conformance.reference.world import load_world
-from conformance.results import Outcome
-from conformance.target import DEFAULT_VARIABLES, write_target
+from conformance.results.check import Outcome
+from conformance.settings.target import DEFAULT_VARIABLES, write_target
 
 PROCESSES: Any = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
 """How processes are started: forking saves them the imports."""

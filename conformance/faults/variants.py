@@ -12,8 +12,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from conformance.faults.building_blocks import document, gap, leaves
 from conformance.faults.deviations import Variant
-from conformance.faults.tools import document, gap, leaves
 from conformance.reference.app import Server
 from conformance.reference.bodies import (
     Adjustment,
@@ -25,8 +25,8 @@ from conformance.reference.bodies import (
     moment,
 )
 from conformance.reference.budget import Budget, Spent
+from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, conflict, invalid, not_found, unprocessable
-from conformance.reference.gdpr import Gdpr
 from conformance.reference.grants import Grants
 from conformance.reference.imports import Imports
 from conformance.reference.ledger import Ledger

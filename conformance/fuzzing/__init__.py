@@ -9,11 +9,11 @@ Both are loaded when they are first used: a run without generated cases need not
 
 from functools import partial
 
-from conformance.arrange import Given
-from conformance.client import Api
-from conformance.recorder import Recorder
-from conformance.run import Run
-from conformance.spec import Operation
+from conformance.client.api import Api
+from conformance.client.recorder import Recorder
+from conformance.contract.openapi import Operation
+from conformance.settings.run import Run
+from conformance.testkit.given import Given
 
 IN_CASES = ("HTTP-1", "HTTP-2", "ERR-1", "ERR-3", "ERR-4", "AUTH-1")
 """What a generated case can accuse a server of."""
@@ -38,7 +38,7 @@ def fuzz(operation: Operation, api: Api, given: Given, recorder: Recorder, run: 
     """Send generated cases of one operation; Mismatch for the smallest that a rule accuses."""
     # Schemathesis and Hypothesis take a quarter of a second to load.
     from conformance.fuzzing.fuzzer import Fuzzer  # noqa: PLC0415
-    from conformance.fuzzing.generation import generating_schema, run_cases  # noqa: PLC0415
+    from conformance.fuzzing.schema_cases import generating_schema, run_cases  # noqa: PLC0415
 
     fuzzer = Fuzzer(operation, api, given, recorder, run.shrink)
     place = (generating_schema(api.line.spec), operation.path, operation.method)
@@ -49,7 +49,7 @@ def fuzz(operation: Operation, api: Api, given: Given, recorder: Recorder, run: 
 def explore(api: Api, given: Given, recorder: Recorder, run: Run) -> None:
     """Try random sequences of operations; Mismatch for the shortest that departs from the model."""
     # As above.
-    from conformance.fuzzing.machine import machine_for, run_sequences  # noqa: PLC0415
+    from conformance.fuzzing.state_machine import machine_for, run_sequences  # noqa: PLC0415
 
     machine = machine_for(api, given, recorder, run.shrink)
     sequences = run.examples * SEQUENCES_AN_EXAMPLE

@@ -8,13 +8,13 @@ from urllib.parse import unquote, urlencode
 from schemathesis.core import NotSet
 from schemathesis.generation.case import Case
 
-from conformance.arrange import Given
-from conformance.client import Api, Fields
-from conformance.exchange import Headers, Request
+from conformance.client.api import Api, Fields
+from conformance.contract.openapi import JSON, Operation
 from conformance.failures import NotExercised
-from conformance.fuzzing import stand_ins
-from conformance.fuzzing.generation import PARAMETER_KINDS, PROPERTY_KINDS
-from conformance.spec import JSON, Operation
+from conformance.fuzzing import placeholders as stand_ins
+from conformance.fuzzing.schema_cases import PARAMETER_KINDS, PROPERTY_KINDS
+from conformance.http.exchange import Headers, Request
+from conformance.testkit.given import Given
 
 PORTION = 2**31 - 1
 PORTIONS = 8

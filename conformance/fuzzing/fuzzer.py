@@ -6,16 +6,16 @@ from typing import Any
 
 from schemathesis.generation.case import Case
 
-from conformance.arrange import Given
-from conformance.client import Answer, Api
-from conformance.exchange import Request
+from conformance.client.api import Answer, Api
+from conformance.client.recorder import Recorder
+from conformance.contract.exchange_rules import Breach
+from conformance.contract.openapi import Operation
+from conformance.contract.request_validity import Validity, classify
 from conformance.failures import Mismatch
 from conformance.fuzzing.binding import Binder
-from conformance.fuzzing.shrinking import Shrinking
-from conformance.recorder import Recorder
-from conformance.rules import Breach
-from conformance.spec import Operation
-from conformance.validity import Validity, classify
+from conformance.fuzzing.shrink_limit import Shrinking
+from conformance.http.exchange import Request
+from conformance.testkit.given import Given
 
 WITHOUT_KEY_ONE_IN = 16
 

@@ -1,8 +1,8 @@
 """What the contract promises of a few players, written from the contract and nothing else.
 
 A small model of one game: who exists, what each holds, which grants and lobbies there are, who
-was banned, merged or erased, and which idempotency keys are used up. `conformance.fuzzing.machine`
-drives a server and this model side by side and compares them after every step.
+was banned, merged or erased, and which idempotency keys are used up. `state_machine` drives
+a server and this model side by side and compares them after every step.
 """
 
 from collections.abc import Iterator, Mapping

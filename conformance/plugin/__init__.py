@@ -11,13 +11,11 @@ from typing import Any
 
 import pytest
 
-from conformance.catalogue import catalogue
+from conformance.contract.requirements import catalogue
 from conformance.failures import Mismatch, Unreachable, UsageError
-from conformance.guard import HARMLESS
-from conformance.plugin.attempts import run_scenario
+from conformance.lifecycle.live_keys import HARMLESS
+from conformance.plugin.command_line import add_options
 from conformance.plugin.garbage import spare_the_rest
-from conformance.plugin.naming import test_id
-from conformance.plugin.options import add_options
 from conformance.plugin.outcomes import (
     CHECKS,
     RECORDER,
@@ -27,13 +25,15 @@ from conformance.plugin.outcomes import (
     redact,
     remember_warning,
 )
+from conformance.plugin.retries import run_scenario
 from conformance.plugin.session import (
     CONFORMANCE,
     Conformance,
     point_at_scenarios,
     selects_scenarios,
 )
-from conformance.verdict import EXIT_CODES, EXIT_USAGE, Verdict
+from conformance.plugin.test_ids import test_id
+from conformance.results.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 
 MARKERS = (
     "requirement(id, ...): the requirements that the scenario decides",

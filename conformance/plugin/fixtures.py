@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from conformance.arrange import Given
-from conformance.client import Api
-from conformance.imports import Import
-from conformance.ledgers import Ledger
-from conformance.lookout import Lookout
-from conformance.naming import Names
-from conformance.plugin.naming import test_id
+from conformance.client.api import Api
+from conformance.client.channel import Line
+from conformance.client.recorder import Recorder
 from conformance.plugin.outcomes import ATTEMPT, RECORDER
 from conformance.plugin.session import CONFORMANCE, Conformance
-from conformance.recorder import Recorder
-from conformance.run import Run
-from conformance.samples import Samples
-from conformance.target import World
-from conformance.wire import Line
+from conformance.plugin.test_ids import test_id
+from conformance.settings.names import Names
+from conformance.settings.run import Run
+from conformance.settings.target import World
+from conformance.testkit.export_probe import Lookout
+from conformance.testkit.given import Given
+from conformance.testkit.import_batches import Import
+from conformance.testkit.ledgers import Ledger
+from conformance.testkit.sample_requests import Samples
 
 
 def run_of(request: pytest.FixtureRequest) -> Conformance:

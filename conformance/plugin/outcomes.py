@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from conformance.catalogue import Level, catalogue
-from conformance.evidence import MAX_EXCHANGES, evidence
-from conformance.exchange import Exchange, Redactor
-from conformance.explain import explain
+from conformance.client.recorder import Recorder
+from conformance.contract.requirements import Level, catalogue
 from conformance.failures import Blocked, Inconclusive, Mismatch, NotExercised, ShouldWarning
-from conformance.plugin.naming import requirements_of, test_id
+from conformance.http.exchange import Exchange
+from conformance.http.redaction import Redactor
 from conformance.plugin.session import Conformance
-from conformance.recorder import Recorder
-from conformance.results import Check, Outcome, outcome_of
+from conformance.plugin.test_ids import requirements_of, test_id
+from conformance.report.text import explain
+from conformance.results.check import Check, Outcome, outcome_of
+from conformance.results.evidence import MAX_EXCHANGES, evidence
 
 RECORDER = pytest.StashKey[Recorder]()
 WARNED = pytest.StashKey[Mismatch | None]()

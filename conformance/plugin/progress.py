@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from conformance.results import Outcome
+from conformance.results.check import Outcome
 
 MOST_NAMED = 4
 COUNTED = (

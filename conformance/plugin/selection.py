@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from conformance.catalogue import Level, catalogue
-from conformance.guard import HARMLESS
-from conformance.plugin.naming import requirements_of, test_id
-from conformance.profiles import Profile, effort_of, length_of, within
+from conformance.contract.requirements import Level, catalogue
+from conformance.lifecycle.live_keys import HARMLESS
+from conformance.plugin.test_ids import requirements_of, test_id
+from conformance.settings.profiles import Profile, effort_of, length_of, within
 
 PREFLIGHT_REQUESTS = 40
 """About what is sent beside the tests: the preflight, and a try of the export."""

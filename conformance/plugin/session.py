@@ -14,22 +14,24 @@ from typing import Any
 import pytest
 
 from conformance import __version__, resources
-from conformance.bundled import running_server
-from conformance.cleanup import erase
-from conformance.client import Api
-from conformance.collecting import Collected, cleaned, head_of
-from conformance.exchange import Redactor
+from conformance.client.api import Api
+from conformance.client.channel import Line, Wire
+from conformance.client.created_players import PATTERN, Players, created_in
+from conformance.client.network_health import SAMPLE, troubled
+from conformance.client.rate_limit import Pacer
+from conformance.client.recorder import Recorder
+from conformance.contract.openapi import Spec, load_newer_spec, load_spec
+from conformance.contract.openapi_diff import revisions
 from conformance.failures import UsageError
-from conformance.guard import check_live
-from conformance.known import tolerated
-from conformance.pacing import Pacer
-from conformance.path import SAMPLE, troubled
-from conformance.players import PATTERN, Players, created_in
-from conformance.plugin.asked import Asked
-from conformance.plugin.ending import begin_known_failures, exit_code, last_words, write_summary
+from conformance.http.redaction import Redactor
+from conformance.lifecycle.bundled_target import running_server
+from conformance.lifecycle.cleanup import erase
+from conformance.lifecycle.live_keys import check_live
+from conformance.lifecycle.preflight import environments, identify, misconfigured
+from conformance.plugin.command_line import Asked
 from conformance.plugin.garbage import spare_the_loaded
-from conformance.plugin.keeping import Keeping
 from conformance.plugin.progress import RunProgress, wants_progress
+from conformance.plugin.run_files import Keeping
 from conformance.plugin.selection import (
     announced,
     harmless,
@@ -37,17 +39,15 @@ from conformance.plugin.selection import (
     of_profile,
     of_requirements,
 )
-from conformance.preflight import environments, identify, misconfigured
-from conformance.profiles import PROFILES, Profile
-from conformance.recorder import Recorder
+from conformance.plugin.summary import begin_known_failures, exit_code, last_words, write_summary
 from conformance.report import RunDirectory
-from conformance.results import Check, redact_check
-from conformance.revision import revisions
-from conformance.run import Identity, Run
-from conformance.spec import Spec, load_newer_spec, load_spec
-from conformance.target import Target
-from conformance.verdict import EXIT_USAGE
-from conformance.wire import Line, Wire
+from conformance.results.check import Check, redact_check
+from conformance.results.collector import Collected, cleaned, head_of
+from conformance.results.known_status import tolerated
+from conformance.results.verdict import EXIT_USAGE
+from conformance.settings.profiles import PROFILES, Profile
+from conformance.settings.run import Identity, Run
+from conformance.settings.target import Target
 
 INTERRUPTED = "the run was interrupted"
 TROUBLE = {

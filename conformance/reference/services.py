@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .auth import Auth
 from .budget import Budget
-from .gdpr import Gdpr
+from .erasure import Gdpr
 from .grants import Grants
 from .imports import Imports
 from .ledger import Inventory, Wallet

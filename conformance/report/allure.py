@@ -15,7 +15,7 @@ from allure_commons.logger import AllureMemoryLogger
 from allure_commons.model2 import Attachment, Label, StatusDetails, TestResult
 from allure_commons.types import LabelType, Severity
 
-from conformance.results import Outcome
+from conformance.results.check import Outcome
 
 STATUS = {
     Outcome.PASSED: "passed",

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from conformance.report.html import SYMBOLS, render_template
 from conformance.report.summary import plain
-from conformance.results import Outcome
+from conformance.results.check import Outcome
 
 SAID_NOTHING = (Outcome.NOT_EXERCISED, Outcome.BLOCKED, Outcome.INCONCLUSIVE)
 ABSENT = "absent"

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from conformance import __version__
-from conformance.exchange import Exchange, Headers, Request, Response, header
+from conformance.http.exchange import Exchange, Headers, Request, Response, header
 
 NAME = "exchanges.har"
 PART = "exchanges-{}.jsonl"

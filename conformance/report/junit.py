@@ -6,7 +6,7 @@ from typing import Any
 from junitparser import Error, Failure, JUnitXml, Property, Skipped, TestCase, TestSuite
 from junitparser.junitparser import Properties
 
-from conformance.results import Outcome
+from conformance.results.check import Outcome
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 ENDINGS = {

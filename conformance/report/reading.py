@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema
 
 from conformance.failures import UsageError
-from conformance.results import FORMAT, FORMAT_VERSION, footer_of
+from conformance.results.check import FORMAT, FORMAT_VERSION, footer_of
 
 RESULTS = "results.json"
 SCHEMA = Path(__file__).parent / "results.schema.json"

@@ -1,6 +1,6 @@
 """Faults of acks."""
 
-from conformance.faults.tools import MEDIUM, SUBTLE, fault, gap
+from conformance.faults.building_blocks import MEDIUM, SUBTLE, fault, gap
 from conformance.reference.bodies import GrantBody
 from conformance.reference.grants import SCOPE, Grants
 from conformance.reference.replies import Reply

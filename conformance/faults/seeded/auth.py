@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, fault
+from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, fault
 from conformance.reference.app import Server, Settings
 from conformance.reference.auth import Auth
 from conformance.reference.errors import ApiError, invalid

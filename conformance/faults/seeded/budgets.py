@@ -4,7 +4,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
-from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, fault
+from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, fault
 from conformance.reference.app import Server
 from conformance.reference.budget import Budget, Spent
 from conformance.reference.errors import ApiError

@@ -3,12 +3,20 @@
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.tools import MEDIUM, SUBTLE, Rewriting, document, fault, gap, notes
+from conformance.faults.building_blocks import (
+    MEDIUM,
+    SUBTLE,
+    Rewriting,
+    document,
+    fault,
+    gap,
+    notes,
+)
 from conformance.reference import operations
 from conformance.reference.app import Server
 from conformance.reference.bodies import DeleteBody
+from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import conflict
-from conformance.reference.gdpr import Gdpr
 from conformance.reference.grants import SCOPE, Grants
 from conformance.reference.lobbies import Lobbies
 from conformance.reference.operations import Call, Operation

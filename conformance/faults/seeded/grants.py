@@ -6,19 +6,11 @@ from typing import Any
 
 import msgspec
 
-from conformance.faults.tools import (
-    MEDIUM,
-    OBVIOUS,
-    SUBTLE,
-    Rewriting,
-    fault,
-    gap,
-    notes,
-)
+from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, Rewriting, fault, gap, notes
 from conformance.reference import operations
 from conformance.reference.bodies import Entry, GrantBody, fingerprint, moment
+from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, conflict
-from conformance.reference.gdpr import Gdpr
 from conformance.reference.grants import SCOPE, Grants
 from conformance.reference.operations import Operation
 from conformance.reference.replies import Reply

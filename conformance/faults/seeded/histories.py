@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 from threading import RLock
 from typing import Any
 
-from conformance.faults.tools import SUBTLE, fault, gap, notes
+from conformance.faults.building_blocks import SUBTLE, fault, gap, notes
 from conformance.reference import operations
 from conformance.reference.bodies import Adjustment, ImportBody, InventoryRow, WalletRow
+from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, conflict
-from conformance.reference.gdpr import Gdpr
 from conformance.reference.imports import Imports
 from conformance.reference.ledger import Ledger
 from conformance.reference.merging import Merging

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from conformance.faults.tools import MEDIUM, SUBTLE, document, fault, gap, notes
+from conformance.faults.building_blocks import MEDIUM, SUBTLE, document, fault, gap, notes
 from conformance.reference import operations
 from conformance.reference.app import Server
 from conformance.reference.bodies import ImportBody, InventoryRow, PlayerRow, WalletRow, fingerprint

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conformance.faults.tools import MEDIUM, SUBTLE, Rewriting, fault, gap
+from conformance.faults.building_blocks import MEDIUM, SUBTLE, Rewriting, fault, gap
 from conformance.reference import operations
 from conformance.reference.bodies import LobbyBody
 from conformance.reference.lobbies import Lobbies

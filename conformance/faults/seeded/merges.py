@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.tools import MEDIUM, SUBTLE, fault, gap, notes
+from conformance.faults.building_blocks import MEDIUM, SUBTLE, fault, gap, notes
 from conformance.reference import operations
 from conformance.reference.grants import SCOPE
 from conformance.reference.merging import Merging

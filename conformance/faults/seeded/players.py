@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, Rewriting, fault, notes
+from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, Rewriting, fault, notes
 from conformance.reference.bodies import BanBody
 from conformance.reference.errors import ApiError
 from conformance.reference.operations import Operation

@@ -10,7 +10,15 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from conformance.faults.tools import MEDIUM, OBVIOUS, SUBTLE, Rewriting, document, fault, leaves
+from conformance.faults.building_blocks import (
+    MEDIUM,
+    OBVIOUS,
+    SUBTLE,
+    Rewriting,
+    document,
+    fault,
+    leaves,
+)
 from conformance.reference.app import Server, as_json
 from conformance.reference.bodies import (
     BanBody,
@@ -22,8 +30,8 @@ from conformance.reference.bodies import (
     LobbyBody,
     WalletBody,
 )
+from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, invalid
-from conformance.reference.gdpr import Gdpr
 from conformance.reference.imports import Imports
 from conformance.reference.ledger import Ledger
 from conformance.reference.operations import Call, Operation

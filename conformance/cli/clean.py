@@ -1,0 +1,50 @@
+"""`kraty-conformance clean`: erases what a run left."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from conformance.cli.stopping import stop
+from conformance.failures import Unreachable, UsageError
+from conformance.lifecycle.cleanup import Cleaned, clean_directory
+from conformance.report import read_results, write_results
+from conformance.report.forms import write_forms
+from conformance.report.reading import RESULTS
+from conformance.results.verdict import EXIT_CODES, Verdict
+
+
+@click.command(name="clean")
+@click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--target", type=click.Path(path_type=Path), help="The target file of the run.")
+def clean_up(directory: Path, target: Path | None) -> None:
+    """Erase the players that a run left: after a crash, a Ctrl-C, or --keep.
+
+    DIR is the run's directory. Keys come from the environment, as for `run`.
+    """
+    try:
+        done = clean_directory(directory, target, os.environ)
+        _tell_of_clean_up(directory, done)
+    except (UsageError, Unreachable) as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"cannot write to {directory}: {error.strerror}")
+    print(f"{done.erased} of {done.created} players erased, {len(done.left)} left")
+    sys.exit(EXIT_CODES[Verdict.INCONCLUSIVE] if done.left else 0)
+
+
+def _tell_of_clean_up(directory: Path, done: Cleaned) -> None:
+    """Let the results of the run, where it has any, say what became of its players."""
+    if (directory / RESULTS).exists():
+        document = read_results(directory)
+        before = document["cleanup"]
+        erased = before["erased"] + done.erased
+        document["cleanup"] = {
+            "created": max(before["created"], erased + len(done.left)),
+            "erased": erased,
+            "left": len(done.left),
+            "reason": before["reason"] if done.left else None,
+        }
+        write_results(directory, document)
+        write_forms(directory, document)

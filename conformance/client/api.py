@@ -1,0 +1,319 @@
+"""The typed client of the scenarios: a method for each operation, over one `Line`."""
+
+import copy
+import itertools
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from conformance.client.channel import Line
+from conformance.client.network_health import (
+    MOST_UNREACHED,
+    REACH_SECONDS,
+    SLOW_SECONDS,
+    may_be_slow,
+    pause_before,
+    troubled,
+)
+from conformance.contract.openapi import JSON
+from conformance.failures import Blocked, Inconclusive, Mismatch
+from conformance.http.exchange import Exchange, Headers, Request, header
+
+Body = Mapping[str, Any]
+Path = Mapping[str, str]
+PATIENCE_SECONDS = 90
+"""How long a 429 is waited out that the scenario did not ask for."""
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
+class Fields(dict[str, Any]):
+    """A JSON object of a response. A member that is missing blocks the scenario (HTTP-2)."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Blocked("HTTP-2", f"a member `{name}` in the response", f"only {sorted(self)}")
+
+
+class Answer:
+    """A response as a scenario reads it."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        if exchange.response is None:
+            raise Inconclusive(f"{exchange.describe()} (tried once)")
+        self.exchange = exchange
+        self.retried = exchange.retried
+        self.response = exchange.response
+        self.status = exchange.response.status
+
+    def header(self, name: str) -> str | None:
+        """The header of this name, or None."""
+        return header(self.response.headers, name)
+
+    @property
+    def body(self) -> Any:
+        """The JSON body, its objects as `Fields`; None where it is no JSON."""
+        try:
+            return _fields(self.response.json)
+        except ValueError:
+            return None
+
+    @property
+    def data(self) -> Fields:
+        """What the success envelope holds; blocks the scenario where there is none."""
+        body = self.body
+        data = body.get("data") if isinstance(body, Fields) else None
+        if not isinstance(data, Fields):
+            raise Blocked("HTTP-2", "an object `data` in the response", self.exchange.describe())
+        return data
+
+    @property
+    def code(self) -> str | None:
+        """The error code, or None."""
+        error = self.body.get("error") if isinstance(self.body, Fields) else None
+        return error.get("code") if isinstance(error, Fields) else None
+
+
+def _fields(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Fields({key: _fields(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return [_fields(item) for item in value]
+    return value
+
+
+class Api:
+    """All 18 operations with one key. A 429 is waited out unless `patient` is False.
+
+    A `persistent` client repeats writes that the path failed: for what is arranged with an
+    idempotency key, never for what is judged.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        token: str | None,
+        game_id: str,
+        patient: bool = True,
+        persistent: bool = False,
+    ) -> None:
+        self.line = line
+        self.game_id = game_id
+        self.patient = patient
+        self.persistent = persistent
+        self.authorization = None if token is None else f"Bearer {token}"
+
+    def insisting(self) -> "Api":
+        """The same client, but persistent."""
+        client = copy.copy(self)
+        client.persistent = True
+        return client
+
+    def bearing(self, token: str | None) -> "Api":
+        """The same client with another token, or with none."""
+        return Api(self.line, token, self.game_id, self.patient, self.persistent)
+
+    def call(
+        self,
+        operation: str,
+        body: Body | bytes | None = None,
+        *,
+        path: Path | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+    ) -> Answer:
+        """Call an operation by its id. Bytes are sent as they are; `headers` replace the usual."""
+        return Answer(
+            self.send(self.request(operation, body, path=path, query=query, headers=headers))
+        )
+
+    def request(
+        self,
+        operation: str,
+        body: Body | bytes | None = None,
+        *,
+        path: Path | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+    ) -> Request:
+        """The request that `call` would send."""
+        known = self.line.spec.operation(operation)
+        raw = body if isinstance(body, bytes) else encode(body)
+        usual: list[tuple[str, str]] = [("Accept", JSON)]
+        if self.authorization:
+            usual.append(("Authorization", self.authorization))
+        if raw:
+            usual.append(("Content-Type", JSON))
+        target = known.target(path or {}, urlencode(query or {}))
+        return Request(operation, known.method, target, headers or tuple(usual), raw)
+
+    def send(self, request: Request) -> Exchange:
+        """Send a request, again after the pause that a 429 asks for.
+
+        A read that the path failed is repeated, and so is a write of a `persistent` client.
+        Inconclusive where the budget stays spent, where the server cannot be reached, or where
+        nobody can know whether a write was applied; Mismatch where the server leaves the request
+        unanswered again and again (ERR-3).
+        """
+        return self._sent(request, repeatable=self.persistent or request.method == "GET")
+
+    def insist(self, request: Request) -> Exchange:
+        """Send a request of which only the answer matters: it may be repeated, whatever it does."""
+        return self._sent(request, repeatable=True)
+
+    def _sent(self, request: Request, *, repeatable: bool) -> Exchange:
+        path = self.line.wire.path
+        path.check(request.operation)
+        if path.unreached >= MOST_UNREACHED:
+            raise Inconclusive(f"the server could not be reached, {path.unreached} times in a row")
+        exchange = self._patiently(request)
+        failures: list[Exchange] = []
+        while troubled(exchange):
+            failures.append(exchange)
+            self._reach()
+            if path.is_proven(failures):
+                if may_be_slow(exchange) and exchange.seconds > SLOW_SECONDS:
+                    raise Inconclusive(f"{exchange.describe()}, {len(failures)} times: slow?")
+                path.condemn(failures)
+                received = f"{ending(exchange)}, {len(failures)} times, though ping is answered"
+                raise Mismatch("an answer of the API", received, "ERR-3")
+            pause_before(len(failures))
+            exchange = self._patiently(request)
+        path.answering.add(request.operation)
+        path.troubles += len(failures)
+        if failures and not repeatable:
+            told = f"{failures[0].describe()}; repeated, it was answered"
+            raise Inconclusive(f"{told}, but whether the first was applied cannot be known")
+        return replace(exchange, retried=True) if failures else exchange
+
+    def _patiently(self, request: Request) -> Exchange:
+        """Send once; unless this client wants to see every 429, wait until the budget allows it."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        exchange = self.line.send(request)
+        while self.patient and status_of(exchange) == 429:
+            if time.monotonic() > deadline:
+                raise Inconclusive(f"{exchange.describe()} for {PATIENCE_SECONDS} seconds")
+            time.sleep(pause(exchange))
+            exchange = self.line.send(request)
+        return exchange
+
+    def _reach(self) -> None:
+        """Ping until an answer comes; Inconclusive where none does."""
+        path = self.line.wire.path
+        deadline = time.monotonic() + (0 if path.gone else REACH_SECONDS)
+        for attempt in itertools.count():
+            exchange = self.line.send(self.request("ping"))
+            path.gone = troubled(exchange)
+            if not path.gone:
+                path.unreached = 0
+                return
+            path.troubles += 1
+            if time.monotonic() > deadline:
+                path.unreached += 1
+                raise Inconclusive(f"{exchange.describe()}: the server cannot be reached")
+            pause_before(attempt)
+
+    def together(self, requests: Sequence[Request]) -> list[Answer]:
+        """Send requests at the same moment; the answers in the order of the requests."""
+        answers = [Answer(exchange) for exchange in self.line.volley(requests)]
+        if any(answer.status == 429 for answer in answers):
+            raise Inconclusive("the rate budget does not allow the simultaneous requests")
+        return answers
+
+    def ping(self) -> Answer:
+        """GET /ping."""
+        return self.call("ping")
+
+    def create_grant(self, player: str, body: Body) -> Answer:
+        """POST /players/{externalId}/grants."""
+        return self.call("createGrant", body, path={"externalId": player})
+
+    def ack_grant(self, player: str, grant: str) -> Answer:
+        """POST /players/{externalId}/grants/{grantId}/ack."""
+        return self.call("ackGrant", path={"externalId": player, "grantId": grant})
+
+    def create_lobby(self, event: str, body: Body, game: str | None = None) -> Answer:
+        """POST /games/{gameId}/events/{eventKey}/lobbies."""
+        return self.call(
+            "createLobby", body, path={"gameId": game or self.game_id, "eventKey": event}
+        )
+
+    def get_lobby(self, lobby: str, game: str | None = None) -> Answer:
+        """GET /games/{gameId}/lobbies/{lobbyId}."""
+        return self.call("getLobby", path={"gameId": game or self.game_id, "lobbyId": lobby})
+
+    def get_player(self, player: str, limit: object = None) -> Answer:
+        """GET /players/{externalId}."""
+        query = None if limit is None else {"limit": limit}
+        return self.call("getPlayer", query=query, path={"externalId": player})
+
+    def ban_player(self, player: str, body: Body) -> Answer:
+        """POST /players/{externalId}/ban."""
+        return self.call("banPlayer", body, path={"externalId": player})
+
+    def unban_player(self, player: str) -> Answer:
+        """POST /players/{externalId}/unban."""
+        return self.call("unbanPlayer", path={"externalId": player})
+
+    def merge_player(self, source: str, target: str) -> Answer:
+        """POST /players/{fromExternalId}/merge-into/{toExternalId}."""
+        return self.call("mergePlayer", path={"fromExternalId": source, "toExternalId": target})
+
+    def grant_item(self, player: str, item: str, body: Body) -> Answer:
+        """POST /players/{externalId}/inventory/{itemKey}/grant."""
+        return self.call("grantItem", body, path={"externalId": player, "itemKey": item})
+
+    def revoke_item(self, player: str, item: str, body: Body) -> Answer:
+        """POST /players/{externalId}/inventory/{itemKey}/revoke."""
+        return self.call("revokeItem", body, path={"externalId": player, "itemKey": item})
+
+    def credit_wallet(self, player: str, currency: str, body: Body) -> Answer:
+        """POST /players/{externalId}/wallet/{economyKey}/credit."""
+        return self.call("creditWallet", body, path={"externalId": player, "economyKey": currency})
+
+    def debit_wallet(self, player: str, currency: str, body: Body) -> Answer:
+        """POST /players/{externalId}/wallet/{economyKey}/debit."""
+        return self.call("debitWallet", body, path={"externalId": player, "economyKey": currency})
+
+    def migrate_players(self, body: Body) -> Answer:
+        """POST /migrate/players."""
+        return self.call("migratePlayers", body)
+
+    def migrate_wallet(self, body: Body) -> Answer:
+        """POST /migrate/wallet."""
+        return self.call("migrateWallet", body)
+
+    def migrate_inventory(self, body: Body) -> Answer:
+        """POST /migrate/inventory."""
+        return self.call("migrateInventory", body)
+
+    def delete_player(self, player: str, body: Body | None = None) -> Answer:
+        """POST /players/{externalId}/delete; without a body, `{}` is sent."""
+        return self.call("deletePlayer", {} if body is None else body, path={"externalId": player})
+
+    def export_player(self, player: str) -> Answer:
+        """GET /players/{externalId}/export."""
+        return self.call("exportPlayer", path={"externalId": player})
+
+
+def encode(body: Body | None) -> bytes:
+    """JSON text of a body; nothing for None."""
+    return b"" if body is None else _ENCODER.encode(body).encode()
+
+
+def status_of(exchange: Exchange) -> int | None:
+    """The status of an exchange; None where nothing was answered."""
+    return exchange.response.status if exchange.response else None
+
+
+def ending(exchange: Exchange) -> str:
+    """What came of a request: a status, or why there is none."""
+    return f"status {exchange.response.status}" if exchange.response else f"none ({exchange.error})"
+
+
+def pause(exchange: Exchange) -> float:
+    """Seconds to wait after a 429, as `Retry-After` says, within 1 to 60."""
+    response = exchange.response
+    asked = header(response.headers, "retry-after") if response else None
+    return min(max(int(asked), 1), 60) if asked and asked.isascii() and asked.isdigit() else 1

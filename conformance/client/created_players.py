@@ -1,0 +1,169 @@
+"""The players that a run creates, noted on disk before they can exist.
+
+Each process of a run appends to a file of its own. A line is a mark and, as JSON, the role of a key
+and the external id of a player: `+` before the first request that may create the player, then `=`
+once a request about the player was not refused, or `-` where all were.
+"""
+
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+from urllib.parse import unquote
+
+from conformance.contract.openapi import BASE_PATH, Operation
+from conformance.http.exchange import Exchange, Request, header
+
+PATTERN = "players-*.txt"
+UNKNOWN = "server"
+"""The role of whatever key a request carries that the run does not know."""
+SAME_GAME = {"throttled": UNKNOWN}
+"""Roles whose players are another's: a small budget is none for a clean-up."""
+Player = tuple[str, str]
+"""The role of a key of the player's game, and the external id."""
+ANY_PATH = "/players/{externalId}"
+"""The beginning of the path of a request that is no operation's."""
+NO_PLAYERS = {"{gameId}", "{eventKey}", "{lobbyId}", "{grantId}", "{itemKey}", "{economyKey}"}
+_SIGNS = (b"externalPlayerId", b"\\", b"\0")
+"""A body without these names no player, in whatever spelling or coding."""
+_PLACEHOLDER = re.compile("__(deleted|merged)_")
+"""What stands for a player of the run who was erased or merged away: nobody can be called so."""
+
+
+def players_named(operation: Operation | None, request: Request) -> set[str]:
+    """The external ids that a request names, in its path and in a JSON body."""
+    named = set(_in_path(operation, request))
+    if not any(sign in request.body for sign in _SIGNS):
+        return named
+    try:
+        return named | set(_in_body(json.loads(request.body)))
+    except (ValueError, RecursionError):
+        return named
+
+
+def _in_path(operation: Operation | None, request: Request) -> Iterator[str]:
+    """Whatever stands in the path and is not known to be something else may be a player's id."""
+    path = operation.path if operation is not None else ANY_PATH
+    if operation is None and not request.target.startswith(f"{BASE_PATH}/players/"):
+        return
+    for name, value in zip(
+        (BASE_PATH + path).split("/"), request.target.partition("?")[0].split("/"), strict=False
+    ):
+        if name.startswith("{") and name not in NO_PLAYERS:
+            try:
+                yield unquote(value, errors="surrogatepass")
+            except UnicodeDecodeError:
+                continue  # not the encoding of any id
+
+
+def _in_body(body: Any) -> Iterator[str]:
+    """Ids in the body itself and in its `rows`: nowhere else does the API name players."""
+    rows = body.get("rows") if isinstance(body, dict) else None
+    for row in [body, *(rows if isinstance(rows, list) else [])]:
+        for name, value in row.items() if isinstance(row, dict) else ():
+            if name == "externalPlayerId" or (name == "externalPlayerIds" and _is_list(value)):
+                yield from filter(_id, value if isinstance(value, list) else [value])
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _id(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def is_own(id: str, prefix: str) -> bool:
+    """Whether an id is one of the run's, also where a gateway folds `..` in a decoded path."""
+    return all(form.casefold().startswith(prefix) for form in (id, posixpath.normpath(id)))
+
+
+class StrangerError(Exception):
+    """A request would have changed a player who is not the run's own. It was not sent."""
+
+
+class Players:
+    """Notes the players of one process of a run; without a file, it only watches over strangers.
+
+    `keys` are the run's tokens by role: the same id means another player to the key of another
+    game (AUTH-7).
+    """
+
+    def __init__(self, prefix: str, keys: Mapping[str, str], file: Path | None = None) -> None:
+        self.prefix = prefix
+        self._roles = {f"Bearer {token}": SAME_GAME.get(role, role) for role, token in keys.items()}
+        self._path = file
+        self._file: TextIO | None = None
+        self._marks: dict[Player, str] = {}
+
+    @property
+    def count(self) -> int:
+        """How many players were named so far."""
+        return len(self._marks)
+
+    def sending(self, operation: Operation | None, request: Request) -> frozenset[Player]:
+        """The players of a request that may change them, noted; StrangerError for any other's."""
+        if request.method == "GET":
+            return frozenset()
+        role = self._roles.get(header(request.headers, "authorization") or "", UNKNOWN)
+        named = frozenset((role, id) for id in players_named(operation, request))
+        for player in named:
+            if not is_own(player[1], self.prefix) and not _PLACEHOLDER.match(player[1]):
+                raise StrangerError(f"{player[1]!r} is no player of this run ({self.prefix})")
+            self._mark("+", player)
+        return named
+
+    def answered(self, players: Iterable[Player], exchange: Exchange) -> None:
+        """Note what became of a request about these players."""
+        refused = exchange.response is not None and 400 <= exchange.response.status < 500
+        for player in players:
+            self._mark("-" if refused else "=", player)
+
+    def _mark(self, mark: str, player: Player) -> None:
+        known = self._marks.get(player, "")
+        if mark in known or "=" in known:
+            return
+        self._marks[player] = known + mark
+        if self._path is not None:
+            self._file = self._file or self._path.open("a", encoding="utf-8")
+            self._file.write(f"{mark}{json.dumps(player)}\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def created_in(directory: Path) -> list[Player]:
+    """The players that a run may have created, by the files in its directory.
+
+    A line that a crash cut short is left out: its request was not sent yet.
+    """
+    marks: dict[Player, str] = {}
+    for file in sorted(directory.glob(PATTERN)):
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                role, id = json.loads(line[1:])
+            except (ValueError, TypeError):
+                continue
+            marks[str(role), str(id)] = marks.get((str(role), str(id)), "") + line[0]
+    return [player for player, mark in marks.items() if "=" in mark or "-" not in mark]
+
+
+def keep_only(directory: Path, left: Iterable[Player]) -> None:
+    """Let the files of a run name only who is left; there are none where nobody is.
+
+    OSError where the disk is full; then the files are as they were.
+    """
+    lines = "".join(f"={json.dumps(player)}\n" for player in left)
+    rest = directory / PATTERN.replace("*", "left")
+    part = directory / "players.part"
+    part.write_text(lines, encoding="utf-8")
+    for file in directory.glob(PATTERN):
+        file.unlink()
+    part.rename(rest)
+    if not lines:
+        rest.unlink()

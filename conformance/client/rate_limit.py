@@ -1,0 +1,166 @@
+"""Keeps a run inside the budgets of its keys, however many processes take part in it.
+
+What is left of a budget is told by the headers of the answers (RATE-4); processes share it through
+a file, which only a scarce budget needs. A server whose headers are not true is not believed for
+long: then a 429 and its `Retry-After` are all that slows the run down.
+"""
+
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+
+from conformance.http.exchange import Headers, Response, header
+
+PLENTY = 2000
+"""A budget of which so much is left needs no sharing: no process gets far before it hears again."""
+WINDOW_SECONDS = 60
+ROUNDING_SECONDS = 1.0
+"""Headers tell whole seconds, rounded up: the ends that they tell of one window lie within this."""
+MOST_STRIKES = 2
+FEWEST = 5
+"""Requests between two waits below which a budget is too small to be true."""
+
+
+@dataclass
+class Window:
+    """What is left of a budget until it `resets` (seconds since the epoch), shared by processes.
+
+    `taken` counts the requests since the last wait, which was until `waited`, and `strikes` the
+    waits that came after fewer requests than the limit promises.
+    """
+
+    limit: int = 0
+    remaining: int = PLENTY
+    resets: float = 0.0
+    taken: int = 0
+    strikes: int = 0
+    waited: float = 0.0
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether the budget may be spent before its end."""
+        return self.remaining < PLENTY and self.strikes < MOST_STRIKES
+
+    def take(self, count: int, now: float) -> float:
+        """Take requests out of the budget; or the seconds to wait first, when it has not enough."""
+        if now >= self.resets and self.resets:
+            self.remaining, self.resets = max(self.limit, 1), 0.0
+        wanted = min(count, max(self.limit, 1))
+        if self.resets and self.remaining < wanted:
+            if self.waited < now:  # others wait already
+                self.strikes += self.taken < max(self.limit // 2, FEWEST)
+                self.taken, self.waited = 0, self.resets
+            return self.resets - now if self.is_scarce else 0.0
+        self.remaining -= wanted
+        self.taken += wanted
+        return 0.0
+
+    def learn(self, told: "Window", now: float) -> None:
+        """Believe what an answer told, unless this process knows of requests after it."""
+        same = now < self.resets and told.resets - self.resets <= ROUNDING_SECONDS
+        self.remaining = min(self.remaining, told.remaining) if same else told.remaining
+        self.resets = min(self.resets, told.resets) if same else told.resets
+        self.limit = told.limit
+
+
+def told_by(response: Response, now: float) -> Window | None:
+    """The budget as an answer tells it; None where it tells none that can be used."""
+    remaining, limit = (_number(response.headers, f"ratelimit-{n}") for n in ("remaining", "limit"))
+    retry, reset = (_number(response.headers, n) for n in ("retry-after", "ratelimit-reset"))
+    if response.status == 429:
+        seconds = retry if retry is not None else 1
+        return Window(limit or 1, 0, now + min(max(seconds, 1), WINDOW_SECONDS))
+    if remaining is None or limit is None or reset is None or reset > WINDOW_SECONDS:
+        return None
+    return Window(limit, remaining, now + max(reset, 1))
+
+
+def _read(shared: bytes) -> Window:
+    """What processes know of a budget; nothing where one of them died while it wrote."""
+    try:
+        return msgspec.json.decode(shared, type=Window)
+    except msgspec.DecodeError:
+        return Window()
+
+
+def _number(headers: Headers, name: str) -> int | None:
+    text = header(headers, name)
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+class Pacer:
+    """Waits before a request for which the budget of its key is spent.
+
+    `place` is the beginning of the names of the files that processes share; `rate` caps all
+    requests a minute, and 0 caps nothing. The budget of an `unpaced` key is meant to be spent.
+    """
+
+    def __init__(
+        self, place: Path | None = None, rate: int = 0, unpaced: Collection[str] = ()
+    ) -> None:
+        self.place = place
+        self.rate = rate
+        self.unpaced = frozenset(f"Bearer {token}" for token in unpaced)
+        self._scarce: dict[str, bool] = defaultdict(bool)
+
+    def take(self, authorization: str | None, count: int = 1) -> None:
+        """Wait until the key may be used for so many requests."""
+        if self.place is None or not authorization or authorization in self.unpaced:
+            return
+        if self.rate:
+            self._wait_for("cap", lambda window: self._capped(window, count))
+        if self._scarce[authorization]:
+            self._wait_for(authorization, lambda window: window.take(count, time.time()))
+
+    def learn(self, authorization: str | None, response: Response | None) -> None:
+        """Note what an answer tells of the budget of its key."""
+        if self.place is None or response is None:
+            return
+        if not authorization or authorization in self.unpaced:
+            return
+        now = time.time()
+        told = told_by(response, now)
+        if told is None or not (told.is_scarce or self._scarce[authorization]):
+            return
+
+        def note(window: Window) -> float:
+            window.learn(told, now)
+            self._scarce[authorization] = window.is_scarce
+            return 0.0
+
+        self._shared(authorization, note)
+
+    def _capped(self, window: Window, count: int) -> float:
+        """The seconds to wait for a place under the cap: requests are spread over the minute."""
+        now = time.time()
+        if window.resets > now:
+            return window.resets - now
+        window.resets = now + count * WINDOW_SECONDS / self.rate
+        return 0.0
+
+    def _wait_for(self, name: str, ask: Callable[[Window], float]) -> None:
+        while (seconds := self._shared(name, ask)) > 0:
+            time.sleep(seconds)
+
+    def _shared(self, name: str, ask: Callable[[Window], float]) -> float:
+        """Ask with the window as all processes know it, and let them know it afterwards."""
+        from filelock import FileLock  # noqa: PLC0415 - it loads asyncio; few runs lock anything
+
+        file = Path(f"{self.place}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.pace")
+        with FileLock(f"{file}.lock"):
+            known = file.read_bytes() if file.exists() else b"{}"
+            window = _read(known)
+            seconds = ask(window)
+            file.write_bytes(msgspec.json.encode(asdict(window)))
+        return seconds
+
+    def forget(self) -> None:
+        """Take away what processes shared."""
+        if self.place is not None:
+            for file in self.place.parent.glob(f"{self.place.name}-*.pace*"):
+                file.unlink(missing_ok=True)

@@ -1,1 +1,0 @@
-"""The commands of `kraty-conformance`, a module each, loaded when called (see `cli`)."""

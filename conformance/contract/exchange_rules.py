@@ -1,0 +1,138 @@
+"""What every single exchange must keep, whatever it was sent for.
+
+`judge` is pure: it looks at one request and its response and returns every breach, not the
+first. The requirements are AUTH-6, ERR-1, ERR-3, ERR-4, HTTP-1 and HTTP-2.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from conformance.contract.openapi import JSON, Operation
+from conformance.contract.request_validity import Validity, classify, is_plain_target
+from conformance.http.exchange import GATEWAY_STATUSES, Request, Response
+from conformance.http.redaction import Redactor
+
+PROTOCOL_STATUSES = frozenset([400, 404, 405, 406, 411, 413, 414, 415, 431])
+"""What HTTP itself allows as an answer to a malformed request (HTTP-1)."""
+
+BEFORE_THE_API = frozenset([411, 413, 414, 431])
+"""Answers that an HTTP server gives before the API sees the request: no envelope is asked."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """A requirement that an exchange breaks, with what was expected and what came."""
+
+    requirement: str
+    expected: str
+    received: str
+
+
+def judge(
+    operation: Operation, request: Request, response: Response, redactor: Redactor
+) -> list[Breach]:
+    """Every breach of one exchange."""
+    if response.status in GATEWAY_STATUSES:
+        return list(_secrecy(response, redactor))
+    return [
+        *_secrecy(response, redactor),
+        *_no_crash(response),
+        *_status(operation, request, response),
+        *_refusal_of_malformed(operation, request, response),
+        *_envelope(operation, request, response),
+        *_shape(operation, response),
+    ]
+
+
+def _secrecy(response: Response, redactor: Redactor) -> Iterator[Breach]:
+    if redactor.leaks(response):
+        yield Breach(
+            "AUTH-6", "no response to show the secret of a key", "a response that shows one"
+        )
+
+
+def _no_crash(response: Response) -> Iterator[Breach]:
+    if response.status >= 500:
+        yield Breach("ERR-3", "any input to be answered below 500", _told(response))
+
+
+def _status(operation: Operation, request: Request, response: Response) -> Iterator[Breach]:
+    status = response.status
+    if status in operation.statuses or status == 429 or status >= 500:
+        return
+    # An unknown item, currency or crate key may get 404 although it is documented nowhere.
+    if status == 404 and (operation.takes_body or operation.id == "getPlayer"):
+        return
+    if status == 400 and operation.id == "getPlayer":
+        return
+    validity = classify(operation, request)
+    if validity is Validity.VALID or status not in PROTOCOL_STATUSES:
+        documented = ", ".join(operation.documented)
+        yield Breach(
+            "HTTP-1",
+            f"a documented status of {operation.id} ({documented}) for a {validity.value} request",
+            _told(response),
+        )
+
+
+def _refusal_of_malformed(
+    operation: Operation, request: Request, response: Response
+) -> Iterator[Breach]:
+    if response.status >= 300 or 400 not in operation.statuses:
+        return
+    if classify(operation, request) is Validity.MALFORMED:
+        yield Breach(
+            "ERR-4",
+            "400 for a body that breaks the documented schema",
+            f"status {response.status}: the body was taken",
+        )
+
+
+def _envelope(operation: Operation, request: Request, response: Response) -> Iterator[Breach]:
+    if response.status < 300 or response.status in BEFORE_THE_API:
+        return
+    if response.status in (400, 404) and not is_plain_target(operation, request.target):
+        return  # an HTTP server may refuse such a path before the API sees it
+    problem = _envelope_problem(response)
+    if problem:
+        yield Breach(
+            "ERR-1",
+            'a failure to carry {"error": {"code", "message"}} as application/json',
+            f"status {response.status} with {problem}",
+        )
+
+
+def _envelope_problem(response: Response) -> str | None:
+    if response.media_type != JSON:
+        return f"content type {response.media_type or 'missing'}"
+    try:
+        body = response.json
+    except ValueError as error:
+        return f"a body that is no JSON ({error})"
+    told = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(told, dict):
+        return "no object `error` in the body"
+    missing = [name for name in ("code", "message") if not isinstance(told.get(name), str)]
+    return f"no text {' and '.join(missing)} in `error`" if missing else None
+
+
+def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
+    validator = operation.response_validator(response.status)
+    if validator is None or response.status >= 300:
+        return
+    expected = f"a {response.status} of {operation.id} to match its documented schema"
+    if response.media_type != JSON:
+        received = f"content type {response.media_type or 'missing'}"
+        yield Breach("HTTP-2", f"{expected} as {JSON}", received)
+    try:
+        body = response.json
+    except ValueError as error:
+        yield Breach("HTTP-2", expected, f"a body that is no JSON ({error})")
+        return
+    problems = [f"{error.json_path}: {error.message[:200]}" for error in validator.problems(body)]
+    if problems:
+        yield Breach("HTTP-2", expected, "; ".join(problems[:5]))
+
+
+def _told(response: Response) -> str:
+    return f"status {response.status}"

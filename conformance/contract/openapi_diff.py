@@ -1,0 +1,63 @@
+"""What a newer OpenAPI description changes: added operations are tested, all changes reported."""
+
+import json
+from typing import Any
+
+from conformance.contract.openapi import Operation, Spec, shape_of
+
+
+def revisions(bundled: Spec, given: Spec) -> list[str]:
+    """The differences that matter, a line for each: operations added, removed and changed."""
+    before, after = bundled.operations, given.operations
+    return [
+        *(f"the spec adds {id} ({_told(after[id])})" for id in after if id not in before),
+        *(f"the spec has no {id} ({_told(before[id])})" for id in before if id not in after),
+        *(
+            f"the spec changes {id}: {', '.join(changed)}"
+            for id in before
+            if id in after and (changed := _changed(before[id], after[id]))
+        ),
+    ]
+
+
+def _call(operation: Operation) -> tuple[str, str]:
+    return operation.method, operation.path
+
+
+def _told(operation: Operation) -> str:
+    return f"{operation.method} {operation.path}"
+
+
+def _changed(before: Operation, after: Operation) -> list[str]:
+    parts = {
+        "parameters": "parameters",
+        "requestBody": "request body",
+        "responses": "responses",
+    }
+    return [
+        word
+        for name, word in parts.items()
+        if _whole(before, before.definition.get(name)) != _whole(after, after.definition.get(name))
+    ] + (["path"] if shape_of(*_call(before)) != shape_of(*_call(after)) else [])
+
+
+def _whole(operation: Operation, node: Any) -> str:
+    """A part of the description with references followed and words for people left out."""
+    return json.dumps(_followed(operation, node, ()), sort_keys=True)
+
+
+def _followed(operation: Operation, node: Any, above: tuple[str, ...]) -> Any:
+    if isinstance(node, list):
+        return [_followed(operation, item, above) for item in node]
+    if not isinstance(node, dict):
+        return node
+    name = node.get("$ref")
+    if isinstance(name, str):
+        if name in above:
+            return name
+        return _followed(operation, dict(operation.schemas.resolve(node)), (*above, name))
+    return {
+        key: _followed(operation, value, above)
+        for key, value in node.items()
+        if key not in ("description", "summary", "example", "examples", "title")
+    }

@@ -1,0 +1,205 @@
+"""Is a request valid? Decided from what was really sent, after serialisation.
+
+A generated request is a claim. Before a server is accused of accepting something invalid, or of
+refusing something valid, the bytes are read again here; where the contract leaves the matter
+free, neither accusation is made (contract section 3, "FREE everywhere").
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import jsonschema
+
+from conformance.contract.openapi import BASE_PATH, JSON, Operation, Schemas
+from conformance.http.exchange import Request, header
+
+MAX_EXACT = 2**53 - 1
+LONG_ID = 200
+LARGE_BODY = 100_000
+DEEP = 50
+_LONGEST_NUMBER = 400
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Validity(Enum):
+    """What may be expected of the server."""
+
+    VALID = "valid"
+    FREE = "free"
+    MALFORMED = "malformed"
+
+
+@dataclass
+class _Survey:
+    """What there is in a JSON value, keys included.
+
+    `usual` tells that the contract says what each text and number means, `depth` is how deep the
+    value is nested.
+    """
+
+    ambiguous: bool = False
+    usual: bool = True
+    depth: int = 0
+
+
+def classify(operation: Operation, request: Request) -> Validity:
+    """Judge a request to `operation` as the contract does."""
+    body = _classify_body(operation, request)
+    if body is Validity.VALID and not is_plain_target(operation, request.target):
+        return Validity.FREE
+    return body
+
+
+def _classify_body(operation: Operation, request: Request) -> Validity:
+    if not operation.takes_body:
+        return Validity.FREE if request.body else Validity.VALID
+    if _may_count_as_missing(operation, request):
+        return Validity.FREE
+    try:
+        body = read_json(request.body)
+    except RecursionError:
+        return Validity.FREE
+    except ValueError:
+        return Validity.MALFORMED
+    survey = _survey(body)
+    if survey.ambiguous:
+        return Validity.FREE
+    return _classify_json(operation, request, body, survey)
+
+
+def _may_count_as_missing(operation: Operation, request: Request) -> bool:
+    """Whether a body is as good as none, where every field of it is optional (delete)."""
+    if (operation.body_schema or {}).get("required"):
+        return False
+    return request.body.strip() in (b"", b"null") or not _is_json(request)
+
+
+def _classify_json(operation: Operation, request: Request, body: Any, survey: _Survey) -> Validity:
+    if operation.body_validator.is_valid(body):
+        usual = survey.usual and body.get("rows") != []
+        sane = len(request.body) <= LARGE_BODY and survey.depth <= DEEP
+        return Validity.VALID if usual and sane and _is_json(request) else Validity.FREE
+    return Validity.FREE if _relaxed_validator(operation).is_valid(body) else Validity.MALFORMED
+
+
+def read_json(raw: bytes) -> Any:
+    """Parse strictly: UTF-8, no NaN. ValueError for whatever is no JSON text.
+
+    RecursionError for what is nested too deep to be read here.
+
+    An object in which a key stands twice comes back as `_Ambiguous`; a number of hundreds of
+    digits comes back shortened, still far beyond every exact one.
+    """
+    return _READER.decode(raw.decode("utf-8"))
+
+
+class _Ambiguous(dict[str, Any]):
+    """An object in which a key stood twice: nobody defined what it means."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    return members if len(members) == len(pairs) else _Ambiguous(members)
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+_READER = json.JSONDecoder(
+    parse_constant=_refuse,
+    parse_int=lambda digits: int(digits[:_LONGEST_NUMBER]),
+    object_pairs_hook=_object,
+)
+
+
+def _is_json(request: Request) -> bool:
+    content_type = header(request.headers, "content-type") or ""
+    return content_type.partition(";")[0].strip().lower() == JSON
+
+
+@cache
+def _relaxed_validator(operation: Operation) -> jsonschema.Draft202012Validator:
+    """Takes what the schema takes and what the contract leaves free besides.
+
+    That is: null for an optional field, any row (a bad one fails alone or refuses the batch,
+    MIG-3), and a date-time in a spelling that ISO 8601 has and RFC 3339 has not.
+    """
+    formats = jsonschema.FormatChecker(formats=())
+    formats.checks("date-time", raises=(TypeError, ValueError))(_iso)
+    schema = _relaxed(operation.body_schema, operation.schemas)
+    return jsonschema.Draft202012Validator(schema, format_checker=formats)
+
+
+def _relaxed(schema: Any, schemas: Schemas) -> Any:
+    if isinstance(schema, list):
+        return [_relaxed(item, schemas) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    schema = schemas.resolve(schema)
+    relaxed = {keyword: _relaxed(value, schemas) for keyword, value in schema.items()}
+    for name, declared in relaxed.get("properties", {}).items():
+        if name == "rows":
+            del declared["items"]
+        if name not in schema.get("required", ()):
+            relaxed["properties"][name] = {"anyOf": [declared, {"type": "null"}]}
+    return relaxed
+
+
+def _iso(text: object) -> bool:
+    return not isinstance(text, str) or bool(datetime.fromisoformat(text))
+
+
+def _plain(value: Any) -> bool:
+    """Whether the contract says what this value means."""
+    if isinstance(value, str):
+        return 0 < len(value) <= LONG_ID and not _CONTROL.search(value)
+    if isinstance(value, float):
+        return False
+    return not isinstance(value, int) or abs(value) <= MAX_EXACT
+
+
+def _survey(value: Any) -> _Survey:
+    """Look at all of a value, level by level."""
+    found, level = _Survey(), [value]
+    while level:
+        found.depth += 1
+        nodes, level = level, []
+        for node in nodes:
+            if isinstance(node, dict):
+                found.ambiguous = found.ambiguous or isinstance(node, _Ambiguous)
+                level += node.keys()
+                level += node.values()
+            elif isinstance(node, list):
+                level += node
+            elif found.usual:
+                found.usual = _plain(node)
+    return found
+
+
+def is_plain_target(operation: Operation, target: str) -> bool:
+    """Whether each path parameter is an id that the contract defines, and `limit` is a number."""
+    path, _, query = target.partition("?")
+    segments = path.removeprefix(BASE_PATH).split("/")
+    template = operation.path.split("/")
+    if len(segments) != len(template):
+        return False
+    for sent, declared in zip(segments, template, strict=True):
+        if declared.startswith("{") and not _plain_segment(sent):
+            return False
+    return not query or re.fullmatch(r"limit=[1-9][0-9]{0,2}", query) is not None
+
+
+def _plain_segment(segment: str) -> bool:
+    try:
+        text = unquote_to_bytes(segment).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return _plain(text) and text not in (".", "..")

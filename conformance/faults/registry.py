@@ -1,0 +1,59 @@
+"""All seeded faults, and what is wrong with the catalogue of them."""
+
+from collections.abc import Iterable, Mapping
+
+from conformance.contract.requirements import catalogue
+from conformance.faults.building_blocks import FAULTS
+from conformance.faults.deviations import Fault
+from conformance.faults.seeded import (
+    acks,
+    auth,
+    budgets,
+    erasure,
+    grants,
+    histories,
+    imports,
+    ledgers,
+    lobbies,
+    merges,
+    players,
+    protocol,
+)
+
+MODULES = (
+    *(auth, protocol, budgets, grants, acks, lobbies, players),
+    *(merges, ledgers, imports, erasure, histories),
+)
+"""Importing a module registers its faults."""
+
+
+def faults() -> dict[str, Fault]:
+    """Every fault by its id, in the order of the contract's families."""
+    families = list(dict.fromkeys(id.partition("-")[0] for id in catalogue()))
+    ordered = sorted(FAULTS.values(), key=lambda fault: families.index(fault.family))
+    return {fault.id: fault for fault in ordered}
+
+
+def gaps(known: Mapping[str, Fault]) -> list[str]:
+    """What makes the catalogue of faults incomplete: each a sentence, none is good."""
+    reached = {id for fault in known.values() for id in fault.requirements}
+    unreached = [id for id in catalogue() if id not in reached]
+    unnamed = [fault.id for fault in known.values() if not fault.requirements]
+    unknown = sorted(reached - set(catalogue()))
+    return [
+        *(f"no fault reaches {id}" for id in unreached),
+        *(f"the fault {id} breaks no requirement" for id in unnamed),
+        *(f"{id} is no requirement" for id in unknown),
+    ]
+
+
+def first_of_each(known: Iterable[Fault]) -> dict[str, Fault]:
+    """For each requirement the first fault whose main requirement it is, else that breaks it."""
+    listed = list(known)
+    chosen: dict[str, Fault] = {}
+    for id in catalogue():
+        main = [fault for fault in listed if fault.requirements[0] == id]
+        other = [fault for fault in listed if id in fault.requirements]
+        if main or other:
+            chosen[id] = (main or other)[0]
+    return chosen

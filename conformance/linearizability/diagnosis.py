@@ -1,0 +1,67 @@
+"""Which requirement a history breaks that no order explains."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from conformance.failures import Mismatch
+from conformance.linearizability.checker import State, Step, Unexplained, unexplained
+from conformance.linearizability.models import Done, Holding, Kind, Promise
+
+EXPECTED = "some order of these simultaneous calls to explain every answer"
+
+
+def expect_order(
+    history: Sequence[Done],
+    initial: State,
+    step: Step[State, Done],
+    broken: Callable[[Unexplained[State, Done], Sequence[Done]], str],
+) -> None:
+    """Mismatch with the requirement that `broken` names for the part that no order explains."""
+    part = unexplained(history, initial, step)
+    if part is None:
+        return
+    *before, culprit = (str(event) for event in part.events)
+    states = " or ".join(sorted(str(state) for state in part.states))
+    calls = f"beside: {'; '.join(before)}" if before else "whichever other calls took effect"
+    received = f"{culprit}, which none explains, {calls}; all began from {states}"
+    raise Mismatch(EXPECTED, received, broken(part, history))
+
+
+def expect_no_early_conflict(history: Sequence[Done]) -> None:
+    """Mismatch (GRANT-2) where a create was refused though no merge had begun to move the grant."""
+    begun = min((event.started for event in history if event.kind is Kind.MERGE), default=math.inf)
+    refused = [event for event in history if event.kind is Kind.CREATE and event.status == 409]
+    early = [str(event) for event in refused if event.ended < begun]
+    if early:
+        raise Mismatch("a replay of the create to be answered 200 or 201", early[0], "GRANT-2")
+
+
+def of_changes(part: Unexplained[Holding, Done], history: Sequence[Done]) -> str:
+    """What an unexplained change of a holding breaks: LEDGER-3 where a replay is in play."""
+    so_far = [event.key for event in history if event.started <= part.culprit.ended]
+    replayed = any(event.key and so_far.count(event.key) > 1 for event in part.events)
+    return "LEDGER-3" if replayed else "LEDGER-6"
+
+
+def of_promise(part: Unexplained[Promise, Done], history: Sequence[Done]) -> str:
+    """What an unexplained answer about a grant breaks, in a history with one merge.
+
+    While the merge is under way, answers accuse each other: an ack that came too late, or a merge
+    that lost it? Of both, MERGE-3 is true. Before it and after it, only one can be wrong.
+    """
+    *before, culprit = part.events
+    merges = [event for event in history if event.kind is Kind.MERGE]
+    begun = any(merge.started <= culprit.ended for merge in merges)
+    under_way = begun and any(merge.ended >= culprit.started for merge in merges)
+    if under_way or (begun and any(event.ended >= culprit.started for event in before)):
+        return "MERGE-3"
+    if culprit.kind is Kind.ACK and culprit.status == 200:
+        return "ACK-3"
+    owner = "target" if begun else "source"
+    if culprit.kind is Kind.READ and culprit.player == owner and culprit.told is not None:
+        acked = any(event.kind is Kind.ACK and event.status == 200 for event in before)
+        claimed = acked or all(state.status == "claimed" for state in part.states)
+        return "ACK-4" if claimed or not begun else "MERGE-3"
+    if begun:
+        return "MERGE-3"
+    return "ACK-1" if culprit.kind is Kind.ACK else "GRANT-8"

@@ -1,0 +1,128 @@
+"""What the contract promises of a holding, of a merge and of a grant, one call at a time.
+
+Each model is a state that can be hashed, and a `step` for `search`. Where the contract is FREE,
+a step has more than one way to go on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from conformance.linearizability.checker import Event
+
+
+class Kind(StrEnum):
+    """What a call of a history does."""
+
+    INCREMENT = "increment"
+    DECREMENT = "decrement"
+    IMPORT = "import"
+    READ = "read"
+    MERGE = "merge"
+    CREATE = "create"
+    ACK = "ack"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done(Event):
+    """A call in the words of the models.
+
+    `player` is `source` or `target`; `status` the HTTP status; `told` the holding, the merge's
+    status or the grant's that was answered, None where there was none.
+    """
+
+    kind: Kind
+    player: str
+    status: int
+    told: int | str | None = None
+    amount: int = 0
+    key: str | None = None
+
+    def __str__(self) -> str:
+        words = [self.kind, self.amount and str(self.amount), self.key and f"with key {self.key}"]
+        told = f", {self.told}" if self.told is not None else ""
+        when = f"{self.started * 1000:.1f} to {self.ended * 1000:.1f} ms"
+        called = " ".join(word for word in words if word)
+        return f"{called} ({self.player}) -> {self.status}{told} [{when}]"
+
+
+@dataclass(frozen=True)
+class Holding:
+    """One holding of one player; `firsts` are the holdings that used keys answered."""
+
+    held: int
+    firsts: frozenset[tuple[str, int]] = frozenset()
+
+
+def step_holding(state: Holding, event: Done) -> Iterator[Holding]:
+    """LEDGER-1 to LEDGER-3, LEDGER-6, LEDGER-11, MIG-7."""
+    first = dict(state.firsts).get(event.key or "")
+    sign = -1 if event.kind is Kind.DECREMENT else 1
+    after = state.held + sign * event.amount
+    if event.kind is Kind.READ:
+        if event.told == state.held:
+            yield state
+    elif event.status == 409:
+        # Refused for lack, or a replay that met its first call in flight: nothing changes.
+        if event.key is not None or after < 0:
+            yield state
+    elif event.kind is Kind.IMPORT:
+        yield replace(state, held=after)
+    elif first is not None:
+        if event.told == first:
+            yield state
+    elif event.told == after >= 0:
+        used = {(event.key, after)} if event.key else set[tuple[str, int]]()
+        yield Holding(after, state.firsts | used)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same holding of a source, who may be unknown, and of a target."""
+
+    source: int
+    target: int
+
+
+def step_pair(state: Pair, event: Done) -> Iterator[Pair]:
+    """MERGE-1, MERGE-2, MERGE-5, LEDGER-1 while one merge is under way."""
+    held = state.source if event.player == "source" else state.target
+    if event.kind is Kind.READ:
+        if event.told == held:
+            yield state
+    elif event.kind is Kind.MERGE:
+        if event.told == "merged":
+            yield Pair(0, state.target + state.source)
+    elif event.status == 409:
+        yield state
+    elif event.told == held + event.amount:
+        yield replace(state, **{event.player: event.told})
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A grant: its status and its owner, `source` or `target`."""
+
+    status: str = "pending"
+    owner: str = "source"
+
+
+def step_promise(state: Promise, event: Done) -> Iterator[Promise]:
+    """ACK-1, ACK-3, ACK-4, MERGE-3 for a grant that exists.
+
+    FREE: a key that is used for another player, as the freed id is one, gets 200 or 409. So a
+    create tells nothing of the grant.
+    """
+    own = event.player == state.owner
+    if event.kind is Kind.READ:
+        if event.told == (state.status if own else None):
+            yield state
+    elif event.kind is Kind.ACK:
+        if event.status == 200 and own:
+            yield replace(state, status="claimed")
+        elif event.status == 404 and not own:
+            yield state
+    elif event.kind is Kind.MERGE:
+        yield replace(state, owner="target")
+    else:
+        yield state

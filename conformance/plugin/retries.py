@@ -1,0 +1,144 @@
+"""Whether what a test found is to be believed, or the test is to be repeated with fresh names.
+
+A test that the path has spoilt says nothing; a test that fails on a path that loses requests may
+have been spoilt too. Both are run again: until a test is through, or has failed so often that no
+path explains it. On a path without a failure the first word counts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from conformance.client.network_health import MOST_REPETITIONS, Path
+from conformance.client.recorder import Recorder
+from conformance.http.traffic import Traffic
+from conformance.plugin.outcomes import ATTEMPT, CHECKS, RECORDER, WARNED, restyle
+from conformance.plugin.session import Conformance
+from conformance.results.check import Check, Outcome, outcome_of, packed
+
+ACCUSING = (Outcome.FAILED, Outcome.KNOWN, Outcome.WARNED)
+MOST_ATTEMPTS = 24
+MOST_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run of a test: how it ended, and on how many exchanges that rests.
+
+    `troubles` is how often the path failed meanwhile, `seconds` what it took.
+    """
+
+    outcome: Outcome
+    exchanges: int
+    troubles: int
+    seconds: float
+
+
+def to_be_repeated(attempts: Sequence[Attempt], path: Path) -> bool:
+    """Whether another attempt may say more."""
+    last = attempts[-1]
+    spent = len(attempts) >= MOST_ATTEMPTS or sum(a.seconds for a in attempts) > MOST_SECONDS
+    if spent or path.gone:
+        return False
+    if last.outcome in ACCUSING:
+        needed = path.repetitions(last.exchanges)
+        return needed is not None and accusations(attempts) < needed
+    if last.outcome is Outcome.BLOCKED and path.troubles:
+        blocked = sum(attempt.outcome is Outcome.BLOCKED for attempt in attempts)
+        return blocked < (path.repetitions(last.exchanges) or MOST_REPETITIONS)
+    return last.outcome is Outcome.INCONCLUSIVE and last.troubles > 0
+
+
+def accusations(attempts: Sequence[Attempt]) -> int:
+    """How many of the attempts accuse the server."""
+    return sum(attempt.outcome in ACCUSING for attempt in attempts)
+
+
+def doubt(attempts: Sequence[Attempt], path: Path) -> str | None:
+    """Why the attempts decide nothing although one of them accuses; None where they do."""
+    accusing, last = accusations(attempts), attempts[-1]
+    if not accusing:
+        return None
+    needed = path.repetitions(last.exchanges)
+    if last.outcome in ACCUSING and needed is not None and accusing >= needed:
+        return None
+    tried = f"{accusing} of {len(attempts)} attempts failed"
+    return f"{tried}, on a path that failed {path.troubles} of {path.requests} requests"
+
+
+def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, run: Conformance) -> None:
+    """Run the test until it is believed, and report it once."""
+    path, traffic = run.wire.path, Traffic()
+    attempts: list[Attempt] = []
+    while True:
+        _forget(item, len(attempts) + 1)
+        before = path.troubles
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        traffic.add_all(item.stash[RECORDER].traffic)
+        checks = [check for told in item.stash[CHECKS].values() for check in told]
+        outcome = outcome_of(checks)
+        if outcome in ACCUSING:
+            run.sound_out_the_path()
+        seconds = sum(report.duration for report in reports)
+        exchanges = _exchanges(item, checks)
+        attempts.append(Attempt(outcome, exchanges, path.troubles - before, seconds))
+        if not to_be_repeated(attempts, path):
+            break
+
+    told, said = doubt(attempts, path), list[Check]()
+    for report in reports:
+        found = item.stash[CHECKS][report.when]
+        believed = [_believed(check, told, len(attempts)) for check in found]
+        restyle(report, believed)
+        said += believed
+    shown = telling(reports)
+    # As text, on the last report: those of worker processes carry plain values only.
+    shown[-1].conformance = packed(said, traffic)  # type: ignore[attr-defined]
+    for report in shown:
+        item.ihook.pytest_runtest_logreport(report=report)
+
+
+def telling(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
+    """The reports of a test that tell more than that nothing is wrong with set-up or tear-down.
+
+    Each report that goes from a worker to the controller costs as much as a request.
+    """
+    told = [
+        report
+        for report in reports
+        if report.when == "call"
+        or not report.passed
+        or hasattr(report, "conformance_status")
+        or report.sections  # somebody printed something
+        or report.user_properties
+    ]
+    return told or reports[-1:]
+
+
+def _forget(item: pytest.Item, attempt: int) -> None:
+    """Nothing of an earlier attempt is left but its number, which makes other names."""
+    item.stash[ATTEMPT] = attempt
+    item.stash[RECORDER] = Recorder()
+    item.stash[CHECKS] = {}
+    item.stash[WARNED] = None
+
+
+def _exchanges(item: pytest.Item, checks: list[Check]) -> int:
+    """The exchanges that an accusation rests on."""
+    recorder = item.stash[RECORDER]
+    accused = {check.requirement for check in checks if check.outcome in ACCUSING}
+    found = [len(recorder.findings[id].exchanges) for id in accused if id in recorder.findings]
+    return len(recorder.exchanges) if len(found) < len(accused) else max(found, default=0)
+
+
+def _believed(check: Check, told: str | None, attempts: int) -> Check:
+    if attempts == 1 and told is None:
+        return check
+    if told is not None:
+        first = f": {check.message}" if check.message else ""
+        return replace(check, outcome=Outcome.INCONCLUSIVE, message=told + first)
+    if check.message:
+        return replace(check, message=f"{check.message} ({attempts} attempts)")
+    return check

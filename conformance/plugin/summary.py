@@ -1,0 +1,90 @@
+"""What a run says at its end, on the terminal."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from conformance.contract.requirements import catalogue
+from conformance.failures import UsageError
+from conformance.plugin.run_files import Keeping
+from conformance.report.text import printable
+from conformance.results.check import Check, Outcome
+from conformance.results.collector import Results
+from conformance.results.verdict import EXIT_CODES, Verdict
+from conformance.settings.known_failures import write_known
+
+MOST_LINES = 120
+TOLD = (
+    Outcome.FAILED,
+    Outcome.KNOWN,
+    Outcome.WARNED,
+    Outcome.INCONCLUSIVE,
+    Outcome.BLOCKED,
+)
+"""Outcomes that are told, worst first."""
+
+
+def summary_of(checks: list[Check]) -> list[str]:
+    """An entry for each requirement that did not pass: its outcome, its first test, why."""
+    lines = []
+    for outcome in TOLD:
+        for id, requirement in catalogue().items():
+            found = [c for c in checks if c.requirement == id and c.outcome is outcome]
+            if found:
+                more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+                lines.append(f"{outcome.upper()} {id}: {requirement.sentence}")
+                clearest = min(found, key=lambda check: len(check.exchanges))
+                lines.append(f"  {clearest.test}{more}: {clearest.message}")
+    return lines
+
+
+def write_summary(terminal: Any, checks: list[Check]) -> None:
+    """Print the summary with pytest's terminal reporter; of a long one the beginning."""
+    entries = summary_of(checks)
+    if entries:
+        terminal.section("requirements that did not pass")
+    for line in entries[:MOST_LINES]:
+        terminal.line(printable(line, 300))
+    if len(entries) > MOST_LINES:
+        terminal.line("and more, all in the report")
+
+
+def last_words(results: Results, keeping: Keeping) -> list[str]:
+    """The verdict, why, and where the report is, or why there is none."""
+    document = results.document
+    failed = document["verdict"]["failed"]
+    told = [f"verdict: {results.judgement}"]
+    told += [f"failed: {', '.join(failed)}"] if failed else []
+    problems = [entry["problem"] for entry in document["knownFailures"] if entry["problem"]]
+    told += [f"known failures: {problem}" for problem in problems]
+    if keeping.unwritten is not None:
+        return [*told, f"cannot write the results to {keeping.path}: {keeping.unwritten}"]
+    notices = [f"notice: {printable(notice)}" for notice in document["notices"]]
+    return [*notices, *told, f"report: {keeping.path / 'report.html'}"]
+
+
+def exit_code(results: Results, keeping: Keeping) -> int:
+    """The exit code of the verdict; a run whose results are lost decides nothing that is good."""
+    code = EXIT_CODES[results.judgement.verdict]
+    lost = keeping.unwritten is not None
+    return EXIT_CODES[Verdict.INCONCLUSIVE] if lost and code == 0 else code
+
+
+def begin_known_failures(file: Path, document: dict[str, Any]) -> str:
+    """Begin a file of known failures with what failed, known or not; a line that tells."""
+    found = list(failures_of(document))
+    try:
+        write_known(file, found)
+    except OSError as error:
+        return f"cannot write the known failures {file}: {error.strerror}"
+    except UsageError as error:
+        return str(error)
+    return f"known failures: {file} ({len(found)} entries)"
+
+
+def failures_of(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The requirements that failed, each with what was said first."""
+    for row in document["requirements"]:
+        if row["outcome"] in (Outcome.FAILED, Outcome.KNOWN):
+            first = next(c for c in row["checks"] if c["outcome"] == row["outcome"])
+            yield row["id"], first["message"]

@@ -1,0 +1,47 @@
+"""A check in words, for a terminal: requirement, expected, received, exchanges, reproduction."""
+
+from conformance.contract.requirements import catalogue
+from conformance.results.check import Check, Outcome
+
+HEADINGS = {
+    Outcome.FAILED: "is not met",
+    Outcome.KNOWN: "is not met, as known",
+    Outcome.WARNED: "is not met",
+    Outcome.BLOCKED: "is undecided",
+    Outcome.INCONCLUSIVE: "is undecided",
+    Outcome.NOT_EXERCISED: "is not exercised",
+    Outcome.PASSED: "is met",
+}
+MAX_BODY = 400
+
+
+def explain(check: Check) -> str:
+    """Several lines without a traceback."""
+    requirement = catalogue()[check.requirement]
+    lines = [
+        f"{requirement.id} ({requirement.level}) {HEADINGS[check.outcome]}: {requirement.sentence}",
+    ]
+    if check.expected is not None and check.received is not None:
+        lines += [f"  expected: {check.expected}", f"  received: {check.received}"]
+    elif check.message:
+        lines += [f"  {check.message}"]
+    if check.exchanges:
+        lines.append("  exchanges:")
+    for number, exchange in enumerate(check.exchanges, 1):
+        ending = exchange["status"] or exchange["error"]
+        lines.append(f"    {number}. {exchange['method']} {exchange['target']} -> {ending}")
+        lines += [
+            f"       {label}: {printable(exchange[name])}"
+            for label, name in (("sent", "requestBody"), ("got", "responseBody"))
+            if exchange[name]
+        ]
+    commands = [exchange["curl"] for exchange in check.exchanges if exchange["curl"]]
+    if commands:
+        lines += ["  reproduce:", *(f"    {printable(command, 2000)}" for command in commands)]
+    return "\n".join(lines)
+
+
+def printable(text: str, most: int = MAX_BODY) -> str:
+    """Text that cannot steer a terminal: control characters are escaped, a long one is cut."""
+    cut = text if len(text) <= most else f"{text[:most]}…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)

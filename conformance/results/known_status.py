@@ -1,0 +1,60 @@
+"""What became of known failures in a run."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+
+import msgspec
+
+from conformance.results.check import Check, Outcome, outcome_of
+from conformance.settings.known_failures import Known
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What became of a known failure: `problem` is why it fails the gate, or None."""
+
+    name: str
+    reason: str
+    expires: str | None
+    issue: str | None
+    status: str
+    problem: str | None
+
+
+def standings(
+    known: Sequence[Known], checks: Iterable[Check], today: date, *, whole: bool
+) -> list[Standing]:
+    """What became of each known failure in a run with these checks.
+
+    Only a `whole` run, of all scenarios, tells that one passes.
+    """
+    rows = list(checks)
+    return [_standing(entry, rows, today, whole=whole) for entry in known]
+
+
+def _standing(entry: Known, checks: list[Check], today: date, *, whole: bool) -> Standing:
+    covered = [check for check in checks if entry.covers(check.requirement, check.test)]
+    outcome = outcome_of(covered)
+    problem = None
+    if outcome is Outcome.PASSED and whole:
+        status = "passes"
+        problem = f"{entry.name} is known to fail but passes: take it out of the known failures"
+    elif entry.has_expired(today):
+        status = "expired"
+        problem = f"{entry.name} was known to fail until {entry.expires}: mend it, or renew it"
+    elif outcome in (Outcome.KNOWN, Outcome.FAILED, Outcome.WARNED):
+        status = "fails as known"
+    else:
+        status = "not decided"
+    expires = entry.expires.isoformat() if entry.expires else None
+    return Standing(entry.name, entry.reason, expires, entry.issue, status, problem)
+
+
+def tolerated(check: Check, known: Sequence[Known], today: date) -> Check:
+    """The check, as a known failure where it is one that may still be tolerated."""
+    if check.outcome is not Outcome.FAILED:
+        return check
+    for entry in known:
+        if entry.covers(check.requirement, check.test) and not entry.has_expired(today):
+            return replace(check, outcome=Outcome.KNOWN)
+    return check

@@ -1,0 +1,1 @@
+"""What the user said: target, options, profile, known failures, and the run that they make."""

@@ -1,0 +1,81 @@
+"""Known failures: what a gate lets pass for now, for a reason, until a day."""
+
+import tomllib
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from conformance.contract.requirements import catalogue
+from conformance.failures import UsageError
+from conformance.settings.target import as_toml
+
+
+class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One known failure: of a requirement, or of a single test, until and with `expires`."""
+
+    reason: str
+    requirement: str | None = None
+    test: str | None = None
+    expires: date | None = None
+    issue: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The requirement or test."""
+        return self.requirement or self.test or ""
+
+    def covers(self, requirement: str, test: str) -> bool:
+        """Whether a failure of this requirement in this test is the known one."""
+        return self.name in (requirement, test)
+
+    def has_expired(self, today: date) -> bool:
+        """Whether the failure may not be tolerated any more."""
+        return self.expires is not None and today > self.expires
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    known: list[Known] = []
+
+
+def load_known(path: Path) -> tuple[Known, ...]:
+    """Read a file of known failures; UsageError for every mistake in it."""
+    try:
+        known = msgspec.toml.decode(path.read_bytes(), type=_File).known
+    except OSError as error:
+        raise UsageError(f"cannot read the known failures {path}: {error.strerror}") from None
+    except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the known failures {path}: {error}") from None
+    for entry in known:
+        if (entry.requirement is None) == (entry.test is None):
+            raise UsageError(f"the known failures {path}: name a requirement or a test in each")
+        if entry.requirement is not None and entry.requirement not in catalogue():
+            raise UsageError(f"the known failures {path}: {entry.name!r} is no requirement")
+        if not entry.reason.strip():
+            raise UsageError(f"the known failures {path}: {entry.name} needs a reason")
+    return tuple(known)
+
+
+HEADER = """\
+# Known failures of this server: they do not fail the gate, but are listed in every report.
+# One that passes, or that is past its day, fails the gate. `test = "…"` in place of `requirement`
+# tolerates a single test; `expires = 2027-01-31` and `issue = "https://…"` may be added to each.
+"""
+
+
+def write_known(path: Path, failures: Iterable[tuple[str, str]]) -> None:
+    """Begin a file of known failures from requirements and what was said of them.
+
+    One that exists is kept, and only what it does not know is added. UsageError where it is no
+    such file, OSError where it cannot be written.
+    """
+    before = path.read_text(encoding="utf-8") if path.exists() else HEADER
+    known = {entry.requirement for entry in load_known(path)} if path.exists() else set()
+    entries = [
+        f"[[known]]\nrequirement = {as_toml(id)}\nreason = {as_toml(reason)}\n"
+        for id, reason in failures
+        if id not in known
+    ]
+    text = "\n".join([before, *entries])
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,79 @@
+"""The options of the suite, for pytest and for `kraty-conformance run` alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.settings.profiles import PROFILES, STANDARD
+
+DEFAULT_REPORTS = "reports"
+DEFAULT_SHRINK_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its flag, the name of its value, its help text and its default.
+
+    A switch has no value. `more` is what argparse is to know besides.
+    """
+
+    flag: str
+    metavar: str | None
+    help: str
+    default: Any = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def dest(self) -> str:
+        """The name under which pytest keeps the value."""
+        return "conformance_" + self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def for_argparse(self) -> dict[str, Any]:
+        """The keyword arguments that declare it."""
+        if self.metavar is None:
+            return {"dest": self.dest, "help": self.help, "action": "store_true"}
+        return {
+            "dest": self.dest,
+            "help": self.help,
+            "metavar": self.metavar,
+            "default": self.default,
+            **self.more,
+        }
+
+
+OPTIONS = (
+    Option("--base-url", "URL", "the server's origin; without it, the bundled server is tested"),
+    Option("--target", "FILE", "a TOML file that describes the server: URL, keys, world"),
+    Option("--trust-target", None, "what is not as the target file says is the server's fault"),
+    Option("--spec", "FILE", "a newer OpenAPI description of the API than the bundled one"),
+    Option("--reports", "DIR", "where runs leave their reports", DEFAULT_REPORTS),
+    Option(
+        "--profile",
+        "NAME",
+        f"how much effort: {', '.join(PROFILES)}",
+        STANDARD.name,
+        {"choices": tuple(PROFILES)},
+    ),
+    Option("--rate", "N/min", "send at most so many requests a minute"),
+    Option("--keep", None, "do not erase the players of the run when it is over"),
+    Option(
+        "--allow-live",
+        "WHAT",
+        "run with a live key: `reads` what changes nothing, `writes` everything",
+        more={"nargs": "?", "const": "reads", "choices": ("reads", "writes")},
+    ),
+    Option("--known-failures", "FILE", "a TOML file of failures that do not fail the gate"),
+    Option("--write-known-failures", "FILE", "begin such a file with what failed"),
+    Option("--seed", "N", "repeat the generated cases of an earlier run", more={"type": int}),
+    Option("--examples", "N", "generated cases for each operation", more={"type": int}),
+    Option(
+        "--shrink",
+        "SECONDS",
+        "how long a failure that generated cases found is made smaller",
+        DEFAULT_SHRINK_SECONDS,
+        {"type": int},
+    ),
+    Option("--fault", "ID", "test the bundled server with this seeded fault"),
+    Option("--requirement", "ID,...", "run only the tests of these requirements"),
+)

@@ -1,0 +1,154 @@
+"""What is tested: a URL, the keys that open it, and what is known to exist there."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from conformance.contract.openapi import BASE_PATH
+from conformance.failures import NotExercised, UsageError
+
+DEFAULT_VARIABLES = {
+    "server": "KRATY_SERVER_KEY",
+    "throttled": "KRATY_THROTTLED_KEY",
+    "client": "KRATY_CLIENT_KEY",
+    "revoked": "KRATY_REVOKED_KEY",
+    "other_game": "KRATY_OTHER_GAME_KEY",
+}
+"""Environment variables by role. Without a target file, those that are set count as declared."""
+
+
+class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What exists on the server, as the target file's `[world]` declares it."""
+
+    items: tuple[str, ...] = ()
+    currencies: tuple[str, ...] = ()
+    crates: tuple[str, ...] = ()
+    lobby_event: str | None = None
+    other_mode_event: str | None = None
+    disabled_event: str | None = None
+
+    def some(self, name: str, count: int = 1) -> tuple[str, ...]:
+        """The first `count` of `items`, `currencies` or `crates`; NotExercised for fewer."""
+        declared: tuple[str, ...] = getattr(self, name)
+        if len(declared) < count:
+            number = "one entry" if count == 1 else f"{count} entries"
+            raise NotExercised(f"declare {number} in world.{name} of the target file")
+        return declared[:count]
+
+    def event(self, name: str) -> str:
+        """`lobby_event`, `other_mode_event` or `disabled_event`; NotExercised where missing."""
+        declared: str | None = getattr(self, name)
+        if declared is None:
+            raise NotExercised(f"declare world.{name} in the target file")
+        return declared
+
+
+class _TargetFile(msgspec.Struct, forbid_unknown_fields=True):
+    base_url: str
+    name: str | None = None
+    keys: dict[str, str] = {}
+    world: World = World()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server under test. `keys` holds tokens by role and never leaves the process's memory."""
+
+    name: str
+    base_url: str
+    keys: Mapping[str, str] = field(repr=False)
+    world: World
+
+    def token(self, role: str) -> str:
+        """The key of a role; NotExercised where the target declares none."""
+        if role not in self.keys:
+            raise NotExercised(f"declare keys.{role} in the target file")
+        return self.keys[role]
+
+
+def origin_of(base_url: str) -> str:
+    """The origin to which the base path is appended; UsageError for what is no such URL."""
+    parts = urlsplit(base_url)
+    try:
+        parts.port  # noqa: B018 - the property raises for a port that is none
+    except ValueError:
+        raise UsageError(f"the base URL {base_url!r} has no valid port") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"the base URL {base_url!r} is no http(s) URL; give https://host[:port]")
+    if parts.username or parts.query or parts.fragment:
+        raise UsageError("the base URL must have no user, query or fragment")
+    return base_url.rstrip("/").removesuffix(BASE_PATH).rstrip("/")
+
+
+def load_target(path: Path, environment: Mapping[str, str], base_url: str | None = None) -> Target:
+    """Read a target file; `base_url` replaces the file's. UsageError for every mistake in it."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the target file {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the target file {path} is no TOML: {error}") from None
+    if base_url is not None:
+        document["base_url"] = base_url
+    try:
+        declared = msgspec.convert(document, type=_TargetFile)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"the target file {path}: {error}") from None
+    for name in ("items", "currencies", "crates"):
+        keys: tuple[str, ...] = getattr(declared.world, name)
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise UsageError(f"the target file {path}: world.{name} has {twice[0]!r} twice")
+    unknown = sorted(set(declared.keys) - set(DEFAULT_VARIABLES))
+    if unknown:
+        known = ", ".join(DEFAULT_VARIABLES)
+        raise UsageError(f"the target file {path}: unknown keys.{unknown[0]} (known: {known})")
+    for role, name in declared.keys.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # perhaps the key: it is not shown
+            wanted = f"the name of an environment variable, such as {DEFAULT_VARIABLES[role]}"
+            raise UsageError(f"the target file {path}: keys.{role} is to be {wanted}, not the key")
+    variables = {"server": DEFAULT_VARIABLES["server"], **declared.keys}
+    tokens = {role: _variable(name, role, environment) for role, name in variables.items()}
+    origin = origin_of(declared.base_url)
+    return Target(declared.name or origin, origin, tokens, declared.world)
+
+
+def target_of_url(base_url: str, environment: Mapping[str, str]) -> Target:
+    """A target of which only the URL is known, with the keys that the environment holds."""
+    origin = origin_of(base_url)
+    server = _variable(DEFAULT_VARIABLES["server"], "server", environment)
+    others = {
+        role: environment[name] for role, name in DEFAULT_VARIABLES.items() if environment.get(name)
+    }
+    for role in others:
+        _variable(DEFAULT_VARIABLES[role], role, environment)
+    return Target(origin, origin, {**others, "server": server}, World())
+
+
+def _variable(name: str, role: str, environment: Mapping[str, str]) -> str:
+    token = environment.get(name, "").strip()
+    if not token:
+        raise UsageError(f"the {role} key is missing: set the environment variable {name}")
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise UsageError(f"the {role} key in {name} holds characters that no key has")
+    return token
+
+
+def write_target(path: Path, name: str, base_url: str, world: Mapping[str, Any]) -> None:
+    """Write a target file that names the default variables. OSError where that fails."""
+    lines = [f"name = {as_toml(name)}", f"base_url = {as_toml(base_url)}", "", "[keys]"]
+    lines += [f"{role} = {as_toml(variable)}" for role, variable in DEFAULT_VARIABLES.items()]
+    lines += ["", "[world]"]
+    lines += [f"{key} = {as_toml(value)}" for key, value in world.items() if value]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def as_toml(value: str | list[str]) -> str:
+    """A value as TOML has it: its basic strings and arrays of them are written as JSON's."""
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,48 @@
+"""Whether the export can be trusted, before scenarios look at players through it.
+
+A server whose export changes what it shows, or shows what is another player's, would fail every
+scenario that compares states: then those are blocked, and EXP's own scenarios say what is wrong.
+"""
+
+from contextlib import suppress
+
+from conformance.failures import Blocked, NotExercised
+from conformance.testkit.expect import told
+from conformance.testkit.given import GRANT_FIELDS, Given, mention
+
+
+class Lookout:
+    """Tries the export once in a process, when it is first needed."""
+
+    def __init__(self) -> None:
+        self._tried = False
+        self._trouble: tuple[str, str, str] | None = None
+
+    def check(self, given: Given) -> None:
+        """Blocked by the requirement of EXP that the export breaks."""
+        if not self._tried:
+            with suppress(Blocked, NotExercised):  # what cannot be arranged says nothing about it
+                self._trouble = trouble_of(given)
+            self._tried = True
+        if self._trouble is not None:
+            raise Blocked(*self._trouble)
+
+
+def trouble_of(given: Given) -> tuple[str, str, str] | None:
+    """What is wrong with the export as a way to look at players, or None.
+
+    That is the requirement to blame, what was needed and what came.
+    """
+    nobody = given.api.export_player(given.names.player())
+    if nobody.status == 200:
+        return "EXP-2", "404 for the export of an unknown player", told(nobody)
+    one, other = given.player(), given.player()
+    own, others = given.grant(one), given.grant(other)
+    first, again = given.export(one), given.export(one)
+    if mention(first["grants"], str(others["id"])) is not None:
+        return "EXP-4", "an export of a player's own grants", "one with another's grant"
+    rows = [mention(export["grants"], str(own["id"])) or {} for export in (first, again)]
+    seen = [{name: row[name] for name in GRANT_FIELDS if name in row} for row in rows]
+    if seen[0] != seen[1]:
+        return "EXP-4", "an export that changes nothing", f"{seen[0]}, then {seen[1]}"
+    return None

@@ -1,0 +1,187 @@
+"""Arrangements: what a scenario needs before its own sentence begins.
+
+A step that fails blocks the scenario and names the requirement to blame; it never fails the
+scenario's own requirement.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from conformance.client.api import Answer, Api, Fields
+from conformance.failures import Blocked, NotExercised
+from conformance.settings.names import Names
+from conformance.settings.target import World
+from conformance.testkit.expect import told
+
+State = dict[str, Any] | None
+GRANT_FIELDS = (
+    "id",
+    "kind",
+    "contents",
+    "sourceKind",
+    "sourceRefId",
+    "status",
+    "claimedAt",
+    "expiresAt",
+    "createdAt",
+)
+"""The members of a grant that the contract names; what a server adds may change by itself."""
+
+
+class Given:
+    """Brings the server into a state, through the API alone, and looks at it.
+
+    `before_looking` may block a look, where the export is not to be trusted (see `lookout`).
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        names: Names,
+        world: World,
+        before_looking: Callable[["Given"], None] | None = None,
+    ) -> None:
+        self.api = api
+        self._before_looking = before_looking
+        self.sure = api.insisting()
+        self.names = names
+        self.world = world
+
+    def player(self) -> str:
+        """A new player that the server knows, with nothing. Imported: that needs no catalogue."""
+        player = self.names.player()
+        row = {"externalPlayerId": player, "idempotencyKey": self.names.key()}
+        answer = needed(self.sure.migrate_players({"rows": [row]}), "MIG-6", "a new player")
+        done = ("applied", "skipped") if answer.retried else ("applied",)
+        if 1 not in [answer.data.get(name) for name in done]:
+            raise Blocked("MIG-6", "a new player to be imported", repr(dict(answer.data)))
+        return player
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Entries of a grant from what the target declares: a currency, else an item."""
+        if self.world.currencies:
+            currency = self.world.currencies[0]
+            return [{"type": "currency", "currencyKey": currency, "amount": 5}]
+        return [{"type": "item", "itemKey": self.world.some("items")[0], "quantity": 2}]
+
+    def grant_body(self, **fields: Any) -> dict[str, Any]:
+        """A valid body with a key of its own; `fields` are added or replaced."""
+        return {"idempotencyKey": self.names.key(), "entries": self.entries(), **fields}
+
+    def grant(self, player: str, body: dict[str, Any] | None = None) -> Fields:
+        """A new grant of the player, as the 201 shows it."""
+        answer = self.sure.create_grant(player, body or self.grant_body())
+        return needed(answer, "GRANT-1", "a new grant", status=201).data
+
+    def acked(self, player: str, grant: str) -> Fields:
+        """An acknowledged grant, as the ack shows it."""
+        return needed(self.sure.ack_grant(player, grant), "ACK-1", "an acknowledged grant").data
+
+    def erased(self, player: str) -> Fields:
+        """The outcome of erasing a player."""
+        answer = self.sure.delete_player(player, {"reason": "test"})
+        data = needed(answer, "DEL-1", "an erased player").data
+        if data["status"] != "erased" and not answer.retried:
+            raise Blocked("DEL-1", "an erased player", f"status {data['status']!r}")
+        return data
+
+    def merged(self, source: str, target: str) -> Fields:
+        """The outcome of a merge."""
+        return needed(self.api.merge_player(source, target), "MERGE-1", "a merge").data
+
+    def export(self, player: str) -> Fields:
+        """The player's export: the state as the contract shows it."""
+        self._look_out()
+        return needed(self.api.export_player(player), "EXP-1", "an export of the player").data
+
+    def _look_out(self) -> None:
+        if self._before_looking is not None:
+            self._before_looking(self)
+
+    def grants(self, player: str) -> list[str]:
+        """The ids of the grants that the player's export lists; none for a stranger."""
+        state = self.state(player)
+        return [str(grant["id"]) for grant in state["grants"]] if state else []
+
+    def game(self) -> str:
+        """The game of the server key; NotExercised for a key without one."""
+        if not self.api.game_id:
+            raise NotExercised("the server key has no game: /ping names none")
+        return self.api.game_id
+
+    def lobby(self, players: Sequence[str], **fields: Any) -> Fields:
+        """A new lobby with these players, as the 201 shows it."""
+        self.game()
+        event = self.world.event("lobby_event")
+        body = {"key": self.names.key(), "externalPlayerIds": list(players), **fields}
+        answer = self.sure.create_lobby(event, body)
+        return needed(answer, "LOBBY-1", "a new lobby", status=201).data
+
+    def banned(self, player: str) -> Fields:
+        """The ban of a player."""
+        answer = self.api.ban_player(player, {"reason": "conformance"})
+        return needed(answer, "BAN-1", "a banned player").data
+
+    def state(self, player: str) -> State:
+        """What the player has, without what changes by being looked at; None for a stranger."""
+        self._look_out()
+        answer = self.api.export_player(player)
+        if answer.status == 404:
+            return None
+        return state_of(needed(answer, "EXP-1", "an export of the player").data)
+
+    def profile(self, player: str, limit: object = None) -> Fields:
+        """The player's profile."""
+        answer = self.api.get_player(player, limit)
+        return needed(answer, "PLAYER-2", "a profile of the player").data
+
+
+def state_of(export: Fields) -> dict[str, Any]:
+    """The comparable part of an export: a holding of zero counts as none (LEDGER-11)."""
+    wallet = {row["economyKey"]: row["balance"] for row in export["wallet"]}
+    inventory = {row["itemKey"]: row["quantity"] for row in export["inventory"]}
+    return {
+        "player": export["player"]["id"],
+        "snapshot": export["player"].get("lastContextSnapshot"),
+        "grants": [
+            {name: grant[name] for name in GRANT_FIELDS if name in grant}
+            for grant in sorted(export["grants"], key=lambda grant: str(grant["id"]))
+        ],
+        "lobbies": sorted(str(lobby["id"]) for lobby in export["lobbies"]),
+        "wallet": {key: held for key, held in wallet.items() if held},
+        "inventory": {key: held for key, held in inventory.items() if held},
+    }
+
+
+def mention(document: Any, id: str) -> dict[str, Any] | None:
+    """The innermost object of a document that holds the id as a value, or None.
+
+    The lists of a profile and the members of their rows have no fixed names, so what is in them
+    is found by its id. An id that stands in a bare list is given back as `{"id": id}`.
+    """
+    if isinstance(document, dict):
+        if id in [value for value in document.values() if isinstance(value, str)]:
+            return document
+        document = list(document.values())
+    if not isinstance(document, list):
+        return None
+    if id in document:
+        return {"id": id}
+    found = (mention(item, id) for item in document)
+    return next((item for item in found if item is not None), None)
+
+
+def with_another_end(id: str) -> str:
+    """An id of the same form that nothing has: its last letters or digits are changed."""
+    changed = "".join("1" if c != "1" else "2" for c in id[-4:])
+    return id[:-4] + changed
+
+
+def needed(answer: Answer, requirement: str, what: str, status: int = 200) -> Answer:
+    """The answer, if it has the status; else the scenario is blocked by `requirement`.
+
+    A retried create may have been created by its first try: then a replay's 200 will do.
+    """
+    if answer.status != status and not (answer.retried and answer.status == 200):
+        raise Blocked(requirement, f"{what} (status {status})", told(answer))
+    return answer

@@ -1,0 +1,164 @@
+"""A valid call of each operation, for rules that hold for all of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.client.api import Answer, Api, Body
+from conformance.contract.openapi import Schemas
+from conformance.failures import NotExercised
+from conformance.http.exchange import Request
+from conformance.testkit.given import Given, needed
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A call of `operation`; `players` are those whom it is about, who exist already."""
+
+    operation: str
+    path: Mapping[str, str] = field(default_factory=dict)
+    body: Body | None = None
+    players: tuple[str, ...] = ()
+
+    def request(self, api: Api, body: Body | bytes | None = None, **fields: Any) -> Request:
+        """The request; `body` replaces the sample's, `fields` are added to it."""
+        sent = self.body if body is None else body
+        if fields:
+            sent = {**(self.body or {}), **fields}
+        return api.request(self.operation, sent, path=self.path)
+
+    def call(self, api: Api, body: Body | bytes | None = None, **fields: Any) -> Answer:
+        """Send `request`."""
+        return Answer(api.send(self.request(api, body, **fields)))
+
+
+class Samples:
+    """Makes samples. `of` needs a target that declares a world; `blind` needs nothing at all."""
+
+    def __init__(self, given: Given) -> None:
+        self.given = given
+
+    def of(self, operation: str) -> Sample:
+        """A call that succeeds, on players, grants and lobbies that exist.
+
+        NotExercised for an operation that the suite does not know by name: what it needs to
+        succeed is anybody's guess, and its shape is what fuzzing checks.
+        """
+        if operation not in MAKERS:
+            raise NotExercised(f"the suite does not know what {operation} needs to succeed")
+        return MAKERS[operation](self)
+
+    def blind(self, operation: str) -> Sample:
+        """A valid call about nothing that exists, for what is refused before anyway."""
+        known = self.given.api.line.spec.operation(operation)
+        names = [part[1:-1] for part in known.path.split("/") if part.startswith("{")]
+        path = {name: self.given.names.player() for name in names}
+        if "gameId" in path and self.given.api.game_id:
+            path["gameId"] = self.given.api.game_id
+        if known.body_schema is None:
+            return Sample(operation, path)
+        return Sample(operation, path, self._smallest(known.body_schema, known.schemas))
+
+    def _smallest(self, schema: Mapping[str, Any], schemas: Schemas) -> Any:
+        """The smallest value that a schema takes; texts are names of this run."""
+        schema = schemas.resolve(schema)
+        if "const" in schema:
+            return schema["const"]
+        if "oneOf" in schema:
+            return self._smallest(schema["oneOf"][0], schemas)
+        if schema.get("type") == "object":
+            required = schema.get("required", [])
+            properties = schema.get("properties", {})
+            return {name: self._smallest(properties[name], schemas) for name in required}
+        if schema.get("type") == "array":
+            return [self._smallest(schema["items"], schemas)]
+        plain = {"string": self.given.names.key(), "integer": 1, "number": 1, "boolean": False}
+        if "enum" in schema:
+            return schema["enum"][0]
+        if not isinstance(schema.get("type"), str) or schema["type"] not in plain:
+            raise NotExercised(f"the suite cannot make up a value of {sorted(schema)}")
+        return plain[schema["type"]]
+
+    def ping(self) -> Sample:
+        """`/ping`."""
+        return Sample("ping")
+
+    def about_player(self, operation: str, body: Body | None = None) -> Sample:
+        """An operation on one known player."""
+        player = self.given.player()
+        return Sample(operation, {"externalId": player}, body, (player,))
+
+    def ack(self) -> Sample:
+        """The ack of a pending grant."""
+        player = self.given.player()
+        grant = self.given.grant(player)
+        return Sample("ackGrant", {"externalId": player, "grantId": grant["id"]}, None, (player,))
+
+    def lobby(self) -> Sample:
+        """A new lobby with one known player."""
+        player = self.given.player()
+        event = self.given.world.event("lobby_event")
+        path = {"gameId": self.given.game(), "eventKey": event}
+        body = {"key": self.given.names.key(), "externalPlayerIds": [player]}
+        return Sample("createLobby", path, body, (player,))
+
+    def lobby_read(self) -> Sample:
+        """Reading a lobby that exists."""
+        player = self.given.player()
+        lobby = self.given.lobby([player])
+        path = {"gameId": self.given.game(), "lobbyId": lobby["id"]}
+        return Sample("getLobby", path, None, (player,))
+
+    def merge(self) -> Sample:
+        """A merge of two known players."""
+        source, target = self.given.player(), self.given.player()
+        path = {"fromExternalId": source, "toExternalId": target}
+        return Sample("mergePlayer", path, None, (source, target))
+
+    def adjustment(self, operation: str) -> Sample:
+        """A change of a holding that is large enough for it."""
+        wallet = operation in ("creditWallet", "debitWallet")
+        names = (
+            ("economyKey", "currencies", "amount") if wallet else ("itemKey", "items", "quantity")
+        )
+        path_field, catalogue, amount = names
+        player = self.given.player()
+        path = {"externalId": player, path_field: self.given.world.some(catalogue)[0]}
+        filled = self.given.api.call(
+            "creditWallet" if wallet else "grantItem", {amount: 10}, path=path
+        )
+        needed(filled, "LEDGER-1", "a holding of 10")
+        body = {amount: 3, "idempotencyKey": self.given.names.key()}
+        return Sample(operation, path, body, (player,))
+
+    def batch(self, operation: str) -> Sample:
+        """An import of one row about a known player."""
+        player = self.given.player()
+        row: dict[str, Any] = {"externalPlayerId": player, "idempotencyKey": self.given.names.key()}
+        if operation == "migrateWallet":
+            row |= {"economyKey": self.given.world.some("currencies")[0], "amount": 4}
+        if operation == "migrateInventory":
+            row |= {"itemKey": self.given.world.some("items")[0], "quantity": 4}
+        return Sample(operation, {}, {"rows": [row]}, (player,))
+
+
+MAKERS: dict[str, Callable[[Samples], Sample]] = {
+    "ping": Samples.ping,
+    "createGrant": lambda make: make.about_player("createGrant", make.given.grant_body()),
+    "ackGrant": Samples.ack,
+    "createLobby": Samples.lobby,
+    "getLobby": Samples.lobby_read,
+    "getPlayer": lambda make: make.about_player("getPlayer"),
+    "banPlayer": lambda make: make.about_player("banPlayer", {"reason": "conformance"}),
+    "unbanPlayer": lambda make: make.about_player("unbanPlayer"),
+    "mergePlayer": Samples.merge,
+    "grantItem": lambda make: make.adjustment("grantItem"),
+    "revokeItem": lambda make: make.adjustment("revokeItem"),
+    "creditWallet": lambda make: make.adjustment("creditWallet"),
+    "debitWallet": lambda make: make.adjustment("debitWallet"),
+    "migratePlayers": lambda make: make.batch("migratePlayers"),
+    "migrateWallet": lambda make: make.batch("migrateWallet"),
+    "migrateInventory": lambda make: make.batch("migrateInventory"),
+    "deletePlayer": lambda make: make.about_player("deletePlayer", {"reason": "test"}),
+    "exportPlayer": lambda make: make.about_player("exportPlayer"),
+}
