@@ -2,9 +2,9 @@
 
     python benchmarks/effort.py
 
-Runs the default profile against a reference server and writes `conformance/settings/effort.json`: for each
-scenario the mean over its parameters. `--profile quick` chooses by it, and every run announces by
-it what it is going to do.
+Runs the default profile against a reference server and writes `conformance/settings/effort.json`:
+for each scenario the mean over its parameters. `--profile quick` chooses by it, and every run
+announces by it what it is going to do.
 """
 
 import json

@@ -48,9 +48,9 @@ def ours(fault: str | None = None) -> Run:
     with tempfile.TemporaryDirectory() as folder, served(fault) as url:
         command = suite(url, Path(folder), *GENERATED, "-p", "stopwatch")
         cost = cost_of(command, STOPWATCH=folder)
-        told = [json.loads(file.read_text()) for file in Path(folder).glob("*.json")]
+        measured = [json.loads(file.read_text()) for file in Path(folder).glob("*.json")]
         results = json.loads(Path(folder, "reports", "latest", "results.json").read_text())
-    cases = sum(one["counts"].get("cases", 0) for one in told)
+    cases = sum(one["counts"].get("cases", 0) for one in measured)
     named = [row["id"] for row in results["requirements"] if row["outcome"] in REPORTED]
     return Run(cases, cost.processor, named)
 

@@ -92,7 +92,7 @@ def usual_environment() -> dict[str, str]:
 
 
 def bundled(folder: Path, *arguments: str) -> list[str]:
-    """The command that runs the suite on the server that it bundles, in one process if not told."""
+    """The command that runs the suite on the server that it bundles, in one process by default."""
     command = [sys.executable, "-m", "conformance", "run", "-q"]
     processes = [] if "-n" in arguments else ["-n", "0"]
     return [*command, "--reports", str(folder / "reports"), *processes, *arguments]

@@ -87,7 +87,7 @@ def _patch() -> None:
     send = noted(watched("http", connection.Transport.handle_request))
     connection.Transport.handle_request = send  # type: ignore[method-assign]
     vars(wire)["fire"] = watched("http", volley.fire)
-    wire.Line._take = watched("checking", wire.Line._take)  # type: ignore[method-assign]
+    wire.Channel._take = watched("checking", wire.Channel._take)  # type: ignore[method-assign]
     session.Conformance.finish = watched("reporting", session.Conformance.finish)  # type: ignore[method-assign]
     if "RECORDING" in os.environ:
         written = recorded(connection.Connection.written)
@@ -116,8 +116,8 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
 
 def pytest_unconfigure() -> None:
     """Write what was measured."""
-    told = {"spent": dict(SPENT), "first": FIRST, "counts": dict(COUNTS)}
-    Path(os.environ["STOPWATCH"], f"{os.getpid()}.json").write_text(json.dumps(told))
+    measured = {"spent": dict(SPENT), "first": FIRST, "counts": dict(COUNTS)}
+    Path(os.environ["STOPWATCH"], f"{os.getpid()}.json").write_text(json.dumps(measured))
 
 
 _patch()

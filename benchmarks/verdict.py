@@ -85,11 +85,11 @@ class Watched:
 
     def note(self, folder: Path, begun: float, cost: Cost) -> None:
         """Add up what the processes measured; parts are of all processes together."""
-        told = [json.loads(file.read_text()) for file in folder.glob("*.json")]
+        measured = [json.loads(file.read_text()) for file in folder.glob("*.json")]
         parts: dict[str, float] = defaultdict(float)
-        for name, seconds in [pair for one in told for pair in one["spent"].items()]:
+        for name, seconds in [pair for one in measured for pair in one["spent"].items()]:
             parts[name] += seconds
-        firsts = [one["first"][0] for one in told if one["first"]]
+        firsts = [one["first"][0] for one in measured if one["first"]]
         parts["start-up"] = min(firsts) - begun
         parts["whole"], parts["processor"] = cost.seconds, cost.processor
         self.parts.append(parts)

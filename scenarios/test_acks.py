@@ -25,7 +25,7 @@ def test_an_ack_claims_the_grant(given: Given, api: Api, player: str) -> None:
     expect_fields(answer.data, id=grant["id"], status="claimed")
     expect_that(isinstance(answer.data["claimedAt"], str), "claimedAt to be set", "null")
     by = answer.data.get("ackedBy", "server_api")
-    expect_equal(by, "server_api", "ackedBy, where it is told")
+    expect_equal(by, "server_api", "ackedBy, where it is present")
 
 
 @requirement("ACK-2")

@@ -256,7 +256,7 @@ def test_a_refused_grant_leaves_its_key_free(
 def test_credentials_are_judged_before_the_body(
     operation: str, samples: Samples, api: Api, keyless_api: Api
 ) -> None:
-    if not api.line.spec.operations[operation].takes_body:
+    if not api.channel.spec.operations[operation].takes_body:
         raise NotExercised(f"{operation} takes no body")
 
     answer = samples.blind(operation).call(keyless_api, b'{"broken": ')
@@ -274,7 +274,7 @@ def test_no_refusal_shows_a_secret(operation: str, samples: Samples, api: Api, r
     sample.call(api.bearing(token + "0"))
 
     # The judge of every exchange looks for the keys of the run; it reports AUTH-6 itself.
-    expect_that("AUTH-6" not in api.line.recorder.findings, "no secret in a response", "one")
+    expect_that("AUTH-6" not in api.channel.recorder.findings, "no secret in a response", "one")
 
 
 def reach(answer: Answer, what: str) -> None:
@@ -326,8 +326,8 @@ def test_a_key_of_another_game_erases_no_player_of_this_one(
     answer = other_game_api.delete_player(player, {"reason": "test"})
 
     expect_status(answer, 200, 403, 404, because="nobody there has the id")
-    told = answer.data["status"] if answer.status == 200 else "no_op_never_existed"
-    expect_equal(told, "no_op_never_existed", "the status of the erasure in the other game")
+    reported = answer.data["status"] if answer.status == 200 else "no_op_never_existed"
+    expect_equal(reported, "no_op_never_existed", "the status of the erasure in the other game")
     expect_unchanged(before, given.state(player), "the player of this game")
 
 

@@ -157,7 +157,7 @@ LONG = b'{"reason": TEXT, "idempotencyKey": TEXT, "key": TEXT, "amount": 1, "qua
 
 
 def expect_no_crash(api: Api, requests: Iterable[tuple[str, Request]]) -> None:
-    """No request is answered with 500 or above; all that are get told, by what they are called.
+    """No request is answered with 500 or above; all that are get reported, by what they are called.
 
     Each is evidence of its own, together with what was arranged for it. One that the path failed
     leaves the others to be tried.
@@ -171,7 +171,7 @@ def expect_no_crash(api: Api, requests: Iterable[tuple[str, Request]]) -> None:
             continue
         if Answer(exchange).status >= 500:
             crashed.append(f"{Answer(exchange).status} for {kind}")
-        api.line.recorder.restart()
+        api.channel.recorder.restart()
     expect_that(not crashed, "every answer to be below 500", ", ".join(crashed))
     if undecided:
         raise undecided[0]
@@ -346,7 +346,7 @@ WRONG_FOR: dict[str, Any] = {
 def test_a_body_that_breaks_the_schema_gets_400_and_changes_nothing(
     operation: str, samples: Samples, given: Given, api: Api
 ) -> None:
-    known = api.line.spec.operations[operation]
+    known = api.channel.spec.operations[operation]
     if known.body_schema is None or 400 not in known.statuses:
         raise NotExercised(f"{operation} documents no body to break")
     sample = samples.of(operation)

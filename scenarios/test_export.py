@@ -17,13 +17,13 @@ from conformance.testkit.ledgers import Ledger
 requirement = pytest.mark.requirement
 harmless = pytest.mark.harmless
 
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 MORE_THAN_A_PAGE = 250
 PLAYER_FIELDS = ("id", "externalPlayerId", "studioId", "gameId", "registeredAt", "deletedAt")
 
 
 @pytest.fixture
-def look_out() -> None:
+def check_export() -> None:
     """Here the export is what is tested, not the way to look at something else."""
 
 
@@ -35,8 +35,8 @@ def test_an_export_tells_who_the_player_is(given: Given, run: Run) -> None:
 
     expect_equal(export["schemaVersion"], 1, "schemaVersion")
     known = {"gameId": run.identity.game_id, "studioId": run.identity.studio_id}
-    told = {name: value for name, value in known.items() if value is not None}
-    expect_fields(export["player"], externalPlayerId=player, deletedAt=None, **told)
+    expected = {name: value for name, value in known.items() if value is not None}
+    expect_fields(export["player"], externalPlayerId=player, deletedAt=None, **expected)
 
 
 @requirement("EXP-1")
@@ -56,9 +56,9 @@ def test_an_export_tells_every_grant(given: Given, player: str) -> None:
 
     expect_equal(sorted(exported), sorted(grant["id"] for grant in grants), "the grants")
     for grant in (grants[0], acked, grants[2]):
-        told = exported[grant["id"]]
-        same = {name: grant[name] for name in ("id", "status") if name in told}
-        expect_fields(told, **same)
+        listed = exported[grant["id"]]
+        same = {name: grant[name] for name in ("id", "status") if name in listed}
+        expect_fields(listed, **same)
 
 
 @requirement("EXP-1")
@@ -99,14 +99,14 @@ def test_the_export_of_an_unknown_player_gets_404(api: Api, player: str) -> None
 
 @requirement("EXP-3")
 def test_a_list_has_at_most_1000_rows(given: Given, api: Api, player: str) -> None:
-    for _ in range(MOST_ROWS + 1):
+    for _ in range(MAX_ROWS + 1):
         given.grant(player)
 
     answer = api.export_player(player)
 
     expect_status(answer, 200, because="the player is known")
     grants = len(answer.data["grants"])
-    expect_that(grants <= MOST_ROWS, f"at most {MOST_ROWS} grants", grants)
+    expect_that(grants <= MAX_ROWS, f"at most {MAX_ROWS} grants", grants)
 
 
 @requirement("EXP-4")

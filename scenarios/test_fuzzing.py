@@ -15,4 +15,4 @@ requirement = pytest.mark.requirement
 def test_generated_requests_keep_the_contract(
     operation: str, api: Api, given: Given, recorder: Recorder, run: Run
 ) -> None:
-    fuzz(api.line.spec.operations[operation], api, given, recorder, run)
+    fuzz(api.channel.spec.operations[operation], api, given, recorder, run)

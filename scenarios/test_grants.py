@@ -88,11 +88,11 @@ def leaves(value: Any) -> list[Any]:
 
 
 @requirement("GRANT-1.source")
-@pytest.mark.parametrize(("sent", "told"), [({}, "api"), ({"sourceKind": "admin"}, "admin")])
+@pytest.mark.parametrize(("sent", "echoed"), [({}, "api"), ({"sourceKind": "admin"}, "admin")])
 def test_the_source_kind_is_told(
-    sent: dict[str, str], told: str, given: Given, api: Api, player: str
+    sent: dict[str, str], echoed: str, given: Given, api: Api, player: str
 ) -> None:
-    expect_fields(api.create_grant(player, given.grant_body(**sent)).data, sourceKind=told)
+    expect_fields(api.create_grant(player, given.grant_body(**sent)).data, sourceKind=echoed)
 
 
 @requirement("GRANT-2")

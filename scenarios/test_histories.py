@@ -8,31 +8,31 @@ import pytest
 
 from conformance.client.api import Api
 from conformance.client.recorder import Recorder
-from conformance.linearizability.calls import Holdings, Promised
+from conformance.linearizability.calls import GrantCalls, Holdings
 from conformance.linearizability.diagnosis import (
     expect_no_early_conflict,
     expect_order,
     of_changes,
-    of_promise,
+    of_grant,
 )
 from conformance.linearizability.models import (
-    Done,
+    Call,
+    GrantState,
     Holding,
     Kind,
     Pair,
-    Promise,
+    step_grant,
     step_holding,
     step_pair,
-    step_promise,
 )
-from conformance.linearizability.workload import Call, side_by_side
+from conformance.linearizability.workload import Action, run_concurrently
 from conformance.settings.profiles import PROFILES
 from conformance.settings.run import Run
 from conformance.testkit.given import Given
 from conformance.testkit.ledgers import Ledger
 
 requirement = pytest.mark.requirement
-pytestmark = pytest.mark.usefixtures("clear_view")
+pytestmark = pytest.mark.usefixtures("trusted_export")
 
 HISTORIES = 10
 CLIENTS = 4
@@ -52,7 +52,7 @@ def dice(run: Run) -> random.Random:
     return random.Random(run.seed)  # noqa: S311 - nothing secret
 
 
-def clients(dice: random.Random, choices: list[Call], calls: int = CALLS) -> list[list[Call]]:
+def clients(dice: random.Random, choices: list[Action], calls: int = CALLS) -> list[list[Action]]:
     """Clients that each make some of the calls."""
     return [dice.choices(choices, k=calls) for _ in range(CLIENTS)]
 
@@ -60,14 +60,14 @@ def clients(dice: random.Random, choices: list[Call], calls: int = CALLS) -> lis
 def plain_changes_have_an_order(ledger: Ledger, dice: random.Random) -> None:
     """Increments alone are well (LEDGER-6): only then does what stands beside them say more."""
     holding = Holdings(ledger, ledger.filled(START))
-    change: Call = partial(holding.change, Kind.INCREMENT, 1)
+    change: Action = partial(holding.change, Kind.INCREMENT, 1)
 
-    history = side_by_side(clients(dice, [change], 4), [holding.read])
+    history = run_concurrently(clients(dice, [change], 4), [holding.read])
 
     expect_order(history, Holding(START), step_holding, lambda *_: "LEDGER-6")
 
 
-def changes_of(history: list[Done]) -> list[Done]:
+def changes_of(history: list[Call]) -> list[Call]:
     """The history without what only looks."""
     return [event for event in history if event.kind is not Kind.READ]
 
@@ -79,13 +79,13 @@ def test_increments_decrements_and_reads_have_an_order(
     for _ in range(histories):
         recorder.restart()
         holding = Holdings(ledger, ledger.filled(START))
-        choices: list[Call] = [
+        choices: list[Action] = [
             *(partial(holding.change, Kind.INCREMENT, amount) for amount in (1, 4)),
             *(partial(holding.change, Kind.DECREMENT, amount) for amount in (2, 9)),
             *(holding.read, holding.read),
         ]
 
-        history = side_by_side(clients(dice, choices), [holding.read])
+        history = run_concurrently(clients(dice, choices), [holding.read])
 
         expect_order(changes_of(history), Holding(START), step_holding, of_changes)
         expect_order(history, Holding(START), step_holding, lambda *_: "LEDGER-11")
@@ -99,12 +99,12 @@ def test_replays_beside_other_changes_have_an_order(
         recorder.restart()
         plain_changes_have_an_order(ledger, dice)
         holding = Holdings(ledger, ledger.filled(START))
-        plain: list[Call] = [partial(holding.change, Kind.INCREMENT, 5)]
+        plain: list[Action] = [partial(holding.change, Kind.INCREMENT, 5)]
         keyed = [partial(holding.change, Kind.INCREMENT, 3, key) for key in ("k1", "k2", "k3")]
-        pair: list[Call] = list(chain(*((call, call) for call in keyed)))
+        pair: list[Action] = list(chain(*((call, call) for call in keyed)))
         others = clients(dice, plain, len(pair))[2:]
 
-        history = side_by_side([pair, pair, *others], [holding.read])
+        history = run_concurrently([pair, pair, *others], [holding.read])
 
         expect_order(changes_of(history), Holding(START), step_holding, of_changes)
         expect_order(history, Holding(START), step_holding, lambda *_: "LEDGER-11")
@@ -120,7 +120,9 @@ def test_imports_beside_other_changes_have_an_order(
         holding = Holdings(ledger, ledger.filled(START))
         change = partial(holding.change, Kind.INCREMENT, 1)
 
-        history = side_by_side(clients(dice, [holding.imported, change, change]), [holding.read])
+        history = run_concurrently(
+            clients(dice, [holding.imported, change, change]), [holding.read]
+        )
 
         expect_order(history, Holding(START), step_holding, lambda *_: "MIG-7")
 
@@ -134,11 +136,11 @@ def test_changes_and_reads_beside_a_merge_have_an_order(
         plain_changes_have_an_order(ledger, dice)
         holding = Holdings(ledger, ledger.filled(START), ledger.filled(5))
         change = partial(holding.change, Kind.INCREMENT, 3)
-        looks: list[Call] = [holding.read, partial(holding.read, "target")]
+        looks: list[Action] = [holding.read, partial(holding.read, "target")]
         merging = [*dice.choices(looks, k=2), holding.merge, *dice.choices(looks, k=2)]
         others = clients(dice, [change, partial(change, who="target")])[2:]
 
-        history = side_by_side([merging, looks * 4, *others], looks)
+        history = run_concurrently([merging, looks * 4, *others], looks)
 
         expect_order(history, Pair(START, 5), step_pair, lambda *_: "MERGE-2")
 
@@ -150,14 +152,14 @@ def test_acks_and_replays_beside_a_merge_have_an_order(
     for _ in range(3 * histories):
         recorder.restart()
         source, target, body = given.player(), given.player(), given.grant_body()
-        promise = Promised(api, source, target, given.grant(source, body)["id"], body)
-        looks: list[Call] = [partial(promise.read, who) for who in ("source", "target")]
-        acks: list[Call] = [partial(promise.ack, who) for who in ("source", "target")]
+        promise = GrantCalls(api, source, target, given.grant(source, body)["id"], body)
+        looks: list[Action] = [partial(promise.read, who) for who in ("source", "target")]
+        acks: list[Action] = [partial(promise.ack, who) for who in ("source", "target")]
         some = [dice.choices(looks, k=dice.randrange(3)) for _ in range(3)]
         merging, acking, again = [*some[0], promise.merge], [*some[1], *acks], [*some[2], acks[0]]
 
-        history = side_by_side([merging, acking, again, [promise.create] * 3], looks)
+        history = run_concurrently([merging, acking, again, [promise.create] * 3], looks)
 
         expect_no_early_conflict(history)
-        expect_order(changes_of(history), Promise(), step_promise, of_promise)
-        expect_order(history, Promise(), step_promise, of_promise)
+        expect_order(changes_of(history), GrantState(), step_grant, of_grant)
+        expect_order(history, GrantState(), step_grant, of_grant)

@@ -61,7 +61,7 @@ def test_a_valid_request_succeeds_as_documented(operation: str, samples: Samples
 
     answer = sample.call(api)
 
-    success = [status for status in api.line.spec.operations[operation].statuses if status < 300]
+    success = [status for status in api.channel.spec.operations[operation].statuses if status < 300]
     expect_status(answer, *sorted(success), because="the request is valid and what it names exists")
 
 
@@ -110,9 +110,9 @@ def test_an_id_names_one_player_on_every_path(kind: str, given: Given, api: Api)
     expect_status(acked, 200, because="the grant is the player's")
     for change in changes:
         needed(change, "LEDGER-1", "a change of a holding")
-    told = [wallet.holding(changes[2]), inventory.holding(changes[3])]
+    reported = [wallet.holding(changes[2]), inventory.holding(changes[3])]
     held = [wallet.held(player), inventory.held(player)]
-    expect_equal(held, told, "the holdings of the player whom the export names")
+    expect_equal(held, reported, "the holdings of the player whom the export names")
 
 
 def imported(given: Given, suffix: str) -> str:
@@ -164,7 +164,7 @@ def test_unknown_fields_are_ignored(
     operation: str, samples: Samples, given: Given, api: Api
 ) -> None:
     sample = samples.of(operation)
-    known = api.line.spec.operations[operation]
+    known = api.channel.spec.operations[operation]
     body = with_unknown_fields(sample.body, given.names.key()) if known.method == "POST" else None
 
     answer = sample.call(api, body)

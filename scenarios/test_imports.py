@@ -19,7 +19,7 @@ from conformance.testkit.ledgers import Ledger
 
 requirement = pytest.mark.requirement
 
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 
 
 def expect_counts(answer: Answer, applied: int, skipped: int = 0, failed: int = 0) -> None:
@@ -97,8 +97,8 @@ def test_a_used_key_for_another_player_is_never_applied(batch: Import, given: Gi
 
     expect_fields(answer.data, applied=0)
     holdings = given.state(other) or {"wallet": {}, "inventory": {}}
-    told = (holdings["wallet"], holdings["inventory"])
-    expect_equal(told, ({}, {}), "the holdings of a player whom only the used key names")
+    reported = (holdings["wallet"], holdings["inventory"])
+    expect_equal(reported, ({}, {}), "the holdings of a player whom only the used key names")
 
 
 @requirement("MIG-2")
@@ -189,8 +189,8 @@ def test_a_bad_row_leaves_its_key_free(ledger_batch: Import) -> None:
     bad = ledger_batch.broken("zero")
     needed(ledger_batch.send([bad]), "MIG-1", "a batch with a bad row")
 
-    mended = {**bad, ledger_batch.words.amount_field: ledger_batch.amount}
-    answer = ledger_batch.send([mended])
+    fixed = {**bad, ledger_batch.words.amount_field: ledger_batch.amount}
+    answer = ledger_batch.send([fixed])
 
     expect_counts(answer, applied=1)
     held = ledger_batch.held(bad["externalPlayerId"])
@@ -201,11 +201,11 @@ def test_a_bad_row_leaves_its_key_free(ledger_batch: Import) -> None:
 def test_a_batch_of_1000_rows_is_taken(batch: Import, given: Given) -> None:
     player = given.player()
 
-    answer = batch.send([batch.row(player) for _ in range(MOST_ROWS)])
+    answer = batch.send([batch.row(player) for _ in range(MAX_ROWS)])
 
     expect_status(answer, 200, because="a batch may have 1000 rows")
     taken = answer.data["applied"] + answer.data["skipped"]
-    expect_equal(taken, MOST_ROWS, "the rows that were applied or skipped")
+    expect_equal(taken, MAX_ROWS, "the rows that were applied or skipped")
 
 
 @requirement("MIG-4")
@@ -213,15 +213,15 @@ def test_all_of_1000_rows_are_added(ledger_batch: Import, given: Given) -> None:
     player = given.player()
 
     expect_counts(
-        ledger_batch.send([ledger_batch.row(player) for _ in range(MOST_ROWS)]), applied=MOST_ROWS
+        ledger_batch.send([ledger_batch.row(player) for _ in range(MAX_ROWS)]), applied=MAX_ROWS
     )
 
-    expect_equal(ledger_batch.held(player), MOST_ROWS * ledger_batch.amount, "the holding")
+    expect_equal(ledger_batch.held(player), MAX_ROWS * ledger_batch.amount, "the holding")
 
 
 @requirement("MIG-4")
 def test_a_batch_of_1001_rows_is_refused_whole(batch: Import, given: Given, player: str) -> None:
-    answer = batch.send([batch.row(player) for _ in range(MOST_ROWS + 1)])
+    answer = batch.send([batch.row(player) for _ in range(MAX_ROWS + 1)])
 
     expect_status(answer, 400, because="a batch has at most 1000 rows")
     expect_equal(given.state(player), None, "the player of the refused batch")

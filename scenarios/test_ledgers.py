@@ -233,10 +233,10 @@ def test_without_a_key_each_call_applies(direction: str, ledger: Ledger) -> None
 @directions
 def test_a_reference_is_no_key(direction: str, ledger: Ledger) -> None:
     player = ledger.filled(START)
-    told = {"sourceRefId": "order-8", "reason": "bonus"}
+    details = {"sourceRefId": "order-8", "reason": "bonus"}
 
-    ledger.change(direction, player, 5, **told)
-    ledger.change(direction, player, 5, **told)
+    ledger.change(direction, player, 5, **details)
+    ledger.change(direction, player, 5, **details)
 
     after = START + 10 if direction == "increment" else START - 10
     expect_equal(ledger.held(player), after, "the holding after two calls without a key")
@@ -258,9 +258,9 @@ def test_simultaneous_increments_all_count(ledger: Ledger, api: Api) -> None:
         answers = api.together([request(ledger, "increment", player, 3)] * SIMULTANEOUS)
 
         expect_equal({a.status for a in answers}, {200}, "the statuses of the increments")
-        told = sorted(ledger.holding(answer) for answer in answers)
+        reported = sorted(ledger.holding(answer) for answer in answers)
         expected = [1 + 3 * n for n in range(1, SIMULTANEOUS + 1)]
-        expect_equal(told, expected, "the holdings that the increments tell")
+        expect_equal(reported, expected, "the holdings that the increments tell")
         expect_equal(ledger.held(player), expected[-1], "the holding")
 
 
@@ -285,8 +285,8 @@ def test_simultaneous_decrements_stop_at_zero(ledger: Ledger, api: Api) -> None:
         refused = {answer.status for answer in answers} - {200}
         expect_equal(refused, {409}, "the statuses of the decrements that were refused")
         expect_equal(len(taken), 5, "the number of decrements of 4 that 22 allow")
-        told = sorted(ledger.holding(answer) for answer in taken)
-        expect_equal(told, [2, 6, 10, 14, 18], "the holdings that the decrements tell")
+        reported = sorted(ledger.holding(answer) for answer in taken)
+        expect_equal(reported, [2, 6, 10, 14, 18], "the holdings that the decrements tell")
         expect_equal(ledger.held(player), 2, "the holding")
 
 
@@ -302,11 +302,11 @@ def test_simultaneous_replays_apply_once(
         answers = api.together([sent] * SIMULTANEOUS)
 
         after = START + 30 if direction == "increment" else START - 30
-        # A replay that meets its first call in flight may be told so; nothing is applied twice.
+        # A replay that meets its first call in flight may get 409; nothing is applied twice.
         statuses = {answer.status for answer in answers}
         expect_that({200} <= statuses <= {200, 409}, "200, or 409 while in flight", statuses)
-        told = {ledger.holding(answer) for answer in answers if answer.status == 200}
-        expect_equal(told, {after}, "the holdings that they tell")
+        reported = {ledger.holding(answer) for answer in answers if answer.status == 200}
+        expect_equal(reported, {after}, "the holdings that they tell")
         expect_equal(ledger.held(player), after, "the holding")
 
 
@@ -468,7 +468,7 @@ def test_one_receipt_is_an_import_and_a_credit(given: Given, api: Api, player: s
 def told_or_refused(
     ledger: Ledger, answer: Answer, player: str, key: str, before: int, after: int
 ) -> None:
-    """A second use of a key is applied and told, or refused; never taken in silence."""
+    """A second use of a key is applied and reported, or refused; never taken in silence."""
     if answer.status >= 300:
         expect_status(answer, 409, because="a second use is independent, or conflicts")
         expect_equal(ledger.held(player, key), before, "the holding after a refusal")
@@ -543,8 +543,8 @@ def test_large_amounts_are_exact(amount: int, ledger: Ledger, player: str) -> No
 
     refused = [answer.status for answer in answers if answer.status >= 300]
     expect_equal(refused, [], "the statuses of amounts up to 2^31-1 that were refused")
-    told = [ledger.holding(answer) for answer in answers]
-    expect_equal(told, [amount, 2 * amount, 3 * amount], "the holdings one after another")
+    reported = [ledger.holding(answer) for answer in answers]
+    expect_equal(reported, [amount, 2 * amount, 3 * amount], "the holdings one after another")
     expect_equal(ledger.held(player), 3 * amount, "the holding in the export")
     expect_equal(ledger.holding(ledger.decrement(player, 1)), 3 * amount - 1, "the holding less 1")
 

@@ -129,9 +129,9 @@ def test_an_ack_at_the_moment_of_the_merge_is_not_lost(given: Given, api: Api) -
 
         needed(answers[0], "MERGE-1", "a merge")
         acked = any(answer.status == 200 for answer in answers[-4:])
-        told = [(row["id"], row["status"]) for row in given.export(target)["grants"]]
+        reported = [(row["id"], row["status"]) for row in given.export(target)["grants"]]
         status = "claimed" if acked else "pending"
-        expect_equal(told, [(grant, status)], "the grants of the target")
+        expect_equal(reported, [(grant, status)], "the grants of the target")
 
 
 @requirement("MERGE-4")

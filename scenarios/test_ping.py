@@ -27,4 +27,4 @@ def test_ping_shows_no_secret(api: Api) -> None:
     api.ping()
 
     # Secrets are masked before a scenario sees a response; the judge of exchanges saw it before.
-    expect_that("AUTH-6" not in api.line.recorder.findings, "no secret in the answer", "one")
+    expect_that("AUTH-6" not in api.channel.recorder.findings, "no secret in the answer", "one")

@@ -15,7 +15,7 @@ from conformance.testkit.given import Given
 requirement = pytest.mark.requirement
 
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
-MOST_REQUESTS = 1000
+MAX_REQUESTS = 1000
 SECONDS = 50
 
 
@@ -27,12 +27,12 @@ def spent(call: Callable[[], Answer]) -> list[Answer]:
     """
     deadline = time.monotonic() + SECONDS
     answers: list[Answer] = []
-    while len(answers) < MOST_REQUESTS and time.monotonic() < deadline:
+    while len(answers) < MAX_REQUESTS and time.monotonic() < deadline:
         answers.append(call())
         if answers[-1].status == 429:
             return answers
-    told = answers[-1].header("RateLimit-Limit") or ""
-    allowed = int(told) if told.isascii() and told.isdigit() else MOST_REQUESTS - 1
+    limit = answers[-1].header("RateLimit-Limit") or ""
+    allowed = int(limit) if limit.isascii() and limit.isdigit() else MAX_REQUESTS - 1
     if len(answers) <= allowed:
         raise Inconclusive(
             f"{len(answers)} requests in {SECONDS} s did not spend the throttled budget"
@@ -67,15 +67,17 @@ def number(answer: Answer, name: str) -> int:
 def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Names) -> None:
     *answers, _ = spent_anew(lambda: throttled_api.get_player(names.player()))
 
-    told = [answer.header("RateLimit-Remaining") for answer in answers]
-    remaining = [int(value.partition(";")[0]) for value in told if value is not None]
+    reported = [answer.header("RateLimit-Remaining") for answer in answers]
+    remaining = [int(value.partition(";")[0]) for value in reported if value is not None]
     falls = [before - after for before, after in pairwise(remaining)]
-    expect_that(min(remaining, default=0) >= 0, "RateLimit-Remaining never below 0", told)
+    expect_that(min(remaining, default=0) >= 0, "RateLimit-Remaining never below 0", reported)
     # Where a window rolls over, or slides, remaining rises or stands still in between. But what is
-    # told to be left before the 429 has been left by falls of one.
-    expect_that(max(falls, default=1) <= 1, "RateLimit-Remaining to fall by one a request", told)
+    # reported as left before the 429 has been left by falls of one.
+    expect_that(
+        max(falls, default=1) <= 1, "RateLimit-Remaining to fall by one a request", reported
+    )
     stands = max(falls, default=1) <= 0 and remaining[-1] > 0
-    expect_that(not stands, "RateLimit-Remaining to fall until it is spent", told)
+    expect_that(not stands, "RateLimit-Remaining to fall until it is spent", reported)
 
 
 @requirement("RATE-1")

@@ -9,7 +9,7 @@ from conformance.settings.run import Run
 from conformance.testkit.given import Given
 
 
-@pytest.mark.usefixtures("clear_view")
+@pytest.mark.usefixtures("trusted_export")
 @pytest.mark.requirement(*IN_SEQUENCES)
 def test_no_sequence_of_operations_departs_from_the_contract(
     api: Api, given: Given, recorder: Recorder, run: Run

@@ -4,23 +4,23 @@ from typing import Any, Literal
 
 import pytest
 
-from conformance.client.network_health import MOST_REPETITIONS, Path
+from conformance.client.network_health import MAX_REPETITIONS, Path
 from conformance.failures import Blocked
 from conformance.http.exchange import Exchange, Request
-from conformance.plugin.retries import Attempt, doubt, telling, to_be_repeated
+from conformance.plugin.retries import Attempt, doubt, informative, to_be_repeated
 from conformance.results.check import Outcome
 
-SOUND = Path(requests=1000, troubles=0)
-BLIP = Path(requests=10_000, troubles=1)
-FLAKY = Path(requests=1000, troubles=100)
+SOUND = Path(requests=1000, transit_failures=0)
+BLIP = Path(requests=10_000, transit_failures=1)
+FLAKY = Path(requests=1000, transit_failures=100)
 
 
-def attempt(outcome: Outcome, exchanges: int = 3, troubles: int = 0) -> Attempt:
-    return Attempt(outcome, exchanges, troubles, seconds=0.1)
+def attempt(outcome: Outcome, exchanges: int = 3, transit_failures: int = 0) -> Attempt:
+    return Attempt(outcome, exchanges, transit_failures, seconds=0.1)
 
 
 FAILED, PASSED = attempt(Outcome.FAILED), attempt(Outcome.PASSED)
-SPOILT = attempt(Outcome.INCONCLUSIVE, troubles=1)
+SPOILT = attempt(Outcome.INCONCLUSIVE, transit_failures=1)
 
 
 @pytest.mark.parametrize(
@@ -70,15 +70,15 @@ def test_a_failure_that_rests_on_too_much_cannot_be_sure() -> None:
 def test_a_blocked_test_is_repeated_where_the_path_may_be_to_blame() -> None:
     blocked = attempt(Outcome.BLOCKED)
     assert to_be_repeated([blocked], FLAKY)
-    assert not to_be_repeated([blocked] * MOST_REPETITIONS, FLAKY)
+    assert not to_be_repeated([blocked] * MAX_REPETITIONS, FLAKY)
 
 
 def test_a_server_that_is_gone_ends_the_repetitions() -> None:
-    assert not to_be_repeated([SPOILT], Path(requests=9, troubles=9, gone=True))
+    assert not to_be_repeated([SPOILT], Path(requests=9, transit_failures=9, gone=True))
 
 
 def test_the_surer_the_path_the_fewer_repetitions() -> None:
-    paths = [Path(requests=10_000, troubles=n) for n in (0, 1, 10, 100, 1000)]
+    paths = [Path(requests=10_000, transit_failures=n) for n in (0, 1, 10, 100, 1000)]
     needed = [path.repetitions(10) for path in paths]
     assert needed[0] == 1
     assert needed == sorted(needed, key=lambda n: n or 99)
@@ -136,7 +136,7 @@ def report(
 
 
 @pytest.mark.parametrize(
-    ("reports", "told"),
+    ("reports", "kept"),
     [
         ([report("setup", "passed"), report("call", "passed"), report("teardown", "passed")], [1]),
         ([report("setup", "skipped"), report("teardown", "passed")], [0]),
@@ -150,5 +150,5 @@ def report(
     ],
     ids=["all passes", "not exercised", "tear-down fails", "set-up warns", "--setup-only", "-rP"],
 )
-def test_only_reports_that_tell_something_are_shown(reports: list[Any], told: list[int]) -> None:
-    assert telling(reports) == [reports[place] for place in told]
+def test_only_reports_that_tell_something_are_shown(reports: list[Any], kept: list[int]) -> None:
+    assert informative(reports) == [reports[place] for place in kept]

@@ -15,7 +15,7 @@ from test_crash import reported, running, until
 
 from conformance import resources
 from conformance.client.api import Api
-from conformance.client.channel import Line, Wire
+from conformance.client.channel import Channel, Wire
 from conformance.client.created_players import (
     Players,
     StrangerError,
@@ -49,12 +49,12 @@ def authorization() -> dict[str, str]:
 def exports(url: str) -> dict[str, bytes]:
     """What every stranger has, without the moment of asking."""
     with httpx.Client(base_url=url + BASE, headers=authorization()) as client:
-        told = {}
+        bodies = {}
         for stranger in STRANGERS:
             body = client.get(f"/players/{quote(stranger, safe='')}/export").json()["data"]
             del body["exportedAt"]
-            told[stranger] = json.dumps(body).encode()
-        return told
+            bodies[stranger] = json.dumps(body).encode()
+        return bodies
 
 
 def settle(url: str) -> None:
@@ -209,7 +209,7 @@ def test_a_player_who_never_existed_is_neither_erased_nor_left(tmp_path: Path) -
     with reference() as url:
         token = keys()["KRATY_SERVER_KEY"]
         wire = Wire(url)
-        api = Api(Line(wire, SPEC, Redactor({}), Recorder()), token, "")
+        api = Api(Channel(wire, SPEC, Redactor({}), Recorder()), token, "")
         api.credit_wallet("kc-0-p1", "gold", {"amount": 1})
         players = [("server", "kc-0-p1"), ("server", "kc-0-p2"), ("server", "ada")]
         assert erase({"server": api}, players, "kc-0") == Cleaned(created=1, erased=1)

@@ -11,7 +11,7 @@ from support import keys, reference
 
 from conformance import resources
 from conformance.client.api import Api
-from conformance.client.channel import Line, Wire
+from conformance.client.channel import Channel, Wire
 from conformance.client.recorder import Recorder
 from conformance.contract.openapi import load_spec
 from conformance.failures import Inconclusive, Mismatch
@@ -28,7 +28,7 @@ FOREVER_SECONDS = 3
 def client(url: str) -> Iterator[Api]:
     wire = Wire(url, idle=PATIENCE_SECONDS)
     token = keys()["KRATY_SERVER_KEY"]
-    line = Line(wire, load_spec(resources.spec_file()), Redactor({"server": token}), Recorder())
+    line = Channel(wire, load_spec(resources.spec_file()), Redactor({"server": token}), Recorder())
     yield Api(line, token, "game")
     wire.close()
 
@@ -69,7 +69,11 @@ def test_a_read_that_the_path_failed_is_repeated() -> None:
     once = Settings(server=odd_server(lambda n: None if n == 1 else unknown()))
     with reference(once) as url, client(url) as api:
         answer = api.get_player("x")
-        assert (answer.status, answer.retried, api.line.wire.path.troubles) == (404, True, 1)
+        assert (answer.status, answer.retried, api.channel.wire.path.transit_failures) == (
+            404,
+            True,
+            1,
+        )
 
 
 def test_a_server_that_is_gone_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +109,7 @@ def test_a_persistent_client_repeats_a_write_and_says_so() -> None:
     once = Settings(server=gateway(503))
     body = {"amount": 3, "idempotencyKey": "once"}
     with reference(once) as url, client(url) as api:
-        answer = api.insisting().credit_wallet("x", "gold", body)
+        answer = api.with_retries().credit_wallet("x", "gold", body)
         assert answer.retried
         assert answer.data["balance"] == 3
 
@@ -126,7 +130,7 @@ def test_a_429_is_waited_out() -> None:
     )
     with reference(once) as url, client(url) as api:
         answer = api.get_player("x")
-        statuses = [e.response.status for e in api.line.recorder.exchanges if e.response]
+        statuses = [e.response.status for e in api.channel.recorder.exchanges if e.response]
     assert answer.status == 404
     assert statuses == [429, 404]
 
@@ -135,7 +139,7 @@ def test_simultaneous_requests_are_all_answered_in_order() -> None:
     with reference() as url, client(url) as api:
         requests = [api.request("getPlayer", path={"externalId": f"p{n}"}) for n in range(16)]
         answers = api.together([*requests, api.request("ping")])
-        recorded = [exchange.request.target for exchange in api.line.recorder.exchanges]
+        recorded = [exchange.request.target for exchange in api.channel.recorder.exchanges]
     assert [answer.status for answer in answers] == [404] * 16 + [200]
     assert recorded == [*(request.target for request in requests), "/server/v1/ping"]
 

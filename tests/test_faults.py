@@ -18,8 +18,8 @@ from conformance.faults.campaign import Journal
 from conformance.faults.deviations import Difficulty, Fault, Variant, settings_of
 from conformance.faults.registry import faults, first_of_each, gaps
 from conformance.faults.scoring import Finding, by_family, counts_of, row_of
-from conformance.faults.tables import BEYOND, BROKEN, NAMED, cell, matrix
-from conformance.faults.trial import Detection, Trial, Way, named, way_of
+from conformance.faults.tables import BROKEN, FALSE_ACCUSATION, NAMED, cell, matrix
+from conformance.faults.trial import Detection, Technique, Trial, named, technique_of
 from conformance.reference.ledger import Inventory, Wallet
 
 KNOWN = faults()
@@ -99,7 +99,7 @@ def test_another_requirement_alone_is_missed_and_beside_is_beyond() -> None:
     other = replace(CAUGHT, reported={"ACK-1": ["scenarios"]})
     both = replace(CAUGHT, reported={**CAUGHT.reported, **other.reported})
     assert row_of(FAULT, [other]).finding is Finding.MISSED
-    assert row_of(FAULT, [both]).finding is Finding.BEYOND
+    assert row_of(FAULT, [both]).finding is Finding.FALSE_ACCUSATION
 
 
 def test_a_variant_is_cleared_only_by_a_pass() -> None:
@@ -139,7 +139,7 @@ def test_a_way_is_known_by_the_scenario_module() -> None:
         {"id": "GRANT-3", "checks": [check("scenarios/test_grants.py::test_x", "passed")]},
     ]
     assert named(rows) == {"GRANT-1": ["scenarios"], "GRANT-2": ["stateful test"]}
-    assert way_of("scenarios/test_histories.py::test_y[wallet]") is Way.HISTORIES
+    assert technique_of("scenarios/test_histories.py::test_y[wallet]") is Technique.HISTORIES
 
 
 def check(test: str, outcome: str) -> dict[str, str]:
@@ -149,7 +149,7 @@ def check(test: str, outcome: str) -> dict[str, str]:
 def test_the_matrix_has_a_column_for_every_requirement_and_a_sign_for_every_case() -> None:
     row = row_of(FAULT, [replace(CAUGHT, reported={"GRANT-2": ["scenarios"], "ACK-1": ["x"]})])
     signs = {id: cell(row, id) for id in ("GRANT-2", "GRANT-4", "ACK-1", "GRANT-1")}
-    assert signs == {"GRANT-2": NAMED, "GRANT-4": BROKEN, "ACK-1": BEYOND, "GRANT-1": " "}
+    assert signs == {"GRANT-2": NAMED, "GRANT-4": BROKEN, "ACK-1": FALSE_ACCUSATION, "GRANT-1": " "}
     assert list(by_family([row])) == list(dict.fromkeys(id.split("-")[0] for id in catalogue()))
     text = "\n".join(matrix([row]))
     assert text.count("`some-fault`") == 2

@@ -33,11 +33,11 @@ def behind_a_flaky_path(folder: Path, url: str, seed: int, *selection: str) -> E
     """A run through the proxy."""
     with flaky(url, seed) as (way, proxy):
         ended = run_suite(folder, "--seed", str(seed), *selection, url=way, target=None)
-        told = {
+        outcomes = {
             outcome: len(ended.with_outcome(outcome))
             for outcome in ("passed", "failed", "warned", "inconclusive", "blocked")
         }
-        log.info("seed %d: %s, %s", seed, told, dict(proxy.done))
+        log.info("seed %d: %s, %s", seed, outcomes, dict(proxy.done))
         assert sum(proxy.done.values()) - proxy.done["passed"] > 0, "the path was not flaky"
     return ended
 

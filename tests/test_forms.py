@@ -103,11 +103,11 @@ def test_allures_command_line_reads_its_results(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    told = [
+    results = [
         json.loads(file.read_text()) for file in (tmp_path / "allure").rglob("test-results/*.json")
     ]
-    assert sorted(result["status"] for result in told) == ["failed", "passed", "passed"]
-    broken = next(result for result in told if result["status"] == "failed")
+    assert sorted(result["status"] for result in results) == ["failed", "passed", "passed"]
+    broken = next(result for result in results if result["status"] == "failed")
     labels = {label["name"]: label["value"] for label in broken["labels"]}
     assert labels["suite"] == "GRANT"
     assert labels["story"].startswith("GRANT-2: ")

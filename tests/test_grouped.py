@@ -69,7 +69,7 @@ class Scripted:
 
     def __init__(self, *answers: int | None) -> None:
         self.answers = list(answers)
-        self.line = self
+        self.channel = self
         self.recorder = Recorder()
 
     def insist(self, request: Sent) -> Exchange:

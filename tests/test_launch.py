@@ -99,10 +99,14 @@ def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_suites_own_options_are_told_from_pytests() -> None:
-    told, rest = options_of(
+    options, rest = options_of(
         ["--fault", "grant-replay-201", "-k", "test_ping", "--base-url=https://a"]
     )
-    assert (told.fault, told.base_url, told.target) == ("grant-replay-201", "https://a", None)
+    assert (options.fault, options.base_url, options.target) == (
+        "grant-replay-201",
+        "https://a",
+        None,
+    )
     assert rest == ["-k", "test_ping"]
 
 

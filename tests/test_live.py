@@ -31,7 +31,7 @@ def run_at(url: str, environment: str | None, token: str) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("url", "told", "token", "environment"),
+    ("url", "reported", "token", "environment"),
     [
         ("https://api.example", "live", "ksk_test_x.s", "live"),
         ("http://127.0.0.1:1", "live", "ksk_x.s", "live"),
@@ -44,9 +44,9 @@ def run_at(url: str, environment: str | None, token: str) -> Run:
     ],
 )
 def test_the_environment_is_told_by_ping_else_by_the_key_else_live(
-    url: str, told: str | None, token: str, environment: str
+    url: str, reported: str | None, token: str, environment: str
 ) -> None:
-    assert environment_of(run_at(url, told, token)) == environment
+    assert environment_of(run_at(url, reported, token)) == environment
 
 
 def test_a_live_key_needs_a_word() -> None:

@@ -6,7 +6,7 @@ import weakref
 import httpx
 import pytest
 
-from conformance.http.limits import MOST_BYTES, MOST_HEAD, TooLongError
+from conformance.http.limits import MAX_BYTES, MAX_HEAD, TooLongError
 from conformance.http.messages import Reading, written
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -36,7 +36,7 @@ WHOLE = {
     "a trailer": (CHUNKED + b"2\r\n{}\r\n0\r\nX-Late: 1\r\n\r\n", b"{}", True),
     "only announced before": (b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\n" + FINE, b"{}", True),
     "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", b"", True),
-    "told to be the last": (OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n", b"", False),
+    "announced as the last": (OK + b"Connection: close\r\nContent-Length: 0\r\n\r\n", b"", False),
     "an old version": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"{}", False),
     "an upgrade on offer": (FINE.replace(OK, OK + b"Upgrade: h2c\r\n"), b"{}", True),
     "lines without CR": (FINE.replace(b"\r", b""), b"{}", True),
@@ -140,7 +140,7 @@ def test_what_is_no_http_is_a_failure(data: bytes) -> None:
 @pytest.mark.parametrize("start", [OK + b"X: ", CHUNKED + b"1;", CHUNKED + b"1\r\nx\r\n0\r\nX: "])
 def test_what_is_no_body_has_an_end(start: bytes) -> None:
     with pytest.raises(httpx.RemoteProtocolError, match="no body"):
-        read(start, *([b"y" * 1024] * (MOST_HEAD // 1024 + 1)))
+        read(start, *([b"y" * 1024] * (MAX_HEAD // 1024 + 1)))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
@@ -157,7 +157,7 @@ def test_what_meets_a_call_of_the_parser_is_not_taken_for_bad_http(
 
 def test_a_body_has_an_end() -> None:
     with pytest.raises(TooLongError):
-        read(OK + b"\r\n", *([b"y" * 2**20] * (MOST_BYTES // 2**20 + 1)))
+        read(OK + b"\r\n", *([b"y" * 2**20] * (MAX_BYTES // 2**20 + 1)))
 
 
 def test_a_reading_that_is_closed_is_gone_at_once() -> None:

@@ -1,4 +1,4 @@
-"""A newer description of the API is tested without a line of code; what it changes is told."""
+"""A newer description of the API is tested without a line of code; what it changes is reported."""
 
 import json
 from collections.abc import Callable
@@ -43,13 +43,13 @@ def with_a_season(document: Document) -> None:
         "required": ["season"],
         "properties": {"season": {"type": "integer", "minimum": 1}},
     }
-    told = {
+    answered = {
         "type": "object",
         "required": ["data"],
         "properties": {"data": {**body, "required": ["season"]}},
     }
     answers = {
-        "200": {"description": "Done.", "content": {"application/json": {"schema": told}}},
+        "200": {"description": "Done.", "content": {"application/json": {"schema": answered}}},
         **{
             status: {"$ref": f"#/components/responses/{name}"}
             for status, name in (("401", "Unauthenticated"), ("403", "Forbidden"))

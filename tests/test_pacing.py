@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import Runner, reference, world_with
 
-from conformance.client.rate_limit import MOST_STRIKES, PLENTY, Pacer, Window, told_by
+from conformance.client.rate_limit import MAX_STRIKES, PLENTY, Pacer, Window, reported_by
 from conformance.failures import UsageError
 from conformance.http.exchange import Response
 from conformance.plugin.command_line import rate_of
@@ -22,8 +22,8 @@ def response(status: int = 200, **headers: object) -> Response:
     return Response(status, tuple(names.items()), b"")
 
 
-def told(remaining: int, reset: int = 10, limit: int = 120) -> Window:
-    window = told_by(
+def reported(remaining: int, reset: int = 10, limit: int = 120) -> Window:
+    window = reported_by(
         response(RateLimit_Limit=limit, RateLimit_Remaining=remaining, RateLimit_Reset=reset), NOW
     )
     assert window is not None
@@ -31,7 +31,7 @@ def told(remaining: int, reset: int = 10, limit: int = 120) -> Window:
 
 
 def test_headers_tell_what_is_left() -> None:
-    assert told(7) == Window(limit=120, remaining=7, resets=NOW + 10)
+    assert reported(7) == Window(limit=120, remaining=7, resets=NOW + 10)
 
 
 @pytest.mark.parametrize(
@@ -45,50 +45,50 @@ def test_headers_tell_what_is_left() -> None:
     ],
 )
 def test_headers_that_are_none_tell_nothing(answer: Response) -> None:
-    assert told_by(answer, NOW) is None
+    assert reported_by(answer, NOW) is None
 
 
 def test_a_429_says_that_nothing_is_left_until_retry_after() -> None:
-    window = told_by(response(429, Retry_After=7), NOW)
+    window = reported_by(response(429, Retry_After=7), NOW)
     assert window is not None
     assert (window.remaining, window.resets) == (0, NOW + 7)
 
 
 def test_a_window_is_spent_request_by_request_and_then_waited_for() -> None:
-    window = told(3)
+    window = reported(3)
     assert [window.take(1, NOW) for _ in range(4)] == [0.0, 0.0, 0.0, 10.0]
     assert window.take(1, NOW + 10) == 0.0
     assert window.remaining == 119
 
 
 def test_simultaneous_requests_wait_for_room_for_all() -> None:
-    window = told(15)
+    window = reported(15)
     assert window.take(16, NOW) == 10.0
     assert window.take(16, NOW + 10) == 0.0
     assert window.remaining == 104
 
 
 def test_more_at_once_than_the_limit_is_tried_with_a_whole_window() -> None:
-    window = told(4, limit=4)
+    window = reported(4, limit=4)
     assert window.take(16, NOW) == 0.0
     assert window.remaining == 0
 
 
 def test_an_older_answer_does_not_give_back_what_others_took() -> None:
-    window = told(50)
+    window = reported(50)
     window.take(20, NOW)
-    window.learn(told(49), NOW)
+    window.learn(reported(49), NOW)
     assert window.remaining == 30
 
 
 def test_a_new_window_is_believed() -> None:
-    window = told(2)
-    window.learn(told(119, reset=60), NOW + 5)
+    window = reported(2)
+    window.learn(reported(119, reset=60), NOW + 5)
     assert window.remaining == 119
 
 
 def test_whole_seconds_do_not_make_one_window_two() -> None:
-    window = told(1, reset=2)
+    window = reported(1, reset=2)
     window.take(1, NOW)
     window.learn(told_at(0, NOW + 0.9, reset=2), NOW + 0.9)
     assert window.take(1, NOW + 0.9) == pytest.approx(1.1), "the first of the two ends is nearer"
@@ -101,12 +101,12 @@ def told_at(remaining: int, now: float, reset: int) -> Window:
 
 
 def test_headers_that_are_always_spent_are_not_believed_for_long() -> None:
-    window, waits = told(0), 0
+    window, waits = reported(0), 0
     for turn in range(20):
         now = NOW + 100 * turn
         window.learn(Window(120, 0, now + 10), now)
         waits += window.take(1, now) > 0
-    assert waits < MOST_STRIKES
+    assert waits < MAX_STRIKES
     assert not window.is_scarce
 
 
@@ -117,7 +117,7 @@ def test_a_budget_too_small_to_be_true_is_not_believed(limit: int) -> None:
         now = NOW + 100 * turn
         window.learn(Window(limit, 0, now + 10), now)
         waits += window.take(1, now) > 0
-    assert waits < MOST_STRIKES
+    assert waits < MAX_STRIKES
 
 
 def test_a_file_that_a_process_died_over_is_forgotten(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_file_that_a_process_died_over_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_many_who_wait_for_one_window_are_one_wait() -> None:
-    window = told(100)
+    window = reported(100)
     for _ in range(100):
         window.take(1, NOW)
     assert [window.take(1, NOW) > 0 for _ in range(8)] == [True] * 8
@@ -164,7 +164,7 @@ def test_processes_share_one_budget(tmp_path: Path) -> None:
 
 def test_a_cap_spreads_requests_over_processes(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from conformance.pacing import Pacer\n"
+        "import sys, time; from pathlib import Path; from conformance.client.rate_limit import Pacer\n"
         "pacer = Pacer(Path(sys.argv[1]), rate=1200)\n"
         "for _ in range(10): pacer.take('Bearer a.b'); print(time.time())"
     )

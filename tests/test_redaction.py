@@ -57,9 +57,9 @@ def test_a_secret_stands_for_itself_without_its_key() -> None:
         "short": "k_3.x",
     }
     redactor = Redactor(tokens)
-    told = "first-secret, first-secret-more, k_3.x, k_3.y, x"
+    text = "first-secret, first-secret-more, k_3.x, k_3.y, x"
     shown = "[server key], [other key], k_3.x, k_3.y, x"
-    assert redactor.text(told) == shown
-    assert redactor.bytes(told.encode()) == shown.encode()
+    assert redactor.text(text) == shown
+    assert redactor.bytes(text.encode()) == shown.encode()
     assert redactor.leaks(Response(200, (), b"so first-secret it is"))
     assert not redactor.leaks(Response(200, (), b"k_3.x"))

@@ -1,4 +1,4 @@
-"""RATE-4: what remains of a budget, told truly and untruly, in windows of any kind."""
+"""RATE-4: what remains of a budget, reported truly and untruly, in windows of any kind."""
 
 from dataclasses import replace
 
@@ -17,8 +17,8 @@ class Stands(Budget):
 
     def spend(self, key: Key) -> Spent:
         spent = super().spend(key)
-        told = self.headers(key.budget, key.budget - 1, spent.seconds)
-        return replace(spent, headers=told) if spent.allowed else spent
+        headers = self.headers(key.budget, key.budget - 1, spent.seconds)
+        return replace(spent, headers=headers) if spent.allowed else spent
 
 
 class FallsBelowZero(Budget):
@@ -26,9 +26,9 @@ class FallsBelowZero(Budget):
 
     def spend(self, key: Key) -> Spent:
         spent = super().spend(key)
-        told = {**spent.headers, "RateLimit-Remaining": "-1"}
+        headers = {**spent.headers, "RateLimit-Remaining": "-1"}
         last = spent.headers["RateLimit-Remaining"] == "0"
-        return replace(spent, headers=told) if spent.allowed and last else spent
+        return replace(spent, headers=headers) if spent.allowed and last else spent
 
 
 class Trickles(SlidingBudget):

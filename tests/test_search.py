@@ -14,40 +14,40 @@ from conformance.linearizability.diagnosis import (
     expect_no_early_conflict,
     expect_order,
     of_changes,
-    of_promise,
+    of_grant,
 )
 from conformance.linearizability.models import (
-    Done,
+    Call,
+    GrantState,
     Holding,
     Kind,
     Pair,
-    Promise,
+    step_grant,
     step_holding,
     step_pair,
-    step_promise,
 )
-from conformance.linearizability.workload import side_by_side
+from conformance.linearizability.workload import run_concurrently
 
 
-def up(amount: int, told: int | None, at: tuple[float, float], **more: object) -> Done:
-    return done(Kind.INCREMENT, told, at, amount=amount, **more)
+def up(amount: int, reported: int | None, at: tuple[float, float], **more: object) -> Call:
+    return done(Kind.INCREMENT, reported, at, amount=amount, **more)
 
 
-def down(amount: int, told: int | None, at: tuple[float, float]) -> Done:
-    return done(Kind.DECREMENT, told, at, amount=amount)
+def down(amount: int, reported: int | None, at: tuple[float, float]) -> Call:
+    return done(Kind.DECREMENT, reported, at, amount=amount)
 
 
-def read(told: int | str | None, at: tuple[float, float], player: str = "source") -> Done:
-    return done(Kind.READ, told, at, player=player)
+def read(reported: int | str | None, at: tuple[float, float], player: str = "source") -> Call:
+    return done(Kind.READ, reported, at, player=player)
 
 
-def done(kind: Kind, told: object, at: tuple[float, float], **more: object) -> Done:
-    fields: dict[str, object] = {"player": "source", "status": 409 if told is None else 200}
-    event = Done(kind=kind, told=told, **{**fields, **more})  # type: ignore[arg-type]
+def done(kind: Kind, reported: object, at: tuple[float, float], **more: object) -> Call:
+    fields: dict[str, object] = {"player": "source", "status": 409 if reported is None else 200}
+    event = Call(kind=kind, reported=reported, **{**fields, **more})  # type: ignore[arg-type]
     return event.at(*at)
 
 
-GOOD: dict[str, list[Done]] = {
+GOOD: dict[str, list[Call]] = {
     "nothing": [],
     "one after another": [up(5, 25, (0, 1)), down(3, 22, (2, 3)), read(22, (4, 5))],
     "simultaneous, the later answer first": [up(5, 28, (0, 9)), up(3, 23, (1, 8))],
@@ -59,7 +59,7 @@ GOOD: dict[str, list[Done]] = {
     "an import": [done(Kind.IMPORT, None, (0, 9), status=200, amount=4), up(1, 25, (1, 2))],
 }
 
-BAD: dict[str, list[Done]] = {
+BAD: dict[str, list[Call]] = {
     "lost update": [up(5, 25, (0, 9)), up(3, 23, (1, 8))],
     "lost update seen by a later read": [up(5, 25, (0, 3)), up(3, 28, (1, 4)), read(25, (5, 6))],
     "stale read": [up(5, 25, (0, 1)), read(20, (2, 3))],
@@ -96,7 +96,7 @@ def test_a_history_without_an_order_is_not(name: str) -> None:
 
 
 def test_a_lost_update_needs_both_answers() -> None:
-    """Told 25 and 23 from 20: each alone would do, both together do not."""
+    """Answered 25 and 23 from 20: each alone would do, both together do not."""
     part = unexplained(BAD["lost update"], Holding(20), step_holding)
     assert part is not None
     assert len(part.events) == 2
@@ -135,26 +135,26 @@ def test_an_ack_is_not_undone_by_a_merge() -> None:
     unknown = done(Kind.ACK, None, (1, 8), status=404)
 
     assert (
-        unexplained([merge, ack, read("claimed", (10, 11), "target")], Promise(), step_promise)
+        unexplained([merge, ack, read("claimed", (10, 11), "target")], GrantState(), step_grant)
         is None
     )
-    assert unexplained([merge, ack, read("pending", (10, 11), "target")], Promise(), step_promise)
+    assert unexplained([merge, ack, read("pending", (10, 11), "target")], GrantState(), step_grant)
     assert (
-        unexplained([merge, unknown, read("pending", (10, 11), "target")], Promise(), step_promise)
+        unexplained([merge, unknown, read("pending", (10, 11), "target")], GrantState(), step_grant)
         is None
     )
-    assert unexplained([unknown], Promise(), step_promise)
+    assert unexplained([unknown], GrantState(), step_grant)
 
 
-def acked(player: str, at: tuple[float, float], status: int = 200) -> Done:
-    told = "claimed" if status == 200 else None
-    return done(Kind.ACK, told, at, player=player, status=status)
+def acked(player: str, at: tuple[float, float], status: int = 200) -> Call:
+    reported = "claimed" if status == 200 else None
+    return done(Kind.ACK, reported, at, player=player, status=status)
 
 
 MERGING = done(Kind.MERGE, "merged", (0, 20))
 MERGED = done(Kind.MERGE, "merged", (0, 1))
 LATER = done(Kind.MERGE, "merged", (50, 51))
-BLAMED: dict[str, tuple[str, list[Done]]] = {
+BLAMED: dict[str, tuple[str, list[Call]]] = {
     "an ack by whom the grant left before": ("ACK-3", [MERGED, acked("source", (6, 9))]),
     "an ack by a stranger": ("ACK-3", [acked("target", (6, 9)), LATER]),
     "an ack that is refused": ("ACK-1", [acked("source", (6, 9), 404), LATER]),
@@ -186,9 +186,9 @@ BLAMED: dict[str, tuple[str, list[Done]]] = {
 @pytest.mark.parametrize("name", list(BLAMED))
 def test_what_is_wrong_about_a_grant_has_the_name_that_fits_every_explanation(name: str) -> None:
     blamed, history = BLAMED[name]
-    part = unexplained(history, Promise(), step_promise)
+    part = unexplained(history, GrantState(), step_grant)
     assert part is not None
-    assert of_promise(part, history) == blamed
+    assert of_grant(part, history) == blamed
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_what_is_wrong_about_a_grant_has_the_name_that_fits_every_explanation(na
     ],
     ids=["a lost update", "a lost update and a replay later", "twice at once", "twice in turn"],
 )
-def test_a_replay_is_blamed_only_where_there_is_one(blamed: str, history: list[Done]) -> None:
+def test_a_replay_is_blamed_only_where_there_is_one(blamed: str, history: list[Call]) -> None:
     part = unexplained(history, Holding(20), step_holding)
     assert part is not None
     assert of_changes(part, history) == blamed
@@ -219,14 +219,14 @@ def test_a_replay_is_a_conflict_only_once_the_grant_may_be_another_players() -> 
     assert raised.value.requirement == "GRANT-2"
 
 
-def orders(history: Sequence[Done]) -> Iterator[Sequence[Done]]:
+def orders(history: Sequence[Call]) -> Iterator[Sequence[Call]]:
     """Every order that respects real time, by trying them all."""
     for order in permutations(history):
         if all(a.started <= b.ended for a, b in combinations(order, 2)):
             yield order
 
 
-def ends_by_hand(history: Sequence[Done]) -> set[Holding]:
+def ends_by_hand(history: Sequence[Call]) -> set[Holding]:
     ends: set[Holding] = set()
     for order in orders(history):
         states = {Holding(20)}
@@ -237,8 +237,8 @@ def ends_by_hand(history: Sequence[Done]) -> set[Holding]:
 
 
 events = st.builds(
-    lambda kind, amount, told, start, length, key: done(
-        kind, told, (start, start + length), amount=amount, key=key
+    lambda kind, amount, reported, start, length, key: done(
+        kind, reported, (start, start + length), amount=amount, key=key
     ),
     st.sampled_from([Kind.INCREMENT, Kind.DECREMENT, Kind.READ]),
     st.integers(1, 3),
@@ -250,7 +250,7 @@ events = st.builds(
 
 
 @given(st.lists(events, max_size=5))
-def test_the_search_finds_what_trying_every_order_finds(history: list[Done]) -> None:
+def test_the_search_finds_what_trying_every_order_finds(history: list[Call]) -> None:
     ends = ends_by_hand(history)
     assert final_states(history, (), frozenset([Holding(20)]), step_holding) == ends
     assert (unexplained(history, Holding(20), step_holding) is None) == bool(ends)
@@ -259,7 +259,7 @@ def test_the_search_finds_what_trying_every_order_finds(history: list[Done]) -> 
 @settings(max_examples=1000)
 @given(st.lists(events, max_size=3), st.lists(events, max_size=2))
 def test_an_optional_call_took_effect_in_its_time_or_not_at_all(
-    required: list[Done], optional: list[Done]
+    required: list[Call], optional: list[Call]
 ) -> None:
     subsets = [some for n in range(len(optional) + 1) for some in combinations(optional, n)]
     ends = set[Holding]().union(*(ends_by_hand([*required, *some]) for some in subsets))
@@ -280,19 +280,19 @@ def test_the_accusation_names_the_requirement_the_calls_and_the_start() -> None:
 def test_clients_run_side_by_side_and_their_intervals_hold_the_truth() -> None:
     meeting = threading.Barrier(2, timeout=10)
 
-    def meet() -> Done:
+    def meet() -> Call:
         meeting.wait()  # passes only while the other client is in its call too
         return up(1, 1, (0, 0))
 
-    first, second, last = side_by_side([[meet], [meet]], [lambda: read(1, (0, 0))])
+    first, second, last = run_concurrently([[meet], [meet]], [lambda: read(1, (0, 0))])
 
     assert max(first.started, second.started) < min(first.ended, second.ended)
     assert last.started >= max(first.ended, second.ended)
 
 
 def test_a_client_that_breaks_off_breaks_the_history_off() -> None:
-    def fail() -> Done:
+    def fail() -> Call:
         raise Inconclusive("the path failed")
 
     with pytest.raises(Inconclusive):
-        side_by_side([[fail], [lambda: up(1, 1, (0, 0))]], [])
+        run_concurrently([[fail], [lambda: up(1, 1, (0, 0))]], [])

@@ -1,4 +1,4 @@
-"""A failure is made smaller for some seconds, and the smallest is told."""
+"""A failure is made smaller for some seconds, and the smallest is reported."""
 
 import hypothesis
 import pytest
@@ -41,8 +41,8 @@ def smallest(recorder: Recorder, seconds: float) -> Mismatch:
 
 def test_without_time_the_first_failure_is_told_with_its_exchanges() -> None:
     recorder = Recorder()
-    told = smallest(recorder, seconds=0)
-    assert told.received == str(len(recorder.exchanges))
+    found = smallest(recorder, seconds=0)
+    assert found.received == str(len(recorder.exchanges))
 
 
 def test_with_time_the_failure_is_the_smallest() -> None:

@@ -11,8 +11,8 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
 
 def test_an_interruption_is_told_beside_a_failure() -> None:
     rows = [(MUST, Outcome.FAILED), (MUST, Outcome.PASSED)]
-    told = str(judge_run(rows, "the run was interrupted"))
-    assert told == (
+    text = str(judge_run(rows, "the run was interrupted"))
+    assert text == (
         "not conformant: 1 requirement failed, the run was interrupted, 2 of 2 MUSTs exercised"
     )
 

@@ -21,11 +21,15 @@ WITHOUT_A_SERVER = ("-h", "--help", "--version", "-V", "--markers")
 def expect_the_bundled_server(arguments: Sequence[str]) -> None:
     """Start it if the arguments ask for no other; a wrong guess costs only time."""
     try:
-        told, rest = options_of(arguments)
+        options, rest = options_of(arguments)
     except UsageError:
         return  # to say so is pytest's part
-    if told.base_url is None and told.target is None and not set(rest) & set(WITHOUT_A_SERVER):
-        boot_early(told.fault)
+    if (
+        options.base_url is None
+        and options.target is None
+        and not set(rest) & set(WITHOUT_A_SERVER)
+    ):
+        boot_early(options.fault)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The typed client of the scenarios: a method for each operation, over one `Line`."""
+"""The typed client of the scenarios: a method for each operation, over one `Channel`."""
 
 import copy
 import itertools
@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from conformance.client.channel import Line
+from conformance.client.channel import Channel
 from conformance.client.network_health import (
-    MOST_UNREACHED,
+    MAX_UNREACHED,
     REACH_SECONDS,
     SLOW_SECONDS,
+    failed_in_transit,
     may_be_slow,
     pause_before,
-    troubled,
 )
 from conformance.contract.openapi import JSON
 from conformance.failures import Blocked, Inconclusive, Mismatch
@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 90
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
-class Fields(dict[str, Any]):
+class JsonObject(dict[str, Any]):
     """A JSON object of a response. A member that is missing blocks the scenario (HTTP-2)."""
 
     def __missing__(self, name: str) -> Any:
@@ -53,66 +53,66 @@ class Answer:
 
     @property
     def body(self) -> Any:
-        """The JSON body, its objects as `Fields`; None where it is no JSON."""
+        """The JSON body, its objects as `JsonObject`; None where it is no JSON."""
         try:
-            return _fields(self.response.json)
+            return _objects(self.response.json)
         except ValueError:
             return None
 
     @property
-    def data(self) -> Fields:
+    def data(self) -> JsonObject:
         """What the success envelope holds; blocks the scenario where there is none."""
         body = self.body
-        data = body.get("data") if isinstance(body, Fields) else None
-        if not isinstance(data, Fields):
+        data = body.get("data") if isinstance(body, JsonObject) else None
+        if not isinstance(data, JsonObject):
             raise Blocked("HTTP-2", "an object `data` in the response", self.exchange.describe())
         return data
 
     @property
     def code(self) -> str | None:
         """The error code, or None."""
-        error = self.body.get("error") if isinstance(self.body, Fields) else None
-        return error.get("code") if isinstance(error, Fields) else None
+        error = self.body.get("error") if isinstance(self.body, JsonObject) else None
+        return error.get("code") if isinstance(error, JsonObject) else None
 
 
-def _fields(value: Any) -> Any:
+def _objects(value: Any) -> Any:
     if isinstance(value, dict):
-        return Fields({key: _fields(item) for key, item in value.items()})
+        return JsonObject({key: _objects(item) for key, item in value.items()})
     if isinstance(value, list):
-        return [_fields(item) for item in value]
+        return [_objects(item) for item in value]
     return value
 
 
 class Api:
-    """All 18 operations with one key. A 429 is waited out unless `patient` is False.
+    """All 18 operations with one key. A 429 is waited out unless `waits_on_429` is False.
 
-    A `persistent` client repeats writes that the path failed: for what is arranged with an
+    A `retries_writes` client repeats writes that the path failed: for what is arranged with an
     idempotency key, never for what is judged.
     """
 
     def __init__(
         self,
-        line: Line,
+        channel: Channel,
         token: str | None,
         game_id: str,
-        patient: bool = True,
-        persistent: bool = False,
+        waits_on_429: bool = True,
+        retries_writes: bool = False,
     ) -> None:
-        self.line = line
+        self.channel = channel
         self.game_id = game_id
-        self.patient = patient
-        self.persistent = persistent
+        self.waits_on_429 = waits_on_429
+        self.retries_writes = retries_writes
         self.authorization = None if token is None else f"Bearer {token}"
 
-    def insisting(self) -> "Api":
-        """The same client, but persistent."""
+    def with_retries(self) -> "Api":
+        """The same client, but retries_writes."""
         client = copy.copy(self)
-        client.persistent = True
+        client.retries_writes = True
         return client
 
     def bearing(self, token: str | None) -> "Api":
         """The same client with another token, or with none."""
-        return Api(self.line, token, self.game_id, self.patient, self.persistent)
+        return Api(self.channel, token, self.game_id, self.waits_on_429, self.retries_writes)
 
     def call(
         self,
@@ -138,7 +138,7 @@ class Api:
         headers: Headers | None = None,
     ) -> Request:
         """The request that `call` would send."""
-        known = self.line.spec.operation(operation)
+        known = self.channel.spec.operation(operation)
         raw = body if isinstance(body, bytes) else encode(body)
         usual: list[tuple[str, str]] = [("Accept", JSON)]
         if self.authorization:
@@ -151,25 +151,25 @@ class Api:
     def send(self, request: Request) -> Exchange:
         """Send a request, again after the pause that a 429 asks for.
 
-        A read that the path failed is repeated, and so is a write of a `persistent` client.
+        A read that the path failed is repeated, and so is a write of a `retries_writes` client.
         Inconclusive where the budget stays spent, where the server cannot be reached, or where
         nobody can know whether a write was applied; Mismatch where the server leaves the request
         unanswered again and again (ERR-3).
         """
-        return self._sent(request, repeatable=self.persistent or request.method == "GET")
+        return self._sent(request, repeatable=self.retries_writes or request.method == "GET")
 
     def insist(self, request: Request) -> Exchange:
         """Send a request of which only the answer matters: it may be repeated, whatever it does."""
         return self._sent(request, repeatable=True)
 
     def _sent(self, request: Request, *, repeatable: bool) -> Exchange:
-        path = self.line.wire.path
+        path = self.channel.wire.path
         path.check(request.operation)
-        if path.unreached >= MOST_UNREACHED:
+        if path.unreached >= MAX_UNREACHED:
             raise Inconclusive(f"the server could not be reached, {path.unreached} times in a row")
         exchange = self._patiently(request)
         failures: list[Exchange] = []
-        while troubled(exchange):
+        while failed_in_transit(exchange):
             failures.append(exchange)
             self._reach()
             if path.is_proven(failures):
@@ -181,34 +181,34 @@ class Api:
             pause_before(len(failures))
             exchange = self._patiently(request)
         path.answering.add(request.operation)
-        path.troubles += len(failures)
+        path.transit_failures += len(failures)
         if failures and not repeatable:
-            told = f"{failures[0].describe()}; repeated, it was answered"
-            raise Inconclusive(f"{told}, but whether the first was applied cannot be known")
+            first = f"{failures[0].describe()}; repeated, it was answered"
+            raise Inconclusive(f"{first}, but whether the first was applied cannot be known")
         return replace(exchange, retried=True) if failures else exchange
 
     def _patiently(self, request: Request) -> Exchange:
         """Send once; unless this client wants to see every 429, wait until the budget allows it."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        exchange = self.line.send(request)
-        while self.patient and status_of(exchange) == 429:
+        exchange = self.channel.send(request)
+        while self.waits_on_429 and status_of(exchange) == 429:
             if time.monotonic() > deadline:
                 raise Inconclusive(f"{exchange.describe()} for {PATIENCE_SECONDS} seconds")
             time.sleep(pause(exchange))
-            exchange = self.line.send(request)
+            exchange = self.channel.send(request)
         return exchange
 
     def _reach(self) -> None:
         """Ping until an answer comes; Inconclusive where none does."""
-        path = self.line.wire.path
+        path = self.channel.wire.path
         deadline = time.monotonic() + (0 if path.gone else REACH_SECONDS)
         for attempt in itertools.count():
-            exchange = self.line.send(self.request("ping"))
-            path.gone = troubled(exchange)
+            exchange = self.channel.send(self.request("ping"))
+            path.gone = failed_in_transit(exchange)
             if not path.gone:
                 path.unreached = 0
                 return
-            path.troubles += 1
+            path.transit_failures += 1
             if time.monotonic() > deadline:
                 path.unreached += 1
                 raise Inconclusive(f"{exchange.describe()}: the server cannot be reached")
@@ -216,7 +216,7 @@ class Api:
 
     def together(self, requests: Sequence[Request]) -> list[Answer]:
         """Send requests at the same moment; the answers in the order of the requests."""
-        answers = [Answer(exchange) for exchange in self.line.volley(requests)]
+        answers = [Answer(exchange) for exchange in self.channel.volley(requests)]
         if any(answer.status == 429 for answer in answers):
             raise Inconclusive("the rate budget does not allow the simultaneous requests")
         return answers

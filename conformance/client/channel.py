@@ -10,14 +10,14 @@ import httpx
 
 from conformance import __version__
 from conformance.client.created_players import Player, Players
-from conformance.client.network_health import Path, troubled
+from conformance.client.network_health import Path, failed_in_transit
 from conformance.client.rate_limit import Pacer
 from conformance.client.recorder import Recorder
 from conformance.contract.exchange_rules import judge
 from conformance.contract.openapi import Spec
 from conformance.http.connection import FAILURES, Transport, route_to
 from conformance.http.exchange import Exchange, Headers, Request, Response, header
-from conformance.http.last_byte_sync import Shot, fire, told
+from conformance.http.last_byte_sync import Shot, describe, fire
 from conformance.http.limits import IDLE_SECONDS, BadCodingError, TooLongError, unpacked
 from conformance.http.redaction import Redactor
 
@@ -50,7 +50,7 @@ class Wire:
         try:
             answer = self.connections.handle_request(self.prepared(request))
         except FAILURES as error:
-            answer = told(error)
+            answer = describe(error)
         exchange = exchange_of(request, Shot(answer, started, time.perf_counter() - clock))
         self.pacer.learn(authorization, exchange.response)
         return exchange
@@ -63,7 +63,7 @@ class Wire:
         prepared = [self.prepared(request, ("Connection", "close")) for request in requests]
         shots = fire(self.connections.route, prepared)
         exchanges = [exchange_of(*pair) for pair in zip(requests, shots, strict=True)]
-        self.path.troubles += sum(troubled(exchange) for exchange in exchanges)
+        self.path.transit_failures += sum(failed_in_transit(exchange) for exchange in exchanges)
         for exchange in exchanges:
             self.pacer.learn(authorization_of(exchange.request), exchange.response)
         return exchanges
@@ -103,7 +103,7 @@ def exchange_of(request: Request, shot: Shot) -> Exchange:
         try:
             response = response_of(shot.answer)
         except (TooLongError, BadCodingError) as failure:
-            error = told(failure)
+            error = describe(failure)
     return Exchange(request, response, error, shot.started, shot.seconds)
 
 
@@ -116,7 +116,7 @@ def response_of(answer: httpx.Response) -> Response:
     return Response(answer.status_code, headers, body)
 
 
-class Line:
+class Channel:
     """A wire together with the spec, the secrets and the recorder of one test."""
 
     def __init__(

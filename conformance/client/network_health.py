@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from conformance.failures import Blocked
 from conformance.http.exchange import GATEWAY_STATUSES, Exchange
 
-MOST_TRIES = 8
+MAX_TRIES = 8
 """A request that failed so often in a row was not failed by chance."""
-FEWEST_TRIES = 3
+MIN_TRIES = 3
 """Of a request that hangs; of a second operation that hangs one, so that a run comes to its end."""
 SLOW_SECONDS = 5.0
 """A failure that takes so long is a hang."""
@@ -26,16 +26,16 @@ CHANCE = 1e-7
 UNSEEN = 0.25
 """For each failure of the path that shows (a reset, a time-out, a 503), this many that do not: a
 request that the path delivered twice."""
-MOST_REPETITIONS = 12
+MAX_REPETITIONS = 12
 LARGE = 16_384
 """Bytes of a body that may take a server long: a batch of hundreds of rows."""
-MOST_UNREACHED = 10
+MAX_UNREACHED = 10
 """So often in a row the server was waited for in vain, then it is not waited for any more."""
 SAMPLE = 120
 """Requests from which on a path without a failure is trusted."""
 
 
-def troubled(exchange: Exchange) -> bool:
+def failed_in_transit(exchange: Exchange) -> bool:
     """Whether no answer of the API came: none at all, or a gateway's."""
     return exchange.response is None or exchange.response.status in GATEWAY_STATUSES
 
@@ -44,13 +44,13 @@ def troubled(exchange: Exchange) -> bool:
 class Path:
     """What one process knows of the path.
 
-    `requests` were sent, `troubles` of them failed without being the server's fault. `gone` tells
-    that the server was waited for in vain, `unreached` how often in a row; `answering` are the
-    operations that were answered, `hanging` those that never were.
+    `requests` were sent, `transit_failures` of them failed without being the server's fault.
+    `gone` tells that the server was waited for in vain, `unreached` how often in a row; `answering`
+    are the operations that were answered, `hanging` those that never were.
     """
 
     requests: int = 0
-    troubles: int = 0
+    transit_failures: int = 0
     gone: bool = False
     hanging: set[str] = field(default_factory=set)
     answering: set[str] = field(default_factory=set)
@@ -64,9 +64,9 @@ class Path:
     def is_proven(self, failures: list[Exchange]) -> bool:
         """Whether a request failed so often, or for so long, that it is the server's doing."""
         seconds = sum(exchange.seconds for exchange in failures)
-        fewest = 1 if self.hanging else FEWEST_TRIES
+        fewest = 1 if self.hanging else MIN_TRIES
         hangs = len(failures) >= fewest and seconds > fewest * SLOW_SECONDS
-        return hangs or len(failures) >= MOST_TRIES
+        return hangs or len(failures) >= MAX_TRIES
 
     def condemn(self, failures: list[Exchange]) -> None:
         """The server is to blame for these; remember what hangs."""
@@ -80,13 +80,15 @@ class Path:
         Once on a path that never failed. Otherwise so often that the path would do the same by
         chance in one of ten million tests; None where that is more than can be asked for.
         """
-        if not self.troubles:
+        if not self.transit_failures:
             return 1
-        spoilt = 1 - (1 - min(1.0, UNSEEN * self.troubles / self.requests)) ** max(exchanges, 1)
+        spoilt = 1 - (1 - min(1.0, UNSEEN * self.transit_failures / self.requests)) ** max(
+            exchanges, 1
+        )
         if spoilt >= 1:
             return None
         needed = max(2, math.ceil(math.log(CHANCE) / math.log(spoilt)))
-        return needed if needed <= MOST_REPETITIONS else None
+        return needed if needed <= MAX_REPETITIONS else None
 
 
 def may_be_slow(exchange: Exchange) -> bool:

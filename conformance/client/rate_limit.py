@@ -1,6 +1,6 @@
 """Keeps a run inside the budgets of its keys, however many processes take part in it.
 
-What is left of a budget is told by the headers of the answers (RATE-4); processes share it through
+What is left of a budget is in the headers of the answers (RATE-4); processes share it through
 a file, which only a scarce budget needs. A server whose headers are not true is not believed for
 long: then a 429 and its `Retry-After` are all that slows the run down.
 """
@@ -21,8 +21,8 @@ PLENTY = 2000
 WINDOW_SECONDS = 60
 ROUNDING_SECONDS = 1.0
 """Headers tell whole seconds, rounded up: the ends that they tell of one window lie within this."""
-MOST_STRIKES = 2
-FEWEST = 5
+MAX_STRIKES = 2
+MIN_REQUESTS = 5
 """Requests between two waits below which a budget is too small to be true."""
 
 
@@ -44,7 +44,7 @@ class Window:
     @property
     def is_scarce(self) -> bool:
         """Whether the budget may be spent before its end."""
-        return self.remaining < PLENTY and self.strikes < MOST_STRIKES
+        return self.remaining < PLENTY and self.strikes < MAX_STRIKES
 
     def take(self, count: int, now: float) -> float:
         """Take requests out of the budget; or the seconds to wait first, when it has not enough."""
@@ -53,22 +53,22 @@ class Window:
         wanted = min(count, max(self.limit, 1))
         if self.resets and self.remaining < wanted:
             if self.waited < now:  # others wait already
-                self.strikes += self.taken < max(self.limit // 2, FEWEST)
+                self.strikes += self.taken < max(self.limit // 2, MIN_REQUESTS)
                 self.taken, self.waited = 0, self.resets
             return self.resets - now if self.is_scarce else 0.0
         self.remaining -= wanted
         self.taken += wanted
         return 0.0
 
-    def learn(self, told: "Window", now: float) -> None:
-        """Believe what an answer told, unless this process knows of requests after it."""
-        same = now < self.resets and told.resets - self.resets <= ROUNDING_SECONDS
-        self.remaining = min(self.remaining, told.remaining) if same else told.remaining
-        self.resets = min(self.resets, told.resets) if same else told.resets
-        self.limit = told.limit
+    def learn(self, reported: "Window", now: float) -> None:
+        """Believe what an answer reports, unless this process knows of requests after it."""
+        same = now < self.resets and reported.resets - self.resets <= ROUNDING_SECONDS
+        self.remaining = min(self.remaining, reported.remaining) if same else reported.remaining
+        self.resets = min(self.resets, reported.resets) if same else reported.resets
+        self.limit = reported.limit
 
 
-def told_by(response: Response, now: float) -> Window | None:
+def reported_by(response: Response, now: float) -> Window | None:
     """The budget as an answer tells it; None where it tells none that can be used."""
     remaining, limit = (_number(response.headers, f"ratelimit-{n}") for n in ("remaining", "limit"))
     retry, reset = (_number(response.headers, n) for n in ("retry-after", "ratelimit-reset"))
@@ -124,12 +124,12 @@ class Pacer:
         if not authorization or authorization in self.unpaced:
             return
         now = time.time()
-        told = told_by(response, now)
-        if told is None or not (told.is_scarce or self._scarce[authorization]):
+        reported = reported_by(response, now)
+        if reported is None or not (reported.is_scarce or self._scarce[authorization]):
             return
 
         def note(window: Window) -> float:
-            window.learn(told, now)
+            window.learn(reported, now)
             self._scarce[authorization] = window.is_scarce
             return 0.0
 

@@ -53,7 +53,7 @@ def _secrecy(response: Response, redactor: Redactor) -> Iterator[Breach]:
 
 def _no_crash(response: Response) -> Iterator[Breach]:
     if response.status >= 500:
-        yield Breach("ERR-3", "any input to be answered below 500", _told(response))
+        yield Breach("ERR-3", "any input to be answered below 500", _status_text(response))
 
 
 def _status(operation: Operation, request: Request, response: Response) -> Iterator[Breach]:
@@ -71,7 +71,7 @@ def _status(operation: Operation, request: Request, response: Response) -> Itera
         yield Breach(
             "HTTP-1",
             f"a documented status of {operation.id} ({documented}) for a {validity.value} request",
-            _told(response),
+            _status_text(response),
         )
 
 
@@ -109,11 +109,11 @@ def _envelope_problem(response: Response) -> str | None:
         body = response.json
     except ValueError as error:
         return f"a body that is no JSON ({error})"
-    told = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(told, dict):
-        return "no object `error` in the body"
-    missing = [name for name in ("code", "message") if not isinstance(told.get(name), str)]
-    return f"no text {' and '.join(missing)} in `error`" if missing else None
+    member = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(member, dict):
+        return "no object `member` in the body"
+    missing = [name for name in ("code", "message") if not isinstance(member.get(name), str)]
+    return f"no text {' and '.join(missing)} in `member`" if missing else None
 
 
 def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
@@ -134,5 +134,5 @@ def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
         yield Breach("HTTP-2", expected, "; ".join(problems[:5]))
 
 
-def _told(response: Response) -> str:
+def _status_text(response: Response) -> str:
     return f"status {response.status}"

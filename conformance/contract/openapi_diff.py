@@ -10,8 +10,8 @@ def revisions(bundled: Spec, given: Spec) -> list[str]:
     """The differences that matter, a line for each: operations added, removed and changed."""
     before, after = bundled.operations, given.operations
     return [
-        *(f"the spec adds {id} ({_told(after[id])})" for id in after if id not in before),
-        *(f"the spec has no {id} ({_told(before[id])})" for id in before if id not in after),
+        *(f"the spec adds {id} ({_listed(after[id])})" for id in after if id not in before),
+        *(f"the spec has no {id} ({_listed(before[id])})" for id in before if id not in after),
         *(
             f"the spec changes {id}: {', '.join(changed)}"
             for id in before
@@ -24,7 +24,7 @@ def _call(operation: Operation) -> tuple[str, str]:
     return operation.method, operation.path
 
 
-def _told(operation: Operation) -> str:
+def _listed(operation: Operation) -> str:
     return f"{operation.method} {operation.path}"
 
 

@@ -56,7 +56,7 @@ def gap() -> None:
     time.sleep(GAP_SECONDS)
 
 
-def notes(state: GameState, name: str) -> dict[Any, Any]:
+def scratch(state: GameState, name: str) -> dict[Any, Any]:
     """What a fault remembers of a game beside the reference server's own state."""
     kept: dict[Any, Any] = state.__dict__.setdefault(f"notes on {name}", {})
     return kept

@@ -8,7 +8,7 @@ from typing import Any
 from conformance import __version__
 from conformance.contract.requirements import catalogue
 from conformance.faults.deviations import Deviation, Fault
-from conformance.faults.trial import Detection, Way
+from conformance.faults.trial import Detection, Technique
 
 FORMAT = "kraty-conformance-faults"
 FORMAT_VERSION = 1
@@ -19,7 +19,7 @@ class Finding(StrEnum):
 
     CAUGHT = "caught"
     """In every trial a requirement that the fault breaks was named."""
-    BEYOND = "beyond"
+    FALSE_ACCUSATION = "beyond"
     """Caught, but a requirement was named too that the fault does not break."""
     MISSED = "missed"
     """In some trial no requirement that the fault breaks was named."""
@@ -44,7 +44,7 @@ class Row:
     difficulty: str
     expected: tuple[str, ...]
     named: tuple[str, ...]
-    ways: tuple[str, ...]
+    techniques: tuple[str, ...]
     trials: int
     seconds: float
 
@@ -53,7 +53,7 @@ def row_of(deviation: Deviation, detections: Sequence[Detection]) -> Row:
     """The row of a fault or variant with all of its detections."""
     expected = deviation.requirements if isinstance(deviation, Fault) else ()
     named = {id for detection in detections for id in detection.reported}
-    ways = {
+    techniques = {
         way
         for detection in detections
         for id, found in detection.reported.items()
@@ -66,7 +66,7 @@ def row_of(deviation: Deviation, detections: Sequence[Detection]) -> Row:
         difficulty=deviation.difficulty if isinstance(deviation, Fault) else "variant",
         expected=expected,
         named=tuple(id for id in catalogue() if id in named),
-        ways=tuple(way for way in Way if way in ways),
+        techniques=tuple(technique for technique in Technique if technique in techniques),
         trials=len(detections),
         seconds=round(sum(detection.seconds for detection in detections), 1),
     )
@@ -81,7 +81,7 @@ def finding_of(deviation: Deviation, detections: Sequence[Detection]) -> Finding
     if not all(expected & set(detection.reported) for detection in detections):
         return Finding.MISSED
     if any(set(detection.reported) - expected for detection in detections):
-        return Finding.BEYOND
+        return Finding.FALSE_ACCUSATION
     return Finding.CAUGHT
 
 
@@ -89,7 +89,7 @@ def counts_of(rows: Iterable[Row]) -> dict[str, int]:
     """How many rows have each finding, and how many faults only one way names."""
     listed = list(rows)
     findings = {finding: sum(row.finding is finding for row in listed) for finding in Finding}
-    only = {f"only by {way}": sum(row.ways == (way,) for row in listed) for way in Way}
+    only = {f"only by {one}": sum(row.techniques == (one,) for row in listed) for one in Technique}
     counts: dict[str, int] = {**{str(name): n for name, n in findings.items()}, **only}
     return {name: count for name, count in counts.items() if count}
 

@@ -9,10 +9,10 @@ from conformance.faults.deviations import Fault
 from conformance.faults.scoring import GOOD, Row, by_family, counts_of
 from conformance.faults.variants import VARIANTS
 
-NAMED, BROKEN, BEYOND = "●", "○", "!"
+NAMED, BROKEN, FALSE_ACCUSATION = "●", "○", "!"
 LEGEND = (
     f"{NAMED} broken and named, {BROKEN} broken too and not named in these trials, "
-    f"{BEYOND} named although it is not broken"
+    f"{FALSE_ACCUSATION} named although it is not broken"
 )
 
 
@@ -60,7 +60,7 @@ def outcome_table(rows: Sequence[Row]) -> Table:
             row.difficulty,
             ", ".join(row.expected),
             ", ".join(row.named) or "nothing",
-            ", ".join(row.ways),
+            ", ".join(row.techniques),
             row.finding,
             f"{row.seconds:.1f}",
         )
@@ -91,7 +91,7 @@ def matrix(rows: Iterable[Row]) -> list[str]:
 def cell(row: Row, id: str) -> str:
     """What a fault did to a requirement."""
     if id in row.named:
-        return NAMED if id in row.expected else BEYOND
+        return NAMED if id in row.expected else FALSE_ACCUSATION
     return BROKEN if id in row.expected else " "
 
 

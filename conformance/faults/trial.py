@@ -40,7 +40,7 @@ GENERATED = "generated or sequences"
 """Selects, by `-k`, the tests that make their requests up; the others are written by hand."""
 
 
-class Way(StrEnum):
+class Technique(StrEnum):
     """What in the suite reported a requirement."""
 
     SCENARIOS = "scenarios"
@@ -49,10 +49,10 @@ class Way(StrEnum):
     HISTORIES = "histories"
 
 
-WAYS = {
-    "test_fuzzing.py": Way.FUZZING,
-    "test_sequences.py": Way.SEQUENCES,
-    "test_histories.py": Way.HISTORIES,
+TECHNIQUES = {
+    "test_fuzzing.py": Technique.FUZZING,
+    "test_sequences.py": Technique.SEQUENCES,
+    "test_histories.py": Technique.HISTORIES,
 }
 """By scenario module; every other module holds scenarios."""
 
@@ -74,9 +74,9 @@ class Trial:
 class Detection:
     """What came of a trial.
 
-    `reported` are the requirements that the suite named as broken, each with the ways that did;
-    `undecided` those of which it said nothing. `code` is its exit code, `output` the end of what
-    it printed, kept where nothing was reported.
+    `reported` are the requirements that the suite named as broken, each with the techniques that
+    did; `undecided` those of which it said nothing. `code` is its exit code, `output` the end
+    of what it printed, kept where nothing was reported.
     """
 
     id: str
@@ -173,19 +173,19 @@ def _run_pytest(arguments: list[str], log: Path) -> None:
 
 
 def named(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """The requirements that the results name as broken, each with the ways that did."""
+    """The requirements that the results name as broken, each with the techniques that did."""
     reported = {}
     for row in rows:
         checks = [check for check in row["checks"] if check["outcome"] in REPORTED]
         if checks:
-            reported[row["id"]] = sorted({str(way_of(check["test"])) for check in checks})
+            reported[row["id"]] = sorted({str(technique_of(check["test"])) for check in checks})
     return {id: reported[id] for id in catalogue() if id in reported}
 
 
-def way_of(test: str) -> Way:
+def technique_of(test: str) -> Technique:
     """What kind of test this is, by its id."""
     module = test.partition("::")[0].rpartition("/")[2]
-    return WAYS.get(module, Way.SCENARIOS)
+    return TECHNIQUES.get(module, Technique.SCENARIOS)
 
 
 @contextmanager

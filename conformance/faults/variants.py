@@ -339,7 +339,7 @@ class SilentAck(Grants):
         grant.acked_by = None
 
 
-variant("silent-ack", "whether `ackedBy` is told", "is no", SilentAck)
+variant("silent-ack", "whether `ackedBy` is reported", "is no", SilentAck)
 
 
 class LobbyConflict(Lobbies):
@@ -392,9 +392,9 @@ class MergeOtherwise(Merging):
     def merge(self, source_id: str, target_id: str) -> Reply:
         if source_id not in self.state.players and target_id not in self.state.players:
             known = [done for (gone, _), done in self.state.merges.items() if gone == source_id]
-            told = [done for done in known if done["toExternalPlayerId"] == target_id]
-            if told:
-                return Reply(200, {**told[-1], "status": "no_op_already_merged"})
+            merges = [done for done in known if done["toExternalPlayerId"] == target_id]
+            if merges:
+                return Reply(200, {**merges[-1], "status": "no_op_already_merged"})
         erased = target_id in self.state.erasures and target_id not in self.state.players
         if erased and source_id in self.state.players:
             raise unprocessable("the target is erased")

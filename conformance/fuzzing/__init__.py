@@ -41,7 +41,7 @@ def fuzz(operation: Operation, api: Api, given: Given, recorder: Recorder, run: 
     from conformance.fuzzing.schema_cases import generating_schema, run_cases  # noqa: PLC0415
 
     fuzzer = Fuzzer(operation, api, given, recorder, run.shrink)
-    place = (generating_schema(api.line.spec), operation.path, operation.method)
+    place = (generating_schema(api.channel.spec), operation.path, operation.method)
     cases = partial(run_cases, *place, fuzzer.check, examples=run.examples, seed=run.seed)
     fuzzer.shrinking.run(cases)
 

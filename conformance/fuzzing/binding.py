@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlencode
 from schemathesis.core import NotSet
 from schemathesis.generation.case import Case
 
-from conformance.client.api import Api, Fields
+from conformance.client.api import Api, JsonObject
 from conformance.contract.openapi import JSON, Operation
 from conformance.failures import NotExercised
 from conformance.fuzzing import placeholders as stand_ins
@@ -107,16 +107,18 @@ class Binder:
         self._created_grant()
         return str(self._shared["grant body"]["idempotencyKey"])
 
-    def _created_grant(self) -> Fields:
+    def _created_grant(self) -> JsonObject:
         body = self._once("grant body", self.given.grant_body)
-        created: Fields = self._once("grant", lambda: self.given.grant(self.known_player(), body))
+        created: JsonObject = self._once(
+            "grant", lambda: self.given.grant(self.known_player(), body)
+        )
         return created
 
     def lobby(self) -> str:
         """A lobby with the known player in it."""
         return str(self._once("lobby", self._created_lobby)["id"])
 
-    def _created_lobby(self) -> Fields:
+    def _created_lobby(self) -> JsonObject:
         event = self.given.world.event("lobby_event")
         body = {"key": self.given.names.key(), "externalPlayerIds": [self.known_player()]}
         return self.api.create_lobby(event, body).data

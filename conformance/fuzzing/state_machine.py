@@ -326,8 +326,8 @@ class Machine(RuleBasedStateMachine):
         """The erasure answered 200 with one of these statuses."""
         with self.under(requirement, presence="DEL-2"):
             expect_status(answer, 200, because="erasing always answers 200")
-            told = answer.data["status"]
-            expect_that(told in statuses, f"the status {' or '.join(statuses)}", told)
+            reported = answer.data["status"]
+            expect_that(reported in statuses, f"the status {' or '.join(statuses)}", reported)
 
     @precondition(lambda self: self.given.world.lobby_event and self.api.game_id)
     @rule(roster=st.lists(players, min_size=1, max_size=3, unique=True), key=keys)
@@ -352,8 +352,8 @@ class Machine(RuleBasedStateMachine):
             return
         with self.under("LOBBY-3"):
             expect_status(answer, 201, 409, because=f"the key {key} has a lobby")
-            told = answer.data["id"] if answer.status == 201 else known
-            expect_equal(told, known, "the lobby that the key names")
+            reported = answer.data["id"] if answer.status == 201 else known
+            expect_equal(reported, known, "the lobby that the key names")
         for player in roster:
             self.follow(player)
 
@@ -384,9 +384,9 @@ class Machine(RuleBasedStateMachine):
     def the_server_agrees_with_the_model(self) -> None:
         """Every export tells what was done, and no exchange broke a rule."""
         for player in PLAYERS if self.stem else ():
-            told, expected = self.told(player), self.model.state(player)
-            with self.under(self.blamed(player, differing_part(told, expected)), **self.blame):
-                expect_equal(told, expected, f"the state of player {player}")
+            reported, expected = self.reported_state(player), self.model.state(player)
+            with self.under(self.blamed(player, differing_part(reported, expected)), **self.blame):
+                expect_equal(reported, expected, f"the state of player {player}")
         self.known = set(self.model.people)
         for breach in self.recorder.breaches:
             with self.under(breach.requirement):
@@ -407,7 +407,7 @@ class Machine(RuleBasedStateMachine):
             return None
         return "MERGE-5" if ended == "merged" else "DEL-6"
 
-    def told(self, player: str) -> dict[str, Any] | None:
+    def reported_state(self, player: str) -> dict[str, Any] | None:
         """The player's export in the model's words."""
         answer = self.api.export_player(self.name(player))
         if answer.status == 404:
@@ -425,11 +425,11 @@ class Machine(RuleBasedStateMachine):
         }
 
 
-def differing_part(told: State, expected: State) -> str:
+def differing_part(reported: State, expected: State) -> str:
     """The first part in which two states of a player differ; nothing where they are the same."""
-    if told is None or expected is None:
-        return "" if told is expected else PRESENCE
-    return next((name for name in expected if told[name] != expected[name]), "")
+    if reported is None or expected is None:
+        return "" if reported is expected else PRESENCE
+    return next((name for name in expected if reported[name] != expected[name]), "")
 
 
 def machine_for(api: Api, given: Given, recorder: Recorder, shrink_seconds: float) -> type[Machine]:

@@ -65,7 +65,7 @@ def _loaded(
         with suppress(*HUNG_UP):
             connection.send(data[:-1], deadline)
     except FAILURES as error:
-        return told(error)
+        return describe(error)
     return connection, data[-1:]
 
 
@@ -73,9 +73,9 @@ def _answer(connection: Connection, method: str, deadline: Deadline) -> httpx.Re
     try:
         return connection.receive(method, deadline).response
     except FAILURES as error:
-        return told(error)
+        return describe(error)
 
 
-def told(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """A failure in words. The exception itself would keep all that was read until then."""
     return f"{type(error).__name__}: {error}"

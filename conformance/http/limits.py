@@ -11,9 +11,9 @@ IDLE_SECONDS = 10.0
 """How long nothing at all may come."""
 DEADLINE_SECONDS = 20.0
 """How long a whole exchange may take."""
-MOST_BYTES = 32 * 2**20
+MAX_BYTES = 32 * 2**20
 """How long a body may be, decoded."""
-MOST_HEAD = 100 * 1024
+MAX_HEAD = 100 * 1024
 """How many bytes may come that are no body: heads, trailers, chunks' extensions."""
 GZIP = 31
 """What zlib calls the only content coding that the suite asks for."""
@@ -23,7 +23,7 @@ class TooLongError(Exception):
     """A response is longer than anything that the API has to say."""
 
     def __init__(self) -> None:
-        super().__init__(f"a body of more than {MOST_BYTES // 2**20} MiB, not read to its end")
+        super().__init__(f"a body of more than {MAX_BYTES // 2**20} MiB, not read to its end")
 
 
 class BadCodingError(Exception):
@@ -58,10 +58,10 @@ def unpacked(body: bytes, coding: str | None) -> bytes:
         raise BadCodingError(f"content coding {coding!r}, which was not asked for")
     unpack = zlib.decompressobj(GZIP)
     try:
-        whole = unpack.decompress(body, MOST_BYTES + 1)
+        whole = unpack.decompress(body, MAX_BYTES + 1)
     except zlib.error as error:
         raise BadCodingError(str(error)) from None
-    if len(whole) > MOST_BYTES:
+    if len(whole) > MAX_BYTES:
         raise TooLongError
     if not unpack.eof:
         raise BadCodingError("gzip data that ends too early")

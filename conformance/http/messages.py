@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import httptools
 import httpx
 
-from conformance.http.limits import MOST_BYTES, MOST_HEAD, TooLongError
+from conformance.http.limits import MAX_BYTES, MAX_HEAD, TooLongError
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 TOLERATED = {
@@ -69,12 +69,12 @@ class Reading:
         before = len(self._body)
         problem = self._fed(data)
         self._bare = 0 if len(self._body) > before else self._bare + len(data)
-        if self._bare > MOST_HEAD:
-            problem = f"more than {MOST_HEAD // 1024} KiB that are no body"
+        if self._bare > MAX_HEAD:
+            problem = f"more than {MAX_HEAD // 1024} KiB that are no body"
         if problem and not self.is_over:
             raise httpx.RemoteProtocolError(problem)
         self.keeps = self.keeps and not problem
-        if len(self._body) > MOST_BYTES:
+        if len(self._body) > MAX_BYTES:
             raise TooLongError
 
     def _fed(self, data: bytes) -> str | None:

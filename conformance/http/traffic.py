@@ -19,7 +19,7 @@ class Traffic:
 
     `endings` by operation and status, `latencies` by operation and place in `LATENCY_BOUNDS`,
     `seconds` by second since the epoch, `budget` by that second and the key's role: the least
-    that `RateLimit-Remaining` told.
+    that `RateLimit-Remaining` reported.
     """
 
     endings: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -55,7 +55,7 @@ class Traffic:
         }
 
     def merge(self, rows: dict[str, list[list[Any]]]) -> None:
-        """Add what `packed` told."""
+        """Add what `packed` returned."""
         for operation, ending, count in rows["endings"]:
             self.endings[operation, ending] += count
         for operation, place, count in rows["latencies"]:

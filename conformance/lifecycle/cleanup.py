@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conformance import resources
 from conformance.client.api import Api
-from conformance.client.channel import Line, Wire
+from conformance.client.channel import Channel, Wire
 from conformance.client.created_players import Player, created_in, is_own, keep_only
 from conformance.client.recorder import Recorder
 from conformance.contract.openapi import load_spec
@@ -42,7 +42,7 @@ def erase(api_with: Mapping[str, Api], players: Iterable[Player], prefix: str) -
 
     def one(player: Player) -> None:
         role, id = player
-        if role not in api_with or api_with[role].line.wire.path.gone:
+        if role not in api_with or api_with[role].channel.wire.path.gone:
             return
         try:
             answer = api_with[role].delete_player(id, {"reason": "test"})
@@ -50,8 +50,8 @@ def erase(api_with: Mapping[str, Api], players: Iterable[Player], prefix: str) -
             return
         if answer.status == 200:
             body = answer.body if isinstance(answer.body, dict) else {}
-            told = (body.get("data") or {}).get("status")
-            (never if told == NEVER else gone).add(player)
+            status = (body.get("data") or {}).get("status")
+            (never if status == NEVER else gone).add(player)
 
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
@@ -84,12 +84,12 @@ def clean_directory(
     left = created_in(directory)
     wire = Wire(base_url)
     try:
-        line = Line(wire, load_spec(resources.spec_file()), Redactor(target.keys), Recorder())
-        identity = identify(line, target.token("server"))
+        channel = Channel(wire, load_spec(resources.spec_file()), Redactor(target.keys), Recorder())
+        identity = identify(channel, target.token("server"))
         if identity.game_id != document["target"]["gameId"]:
-            told = f"game {document['target']['gameId']}, the key to {identity.game_id}"
-            raise UsageError(f"the run's players belong to {told}")
-        erasers = {role: Api(line, token, "") for role, token in target.keys.items()}
+            found = f"game {document['target']['gameId']}, the key to {identity.game_id}"
+            raise UsageError(f"the run's players belong to {found}")
+        erasers = {role: Api(channel, token, "") for role, token in target.keys.items()}
         done = erase(erasers, left, prefix)
     finally:
         wire.close()

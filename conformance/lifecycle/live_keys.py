@@ -33,10 +33,11 @@ def check_live(run: Run, others: Mapping[str, str | None], allowed: str | None) 
     if environment_of(run) == LIVE:
         live.insert(0, "server")
     if live and allowed is None:
-        told = f"environment {run.identity.environment or 'unknown'}"
+        environment = run.identity.environment or "unknown"
         raise UsageError(
-            f"the {live[0]} key is live ({run.target.base_url}, {told}): use a test key, or give "
-            "--allow-live for what changes nothing, --allow-live=writes for everything"
+            f"the {live[0]} key is live ({run.target.base_url}, environment {environment}): "
+            "use a test key, or give --allow-live for what changes nothing, "
+            "--allow-live=writes for everything"
         )
 
 

@@ -1,12 +1,12 @@
 """Before any verdict: is there a server, does it take the key, and is the target file right?
 
-What is wrong here is *configuration*: told in the words of the target file, and blamed on nobody.
+What is wrong here is *configuration*: reported in the words of the target file, blamed on nobody.
 """
 
 from collections.abc import Callable, Iterator
 
 from conformance.client.api import Answer, Api
-from conformance.client.channel import Line
+from conformance.client.channel import Channel
 from conformance.failures import Blocked, Inconclusive, Mismatch, NotExercised, Unreachable
 from conformance.settings.run import Identity, Run
 from conformance.testkit.given import Given
@@ -15,22 +15,22 @@ UNKNOWN = ("not_found", "invalid_metric")
 """Error codes of a thing that is not there."""
 
 
-def identify(line: Line, token: str) -> Identity:
+def identify(channel: Channel, token: str) -> Identity:
     """Ask `/ping` who the server key is.
 
     Unreachable where nobody answers, the key is refused, or what answers is no Kraty API. A
     server whose ping is broken but which otherwise speaks the API is let through: PING-1 is the
     place to say so.
     """
-    base_url = line.wire.base_url
+    base_url = channel.wire.base_url
     try:
-        answer = Api(line, token, "").ping()
+        answer = Api(channel, token, "").ping()
         if answer.status in (401, 403):
             raise Unreachable(
                 f"{base_url} refuses the server key with {answer.status} "
                 f"({answer.code or 'no error code'}); check the key and its permission set"
             )
-        if answer.status != 200 and not _speaks_the_api(line):
+        if answer.status != 200 and not _speaks_the_api(channel):
             raise Unreachable(
                 f"{base_url} answers /server/v1/ping with {answer.status}; is the base URL right?"
             )
@@ -39,9 +39,9 @@ def identify(line: Line, token: str) -> Identity:
         raise Unreachable(f"{base_url} does not answer: {failure}") from None
 
 
-def _speaks_the_api(line: Line) -> bool:
+def _speaks_the_api(channel: Channel) -> bool:
     """Whether another operation asks for a key; a path that nobody serves does not."""
-    answer = Api(line, None, "").get_player("kc-nobody")
+    answer = Api(channel, None, "").get_player("kc-nobody")
     return answer.status == 401 and answer.code is not None
 
 
@@ -59,29 +59,29 @@ def identity_of(answer: Answer) -> Identity:
     return Identity(text("prefix"), text("environment"), text("studioId"), text("gameId"))
 
 
-def environments(run: Run, line: Line) -> dict[str, str | None]:
+def environments(run: Run, channel: Channel) -> dict[str, str | None]:
     """The environments of further keys that the run writes with, as `/ping` tells them."""
     roles = [role for role in ("throttled", "other_game") if role in run.target.keys]
     try:
-        pings = {role: Api(line, run.target.token(role), "").ping() for role in roles}
+        pings = {role: Api(channel, run.target.token(role), "").ping() for role in roles}
     except (Inconclusive, Mismatch, Blocked):
         return {}
     return {role: identity_of(answer).environment for role, answer in pings.items()}
 
 
-def misconfigured(run: Run, line: Line, *, writes: bool) -> list[str]:
+def misconfigured(run: Run, channel: Channel, *, writes: bool) -> list[str]:
     """What the target file says and the server does not confirm, a line for each.
 
     The keys are tried on `/ping`; where the run may write, the world is tried on a player of the
     run's own. A server that answers oddly is left to the scenarios, which can blame it.
     """
     try:
-        return [*_keys(run, line), *(_world(run, line) if writes else ())]
+        return [*_keys(run, channel), *(_world(run, channel) if writes else ())]
     except (Inconclusive, Mismatch, Blocked, NotExercised):
         return []
 
 
-def _keys(run: Run, line: Line) -> Iterator[str]:
+def _keys(run: Run, channel: Channel) -> Iterator[str]:
     judges: dict[str, Callable[[Run, Answer], str | None]] = {
         "throttled": _same_game,
         "client": _of_a_client,
@@ -90,7 +90,7 @@ def _keys(run: Run, line: Line) -> Iterator[str]:
     }
     for role, judge in judges.items():
         if role in run.target.keys:
-            problem = judge(run, Api(line, run.target.token(role), "").ping())
+            problem = judge(run, Api(channel, run.target.token(role), "").ping())
             if problem:
                 yield f"keys.{role}: {problem}"
 
@@ -119,8 +119,8 @@ def _other_game(run: Run, answer: Answer) -> str | None:
 def _of_a_client(_: Run, answer: Answer) -> str | None:
     body = answer.body if isinstance(answer.body, dict) else {}
     key = body.get("apiKey")
-    told = key.get("permissionSet") if isinstance(key, dict) else None
-    if answer.status == 200 and told == "server_integration":
+    permissions = key.get("permissionSet") if isinstance(key, dict) else None
+    if answer.status == 200 and permissions == "server_integration":
         return "its permission set is server_integration, not client_sdk"
     return "the server does not know it (401)" if answer.status == 401 else None
 
@@ -129,10 +129,10 @@ def _revoked(_: Run, answer: Answer) -> str | None:
     return "the server takes it, so it is not revoked" if answer.status == 200 else None
 
 
-def _world(run: Run, line: Line) -> Iterator[str]:
+def _world(run: Run, channel: Channel) -> Iterator[str]:
     """Each declared thing is used once, for one new player."""
     world = run.target.world
-    api = Api(line, run.target.token("server"), run.identity.game_id or "", persistent=True)
+    api = Api(channel, run.target.token("server"), run.identity.game_id or "", retries_writes=True)
     given = Given(api, run.names("preflight"), world)
     player = given.player()
     uses: list[tuple[str, tuple[str, ...], Callable[[str], Answer]]] = [
@@ -165,5 +165,5 @@ def _events(api: Api, given: Given, player: str) -> Iterator[str]:
         if answer.status == 404:
             yield f"world.{name}: the server does not know {event!r} (404)"
         elif name == "lobby_event" and answer.status == 409:
-            told = answer.code or "no error code"
-            yield f"world.{name}: {event!r} takes no lobby (409 {told})"
+            code = answer.code or "no error code"
+            yield f"world.{name}: {event!r} takes no lobby (409 {code})"

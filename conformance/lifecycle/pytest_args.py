@@ -52,20 +52,20 @@ def shares_work(arguments: Sequence[str]) -> bool:
 def shared_by_default(arguments: Sequence[str]) -> list[str]:
     """The arguments, with several processes asked for where a whole run may have them.
 
-    A run of a few tests, or one that pytest is told anything else about, stays in one process:
+    A run of a few tests, or one that has any other option of pytest, stays in one process:
     there they start longer than they save, or are in the way.
     """
-    told, rest = options_of(arguments)
+    options, rest = options_of(arguments)
     plain = set(rest) <= set(VERBOSITY) and not any(name in os.environ for name in PYTESTS_OWN)
-    if plain and is_large(told) and cores() > 1:
+    if plain and is_large(options) and cores() > 1:
         return [*arguments, "-n", str(PROCESSES)]
     return list(arguments)
 
 
-def is_large(told: Namespace) -> bool:
+def is_large(options: Namespace) -> bool:
     """Whether the suite's own options ask for all tests, on a server with nobody's money on it."""
-    few = PROFILES[told.profile].most_requests is not None
-    return not (few or told.requirement or told.allow_live)
+    few = PROFILES[options.profile].most_requests is not None
+    return not (few or options.requirement or options.allow_live)
 
 
 def options_of(arguments: Sequence[str]) -> tuple[Namespace, list[str]]:

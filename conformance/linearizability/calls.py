@@ -2,8 +2,8 @@
 
 from conformance.client.api import Answer, Api, Body
 from conformance.failures import Blocked
-from conformance.linearizability.models import Done, Kind
-from conformance.testkit.expect import told
+from conformance.linearizability.models import Call, Kind
+from conformance.testkit.expect import describe
 from conformance.testkit.given import mention, needed
 from conformance.testkit.import_batches import Import
 from conformance.testkit.ledgers import Ledger, held_in
@@ -16,37 +16,39 @@ class Holdings:
         self.ledger = ledger
         self.names = {"source": source, "target": target}
 
-    def change(self, kind: Kind, amount: int, key: str | None = None, who: str = "source") -> Done:
+    def change(self, kind: Kind, amount: int, key: str | None = None, who: str = "source") -> Call:
         """An increment or decrement; `key` is short, the same for the same amount only."""
         player = self.names[who]
         named = {} if key is None else {"idempotencyKey": f"{self.names['source']}-{key}"}
         answer = self.ledger.change(kind, player, amount, **named)
         settled(answer, "LEDGER-1", 200, 409)
-        told = self.ledger.holding(answer) if answer.status == 200 else None
-        return Done(kind=kind, player=who, status=answer.status, told=told, amount=amount, key=key)
+        reported = self.ledger.holding(answer) if answer.status == 200 else None
+        return Call(
+            kind=kind, player=who, status=answer.status, reported=reported, amount=amount, key=key
+        )
 
-    def imported(self) -> Done:
+    def imported(self) -> Call:
         """An import of one row."""
         batch = Import(self.ledger.name, self.ledger.given)
         answer = batch.send([batch.row(self.names["source"])])
         needed(answer, "MIG-1", "an import of one row")
         if answer.data["applied"] != 1:
             raise Blocked("MIG-1", "the row to be applied", repr(dict(answer.data)))
-        return Done(kind=Kind.IMPORT, player="source", status=200, amount=batch.amount)
+        return Call(kind=Kind.IMPORT, player="source", status=200, amount=batch.amount)
 
-    def read(self, who: str = "source") -> Done:
+    def read(self, who: str = "source") -> Call:
         """The holding as the export tells it; an unknown player holds nothing."""
         answer = self.ledger.given.api.export_player(self.names[who])
         known = answer.status != 404 and needed(answer, "EXP-1", "an export of the player")
         held = held_in(answer.data, self.ledger.name, self.ledger.key) if known else 0
-        return Done(kind=Kind.READ, player=who, status=answer.status, told=held)
+        return Call(kind=Kind.READ, player=who, status=answer.status, reported=held)
 
-    def merge(self) -> Done:
+    def merge(self) -> Call:
         """The merge of the source into the target."""
         return merged(self.ledger.given.api, self.names)
 
 
-class Promised:
+class GrantCalls:
     """A grant of a source, which may be merged into a target; `body` is the one that made it."""
 
     def __init__(self, api: Api, source: str, target: str, grant: str, body: Body) -> None:
@@ -55,26 +57,26 @@ class Promised:
         self.grant = grant
         self.body = body
 
-    def create(self) -> Done:
+    def create(self) -> Call:
         """The create once more."""
         answer = self.api.create_grant(self.names["source"], self.body)
         settled(answer, "GRANT-2", 200, 201, 409)
-        return Done(kind=Kind.CREATE, player="source", status=answer.status)
+        return Call(kind=Kind.CREATE, player="source", status=answer.status)
 
-    def ack(self, who: str) -> Done:
+    def ack(self, who: str) -> Call:
         """An ack of the grant."""
         answer = self.api.ack_grant(self.names[who], self.grant)
         settled(answer, "ACK-1", 200, 404)
-        return Done(kind=Kind.ACK, player=who, status=answer.status, told=status_of(answer))
+        return Call(kind=Kind.ACK, player=who, status=answer.status, reported=status_of(answer))
 
-    def read(self, who: str) -> Done:
+    def read(self, who: str) -> Call:
         """The grant's status as the player's export tells it; None where it is not listed."""
         answer = self.api.export_player(self.names[who])
         found = mention(answer.data["grants"], self.grant) if answer.status == 200 else None
         status = str(found["status"]) if found else None
-        return Done(kind=Kind.READ, player=who, status=answer.status, told=status)
+        return Call(kind=Kind.READ, player=who, status=answer.status, reported=status)
 
-    def merge(self) -> Done:
+    def merge(self) -> Call:
         """The merge of the source into the target."""
         return merged(self.api, self.names)
 
@@ -82,14 +84,14 @@ class Promised:
 def settled(answer: Answer, requirement: str, *statuses: int) -> None:
     """Blocked by the requirement where the answer has none of the statuses."""
     if answer.status not in statuses:
-        raise Blocked(requirement, f"one of the statuses {statuses}", told(answer))
+        raise Blocked(requirement, f"one of the statuses {statuses}", describe(answer))
 
 
-def merged(api: Api, names: dict[str, str]) -> Done:
+def merged(api: Api, names: dict[str, str]) -> Call:
     """A merge and what its status says."""
     answer = api.merge_player(names["source"], names["target"])
     settled(answer, "MERGE-1", 200)
-    return Done(kind=Kind.MERGE, player="source", status=answer.status, told=status_of(answer))
+    return Call(kind=Kind.MERGE, player="source", status=answer.status, reported=status_of(answer))
 
 
 def status_of(answer: Answer) -> str | None:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Sequence
 
 from conformance.failures import Mismatch
 from conformance.linearizability.checker import State, Step, Unexplained, unexplained
-from conformance.linearizability.models import Done, Holding, Kind, Promise
+from conformance.linearizability.models import Call, GrantState, Holding, Kind
 
 EXPECTED = "some order of these simultaneous calls to explain every answer"
 
 
 def expect_order(
-    history: Sequence[Done],
+    history: Sequence[Call],
     initial: State,
-    step: Step[State, Done],
-    broken: Callable[[Unexplained[State, Done], Sequence[Done]], str],
+    step: Step[State, Call],
+    broken: Callable[[Unexplained[State, Call], Sequence[Call]], str],
 ) -> None:
     """Mismatch with the requirement that `broken` names for the part that no order explains."""
     part = unexplained(history, initial, step)
@@ -27,7 +27,7 @@ def expect_order(
     raise Mismatch(EXPECTED, received, broken(part, history))
 
 
-def expect_no_early_conflict(history: Sequence[Done]) -> None:
+def expect_no_early_conflict(history: Sequence[Call]) -> None:
     """Mismatch (GRANT-2) where a create was refused though no merge had begun to move the grant."""
     begun = min((event.started for event in history if event.kind is Kind.MERGE), default=math.inf)
     refused = [event for event in history if event.kind is Kind.CREATE and event.status == 409]
@@ -36,14 +36,14 @@ def expect_no_early_conflict(history: Sequence[Done]) -> None:
         raise Mismatch("a replay of the create to be answered 200 or 201", early[0], "GRANT-2")
 
 
-def of_changes(part: Unexplained[Holding, Done], history: Sequence[Done]) -> str:
+def of_changes(part: Unexplained[Holding, Call], history: Sequence[Call]) -> str:
     """What an unexplained change of a holding breaks: LEDGER-3 where a replay is in play."""
     so_far = [event.key for event in history if event.started <= part.culprit.ended]
     replayed = any(event.key and so_far.count(event.key) > 1 for event in part.events)
     return "LEDGER-3" if replayed else "LEDGER-6"
 
 
-def of_promise(part: Unexplained[Promise, Done], history: Sequence[Done]) -> str:
+def of_grant(part: Unexplained[GrantState, Call], history: Sequence[Call]) -> str:
     """What an unexplained answer about a grant breaks, in a history with one merge.
 
     While the merge is under way, answers accuse each other: an ack that came too late, or a merge
@@ -58,7 +58,7 @@ def of_promise(part: Unexplained[Promise, Done], history: Sequence[Done]) -> str
     if culprit.kind is Kind.ACK and culprit.status == 200:
         return "ACK-3"
     owner = "target" if begun else "source"
-    if culprit.kind is Kind.READ and culprit.player == owner and culprit.told is not None:
+    if culprit.kind is Kind.READ and culprit.player == owner and culprit.reported is not None:
         acked = any(event.kind is Kind.ACK and event.status == 200 for event in before)
         claimed = acked or all(state.status == "claimed" for state in part.states)
         return "ACK-4" if claimed or not begun else "MERGE-3"

@@ -24,26 +24,26 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done(Event):
+class Call(Event):
     """A call in the words of the models.
 
-    `player` is `source` or `target`; `status` the HTTP status; `told` the holding, the merge's
+    `player` is `source` or `target`; `status` the HTTP status; `reported` the holding, the merge's
     status or the grant's that was answered, None where there was none.
     """
 
     kind: Kind
     player: str
     status: int
-    told: int | str | None = None
+    reported: int | str | None = None
     amount: int = 0
     key: str | None = None
 
     def __str__(self) -> str:
         words = [self.kind, self.amount and str(self.amount), self.key and f"with key {self.key}"]
-        told = f", {self.told}" if self.told is not None else ""
+        reported = f", {self.reported}" if self.reported is not None else ""
         when = f"{self.started * 1000:.1f} to {self.ended * 1000:.1f} ms"
         called = " ".join(word for word in words if word)
-        return f"{called} ({self.player}) -> {self.status}{told} [{when}]"
+        return f"{called} ({self.player}) -> {self.status}{reported} [{when}]"
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Holding:
     firsts: frozenset[tuple[str, int]] = frozenset()
 
 
-def step_holding(state: Holding, event: Done) -> Iterator[Holding]:
+def step_holding(state: Holding, event: Call) -> Iterator[Holding]:
     """LEDGER-1 to LEDGER-3, LEDGER-6, LEDGER-11, MIG-7."""
     first = dict(state.firsts).get(event.key or "")
     sign = -1 if event.kind is Kind.DECREMENT else 1
     after = state.held + sign * event.amount
     if event.kind is Kind.READ:
-        if event.told == state.held:
+        if event.reported == state.held:
             yield state
     elif event.status == 409:
         # Refused for lack, or a replay that met its first call in flight: nothing changes.
@@ -69,9 +69,9 @@ def step_holding(state: Holding, event: Done) -> Iterator[Holding]:
     elif event.kind is Kind.IMPORT:
         yield replace(state, held=after)
     elif first is not None:
-        if event.told == first:
+        if event.reported == first:
             yield state
-    elif event.told == after >= 0:
+    elif event.reported == after >= 0:
         used = {(event.key, after)} if event.key else set[tuple[str, int]]()
         yield Holding(after, state.firsts | used)
 
@@ -84,30 +84,30 @@ class Pair:
     target: int
 
 
-def step_pair(state: Pair, event: Done) -> Iterator[Pair]:
+def step_pair(state: Pair, event: Call) -> Iterator[Pair]:
     """MERGE-1, MERGE-2, MERGE-5, LEDGER-1 while one merge is under way."""
     held = state.source if event.player == "source" else state.target
     if event.kind is Kind.READ:
-        if event.told == held:
+        if event.reported == held:
             yield state
     elif event.kind is Kind.MERGE:
-        if event.told == "merged":
+        if event.reported == "merged":
             yield Pair(0, state.target + state.source)
     elif event.status == 409:
         yield state
-    elif event.told == held + event.amount:
-        yield replace(state, **{event.player: event.told})
+    elif event.reported == held + event.amount:
+        yield replace(state, **{event.player: event.reported})
 
 
 @dataclass(frozen=True)
-class Promise:
+class GrantState:
     """A grant: its status and its owner, `source` or `target`."""
 
     status: str = "pending"
     owner: str = "source"
 
 
-def step_promise(state: Promise, event: Done) -> Iterator[Promise]:
+def step_grant(state: GrantState, event: Call) -> Iterator[GrantState]:
     """ACK-1, ACK-3, ACK-4, MERGE-3 for a grant that exists.
 
     FREE: a key that is used for another player, as the freed id is one, gets 200 or 409. So a
@@ -115,7 +115,7 @@ def step_promise(state: Promise, event: Done) -> Iterator[Promise]:
     """
     own = event.player == state.owner
     if event.kind is Kind.READ:
-        if event.told == (state.status if own else None):
+        if event.reported == (state.status if own else None):
             yield state
     elif event.kind is Kind.ACK:
         if event.status == 200 and own:

@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from conformance.linearizability.models import Done
+from conformance.linearizability.models import Call
 
-Call = Callable[[], Done]
+Action = Callable[[], Call]
 """Makes one call and tells what it did; the times are put in by whoever runs it."""
 
 
-def side_by_side(clients: Sequence[Sequence[Call]], afterwards: Sequence[Call]) -> list[Done]:
+def run_concurrently(
+    clients: Sequence[Sequence[Action]], afterwards: Sequence[Action]
+) -> list[Call]:
     """Run all clients at once, then the calls `afterwards`; the history of all.
 
     Times are seconds since its beginning, and the interval of a call is never shorter than the
@@ -20,7 +22,7 @@ def side_by_side(clients: Sequence[Sequence[Call]], afterwards: Sequence[Call]) 
     together = threading.Barrier(len(clients))
     begun = time.perf_counter()
 
-    def act(calls: Sequence[Call]) -> list[Done]:
+    def act(calls: Sequence[Action]) -> list[Call]:
         together.wait()
         return [timed(call, begun) for call in calls]
 
@@ -30,7 +32,7 @@ def side_by_side(clients: Sequence[Sequence[Call]], afterwards: Sequence[Call]) 
     return [*history, *(timed(call, begun) for call in afterwards)]
 
 
-def timed(call: Call, begun: float) -> Done:
+def timed(call: Action, begun: float) -> Call:
     """The call with its times."""
     started = time.perf_counter() - begun
     event = call()

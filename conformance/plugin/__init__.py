@@ -15,7 +15,7 @@ from conformance.contract.requirements import catalogue
 from conformance.failures import Mismatch, Unreachable, UsageError
 from conformance.lifecycle.live_keys import HARMLESS
 from conformance.plugin.command_line import add_options
-from conformance.plugin.garbage import spare_the_rest
+from conformance.plugin.garbage import freeze_gc
 from conformance.plugin.outcomes import (
     CHECKS,
     RECORDER,
@@ -74,7 +74,7 @@ def pytest_configure_node(node: Any) -> None:
     conformance = node.config.stash.get(CONFORMANCE, None)
     if conformance is not None:
         node.workerinput["conformance"] = conformance.run.packed()
-        node.workerinput["conformance_directory"] = str(conformance.keeping.path)
+        node.workerinput["conformance_directory"] = str(conformance.files.path)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -145,7 +145,7 @@ def pytest_runtest_makereport(
         redact(report, conformance.redactor)
         shown = evident(checks, item.stash[RECORDER])
         if shown:
-            conformance.keeping.add_exchanges(test_id(item), shown)
+            conformance.files.add_exchanges(test_id(item), shown)
     return report
 
 
@@ -165,7 +165,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the results; the exit code is the verdict's."""
     conformance = session.config.stash.get(CONFORMANCE, None)
     if conformance is not None:
-        spare_the_rest()
+        freeze_gc()
         if conformance.is_controller:
             session.exitstatus = conformance.finish(int(exitstatus))
 

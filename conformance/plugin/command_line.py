@@ -31,7 +31,7 @@ def option_value(config: pytest.Config, flag: str) -> Any:
     return config.getoption(option.dest)
 
 
-class Asked:
+class CommandLine:
     """The options of a run."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -48,8 +48,8 @@ class Asked:
     @property
     def requirements(self) -> set[str] | None:
         """The requirements that `--requirement` selects, or None for all."""
-        told = self.option("--requirement")
-        return None if told is None else {id.strip() for id in told.split(",")}
+        ids = self.option("--requirement")
+        return None if ids is None else {id.strip() for id in ids.split(",")}
 
     @property
     def harmless_only(self) -> bool:
@@ -122,9 +122,9 @@ class Asked:
         return replace(target, name=f"{target.name} with {fault}") if fault else target
 
 
-def rate_of(told: str | None) -> int:
+def rate_of(rate: str | None) -> int:
     """Requests a minute as `--rate` has them, `90` or `90/min`; 0 for no cap."""
-    number = (told or "0").removesuffix("/min")
-    if not number.isascii() or not number.isdigit() or (told and int(number) < 1):
-        raise UsageError(f"--rate {told!r} is no number of requests a minute, such as 90/min")
+    number = (rate or "0").removesuffix("/min")
+    if not number.isascii() or not number.isdigit() or (rate and int(number) < 1):
+        raise UsageError(f"--rate {rate!r} is no number of requests a minute, such as 90/min")
     return int(number)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from conformance.client.api import Api
-from conformance.client.channel import Line
+from conformance.client.channel import Channel
 from conformance.client.recorder import Recorder
 from conformance.plugin.outcomes import ATTEMPT, RECORDER
 from conformance.plugin.session import CONFORMANCE, Conformance
@@ -15,7 +15,7 @@ from conformance.plugin.test_ids import test_id
 from conformance.settings.names import Names
 from conformance.settings.run import Run
 from conformance.settings.target import World
-from conformance.testkit.export_probe import Lookout
+from conformance.testkit.export_probe import ExportProbe
 from conformance.testkit.given import Given
 from conformance.testkit.import_batches import Import
 from conformance.testkit.ledgers import Ledger
@@ -44,16 +44,16 @@ def world(request: pytest.FixtureRequest) -> World:
 
 
 @pytest.fixture
-def line(request: pytest.FixtureRequest) -> Line:
+def channel(request: pytest.FixtureRequest) -> Channel:
     """The way to the server, with judge and recorder on it."""
     node: pytest.Item = request.node
-    return run_of(request).line(node.stash.setdefault(RECORDER, Recorder()))
+    return run_of(request).channel(node.stash.setdefault(RECORDER, Recorder()))
 
 
 @pytest.fixture
-def recorder(line: Line) -> Recorder:
+def recorder(channel: Channel) -> Recorder:
     """The exchanges and findings of this test."""
-    return line.recorder
+    return channel.recorder
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def names(request: pytest.FixtureRequest) -> Names:
 
 
 @pytest.fixture
-def api(request: pytest.FixtureRequest, line: Line) -> Api:
+def api(request: pytest.FixtureRequest, channel: Channel) -> Api:
     """The client with the server key."""
-    return run_of(request).api(line, "server")
+    return run_of(request).api(channel, "server")
 
 
 @pytest.fixture
@@ -76,64 +76,64 @@ def keyless_api(api: Api) -> Api:
 
 
 @pytest.fixture
-def throttled_api(request: pytest.FixtureRequest, line: Line) -> Iterator[Api]:
+def throttled_api(request: pytest.FixtureRequest, channel: Channel) -> Iterator[Api]:
     """A client with a small rate budget, which sees every 429.
 
     One test at a time has it, in whichever worker process: what others spend would be seen.
     """
     from filelock import FileLock  # noqa: PLC0415 - it loads asyncio; the first request can do without
 
-    api = run_of(request).api(line, "throttled")
-    api.patient = False
+    api = run_of(request).api(channel, "throttled")
+    api.waits_on_429 = False
     with FileLock(run_of(request).run.lock_file("throttled")):
         yield api
 
 
 @pytest.fixture
-def client_api(request: pytest.FixtureRequest, line: Line) -> Api:
+def client_api(request: pytest.FixtureRequest, channel: Channel) -> Api:
     """A client with a key of the permission set `client_sdk`."""
-    return run_of(request).api(line, "client")
+    return run_of(request).api(channel, "client")
 
 
 @pytest.fixture
-def revoked_api(request: pytest.FixtureRequest, line: Line) -> Api:
+def revoked_api(request: pytest.FixtureRequest, channel: Channel) -> Api:
     """A client with a revoked key."""
-    return run_of(request).api(line, "revoked")
+    return run_of(request).api(channel, "revoked")
 
 
 @pytest.fixture
-def other_game_api(request: pytest.FixtureRequest, line: Line) -> Api:
+def other_game_api(request: pytest.FixtureRequest, channel: Channel) -> Api:
     """A client with a server key of another studio and game."""
-    return run_of(request).api(line, "other_game")
+    return run_of(request).api(channel, "other_game")
 
 
 @pytest.fixture
 def given(
-    request: pytest.FixtureRequest, api: Api, names: Names, look_out: Callable[[Given], None]
+    request: pytest.FixtureRequest, api: Api, names: Names, check_export: Callable[[Given], None]
 ) -> Given:
     """Arrangements, whose failure blocks the scenario."""
-    return Given(api, names, run_of(request).run.target.world, look_out)
+    return Given(api, names, run_of(request).run.target.world, check_export)
 
 
 @pytest.fixture(scope="session")
-def look_out(request: pytest.FixtureRequest) -> Callable[[Given], None]:
+def check_export(request: pytest.FixtureRequest) -> Callable[[Given], None]:
     """Tries the export before a scenario looks through it, once and apart from its evidence."""
-    conformance, lookout = run_of(request), Lookout()
+    conformance, probe = run_of(request), ExportProbe()
 
     def check(_: Given) -> None:
-        if conformance.asked.harmless_only:
+        if conformance.command_line.harmless_only:
             return  # trying the export takes writes
-        own = conformance.api(conformance.line(), "server")
+        own = conformance.api(conformance.channel(), "server")
         names = conformance.run.names(f"lookout-{os.getpid()}")
-        lookout.check(Given(own, names, conformance.run.target.world))
+        probe.check(Given(own, names, conformance.run.target.world))
 
     return check
 
 
 @pytest.fixture
-def clear_view(look_out: Callable[[Given], None], given: Given) -> None:
+def trusted_export(check_export: Callable[[Given], None], given: Given) -> None:
     """For tests that look at exports all the time."""
-    look_out(given)
+    check_export(given)
 
 
 @pytest.fixture

@@ -16,6 +16,6 @@ def spare_the_loaded() -> None:
     gc.set_threshold(MANY_OBJECTS)
 
 
-def spare_the_rest() -> None:
+def freeze_gc() -> None:
     """The process is about to end: pytest looks for garbage five times more, for half a second."""
     gc.freeze()

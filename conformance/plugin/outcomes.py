@@ -172,13 +172,13 @@ def checks_of(
         checks = {id: check(id, Ending(Outcome.NOT_EXERCISED, stopped)) for id in own}
         checks[ending.requirement] = check(ending.requirement, ending)
     for id, finding in recorder.findings.items():
-        told = Mismatch(finding.breach.expected, finding.breach.received)
-        if ending.requirement == id and ending.received not in (None, told.received):
+        mismatch = Mismatch(finding.breach.expected, finding.breach.received)
+        if ending.requirement == id and ending.received not in (None, mismatch.received):
             # The scenario may know what the exchange alone does not show.
-            told = Mismatch(told.expected, f"{told.received}; {ending.received}")
-        breach = Ending(severity(id), str(told), id, told.expected, told.received)
+            mismatch = Mismatch(mismatch.expected, f"{mismatch.received}; {ending.received}")
+        breach = Ending(severity(id), str(mismatch), id, mismatch.expected, mismatch.received)
         checks[id] = replace(check(id, breach), exchanges=evidence(finding.exchanges, base_url))
-    return [conformance.told(found) for found in checks.values()]
+    return [conformance.reported(found) for found in checks.values()]
 
 
 def evident(checks: list[Check], recorder: Recorder) -> list[Exchange]:

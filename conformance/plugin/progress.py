@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from conformance.results.check import Outcome
 
-MOST_NAMED = 4
+MAX_NAMED = 4
 COUNTED = (
     Outcome.PASSED,
     Outcome.FAILED,
@@ -59,17 +59,17 @@ class RunProgress:
                 self.failed.append(check["requirement"])
         if checks:
             family = checks[0]["requirement"].partition("-")[0]
-            self.bar.update(self.task, description=self.told(family))
+            self.bar.update(self.task, description=self.description(family))
 
     def advance(self) -> None:
         """One more test is done."""
         self.bar.advance(self.task)
 
-    def told(self, family: str) -> str:
+    def description(self, family: str) -> str:
         """Family, counts other than zero, and the requirements that failed so far."""
         counts = ", ".join(f"{n} {outcome}" for outcome, n in self.counts.items() if n)
-        named = " ".join(self.failed[:MOST_NAMED])
-        more = f" and {len(self.failed) - MOST_NAMED} more" if len(self.failed) > MOST_NAMED else ""
+        named = " ".join(self.failed[:MAX_NAMED])
+        more = f" and {len(self.failed) - MAX_NAMED} more" if len(self.failed) > MAX_NAMED else ""
         return f"{family:<6} {counts}" + (f": {named}{more}" if named else "")
 
     def end(self) -> None:

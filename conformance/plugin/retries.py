@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pytest
 from _pytest.runner import runtestprotocol
 
-from conformance.client.network_health import MOST_REPETITIONS, Path
+from conformance.client.network_health import MAX_REPETITIONS, Path
 from conformance.client.recorder import Recorder
 from conformance.http.traffic import Traffic
 from conformance.plugin.outcomes import ATTEMPT, CHECKS, RECORDER, WARNED, restyle
@@ -19,36 +19,36 @@ from conformance.plugin.session import Conformance
 from conformance.results.check import Check, Outcome, outcome_of, packed
 
 ACCUSING = (Outcome.FAILED, Outcome.KNOWN, Outcome.WARNED)
-MOST_ATTEMPTS = 24
-MOST_SECONDS = 120.0
+MAX_ATTEMPTS = 24
+MAX_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One run of a test: how it ended, and on how many exchanges that rests.
 
-    `troubles` is how often the path failed meanwhile, `seconds` what it took.
+    `transit_failures` is how often the path failed meanwhile, `seconds` what it took.
     """
 
     outcome: Outcome
     exchanges: int
-    troubles: int
+    transit_failures: int
     seconds: float
 
 
 def to_be_repeated(attempts: Sequence[Attempt], path: Path) -> bool:
     """Whether another attempt may say more."""
     last = attempts[-1]
-    spent = len(attempts) >= MOST_ATTEMPTS or sum(a.seconds for a in attempts) > MOST_SECONDS
+    spent = len(attempts) >= MAX_ATTEMPTS or sum(a.seconds for a in attempts) > MAX_SECONDS
     if spent or path.gone:
         return False
     if last.outcome in ACCUSING:
         needed = path.repetitions(last.exchanges)
         return needed is not None and accusations(attempts) < needed
-    if last.outcome is Outcome.BLOCKED and path.troubles:
+    if last.outcome is Outcome.BLOCKED and path.transit_failures:
         blocked = sum(attempt.outcome is Outcome.BLOCKED for attempt in attempts)
-        return blocked < (path.repetitions(last.exchanges) or MOST_REPETITIONS)
-    return last.outcome is Outcome.INCONCLUSIVE and last.troubles > 0
+        return blocked < (path.repetitions(last.exchanges) or MAX_REPETITIONS)
+    return last.outcome is Outcome.INCONCLUSIVE and last.transit_failures > 0
 
 
 def accusations(attempts: Sequence[Attempt]) -> int:
@@ -65,7 +65,7 @@ def doubt(attempts: Sequence[Attempt], path: Path) -> str | None:
     if last.outcome in ACCUSING and needed is not None and accusing >= needed:
         return None
     tried = f"{accusing} of {len(attempts)} attempts failed"
-    return f"{tried}, on a path that failed {path.troubles} of {path.requests} requests"
+    return f"{tried}, on a path that failed {path.transit_failures} of {path.requests} requests"
 
 
 def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, run: Conformance) -> None:
@@ -74,38 +74,38 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, run: Conforman
     attempts: list[Attempt] = []
     while True:
         _forget(item, len(attempts) + 1)
-        before = path.troubles
+        before = path.transit_failures
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         traffic.add_all(item.stash[RECORDER].traffic)
-        checks = [check for told in item.stash[CHECKS].values() for check in told]
+        checks = [check for phase in item.stash[CHECKS].values() for check in phase]
         outcome = outcome_of(checks)
         if outcome in ACCUSING:
             run.sound_out_the_path()
         seconds = sum(report.duration for report in reports)
         exchanges = _exchanges(item, checks)
-        attempts.append(Attempt(outcome, exchanges, path.troubles - before, seconds))
+        attempts.append(Attempt(outcome, exchanges, path.transit_failures - before, seconds))
         if not to_be_repeated(attempts, path):
             break
 
-    told, said = doubt(attempts, path), list[Check]()
+    reason, said = doubt(attempts, path), list[Check]()
     for report in reports:
         found = item.stash[CHECKS][report.when]
-        believed = [_believed(check, told, len(attempts)) for check in found]
+        believed = [_believed(check, reason, len(attempts)) for check in found]
         restyle(report, believed)
         said += believed
-    shown = telling(reports)
+    shown = informative(reports)
     # As text, on the last report: those of worker processes carry plain values only.
     shown[-1].conformance = packed(said, traffic)  # type: ignore[attr-defined]
     for report in shown:
         item.ihook.pytest_runtest_logreport(report=report)
 
 
-def telling(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
+def informative(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
     """The reports of a test that tell more than that nothing is wrong with set-up or tear-down.
 
     Each report that goes from a worker to the controller costs as much as a request.
     """
-    told = [
+    found = [
         report
         for report in reports
         if report.when == "call"
@@ -114,7 +114,7 @@ def telling(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
         or report.sections  # somebody printed something
         or report.user_properties
     ]
-    return told or reports[-1:]
+    return found or reports[-1:]
 
 
 def _forget(item: pytest.Item, attempt: int) -> None:
@@ -133,12 +133,12 @@ def _exchanges(item: pytest.Item, checks: list[Check]) -> int:
     return len(recorder.exchanges) if len(found) < len(accused) else max(found, default=0)
 
 
-def _believed(check: Check, told: str | None, attempts: int) -> Check:
-    if attempts == 1 and told is None:
+def _believed(check: Check, reason: str | None, attempts: int) -> Check:
+    if attempts == 1 and reason is None:
         return check
-    if told is not None:
+    if reason is not None:
         first = f": {check.message}" if check.message else ""
-        return replace(check, outcome=Outcome.INCONCLUSIVE, message=told + first)
+        return replace(check, outcome=Outcome.INCONCLUSIVE, message=reason + first)
     if check.message:
         return replace(check, message=f"{check.message} ({attempts} attempts)")
     return check

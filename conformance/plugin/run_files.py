@@ -12,7 +12,7 @@ from conformance.report.har import HarPart
 from conformance.report.journal import Journal
 
 
-class Keeping:
+class RunFiles:
     """The files of one run, as one process of it sees them.
 
     `unwritten` is why something could not be written; after the first time nothing more is tried.
@@ -32,10 +32,10 @@ class Keeping:
 
         self._try(start)
 
-    def add(self, told: str) -> None:
+    def add(self, report: str) -> None:
         """Keep what a test reported, as JSON."""
         if self._journal is not None:
-            self._try(partial(self._journal.add, told))
+            self._try(partial(self._journal.add, report))
 
     def add_exchanges(self, test: str, exchanges: Iterable[Exchange]) -> None:
         """Keep the redacted exchanges of a test whole, for `exchanges.har`."""

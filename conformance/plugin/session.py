@@ -15,9 +15,9 @@ import pytest
 
 from conformance import __version__, resources
 from conformance.client.api import Api
-from conformance.client.channel import Line, Wire
+from conformance.client.channel import Channel, Wire
 from conformance.client.created_players import PATTERN, Players, created_in
-from conformance.client.network_health import SAMPLE, troubled
+from conformance.client.network_health import SAMPLE, failed_in_transit
 from conformance.client.rate_limit import Pacer
 from conformance.client.recorder import Recorder
 from conformance.contract.openapi import Spec, load_newer_spec, load_spec
@@ -28,10 +28,10 @@ from conformance.lifecycle.bundled_target import running_server
 from conformance.lifecycle.cleanup import erase
 from conformance.lifecycle.live_keys import check_live
 from conformance.lifecycle.preflight import environments, identify, misconfigured
-from conformance.plugin.command_line import Asked
+from conformance.plugin.command_line import CommandLine
 from conformance.plugin.garbage import spare_the_loaded
 from conformance.plugin.progress import RunProgress, wants_progress
-from conformance.plugin.run_files import Keeping
+from conformance.plugin.run_files import RunFiles
 from conformance.plugin.selection import (
     announced,
     harmless,
@@ -39,7 +39,7 @@ from conformance.plugin.selection import (
     of_profile,
     of_requirements,
 )
-from conformance.plugin.summary import begin_known_failures, exit_code, last_words, write_summary
+from conformance.plugin.summary import begin_known_failures, closing_lines, exit_code, write_summary
 from conformance.report import RunDirectory
 from conformance.results.check import Check, redact_check
 from conformance.results.collector import Collected, cleaned, head_of
@@ -81,7 +81,7 @@ class Conformance:
     """The run that a pytest process takes part in.
 
     The controller settles the run, starts the bundled server, collects what all tests report
-    and writes the results. A worker is told the run and only executes scenarios.
+    and writes the results. A worker receives the run and only executes scenarios.
     """
 
     run: Run
@@ -89,17 +89,17 @@ class Conformance:
     redactor: Redactor
     wire: Wire
     players: Players
-    keeping: Keeping
+    files: RunFiles
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.asked = Asked(config)
+        self.command_line = CommandLine(config)
         self.is_controller = not hasattr(config, "workerinput")
         self.collected = Collected()
         self.started = time.time()
         self.progress: RunProgress | None = None
         self._closing = ExitStack()
-        self._last_words: list[str] = []
+        self._closing_lines: list[str] = []
         self._has_begun = False
         self._erasing = False
 
@@ -113,42 +113,44 @@ class Conformance:
         if self.is_controller:
             self._settle()
         else:
-            told = self.config.workerinput  # type: ignore[attr-defined]
-            directory = Path(told["conformance_directory"])
-            self._adopt(Run.unpacked(told["conformance"]), directory, told["workerid"])
+            received = self.config.workerinput  # type: ignore[attr-defined]
+            directory = Path(received["conformance_directory"])
+            self._adopt(Run.unpacked(received["conformance"]), directory, received["workerid"])
         self.config.pluginmanager.register(self, "conformance-run")
 
     def _settle(self) -> None:
         """Make a run of what the user asked for, and see whether there is a server for it."""
-        self.asked.refuse_contradictions()
-        run = self.asked.run(self._target())
+        self.command_line.refuse_contradictions()
+        run = self.command_line.run(self._target())
         self._load_spec(Path(run.spec))
-        reports = self.asked.path(self.asked.option("--reports"))
+        reports = self.command_line.path(self.command_line.option("--reports"))
         self._directory = RunDirectory.create(reports, run.id, self.started)
         self._adopt(run, self._directory.path, "main")
         self._closing.callback(self._forget)
-        self._adopt_identity(identify(self.line(), run.target.token("server")))
+        self._adopt_identity(identify(self.channel(), run.target.token("server")))
         if not run.bundled:
-            others = environments(self.run, self.line())
-            check_live(self.run, others, self.asked.option("--allow-live"))
-        self.keeping.begin(self._head())
-        if not run.bundled and not self.asked.option("--trust-target"):
+            others = environments(self.run, self.channel())
+            check_live(self.run, others, self.command_line.option("--allow-live"))
+        self.files.begin(self._head())
+        if not run.bundled and not self.command_line.option("--trust-target"):
             self._preflight()
         self._directory.announce()
 
     def _target(self) -> Target:
-        if not self.asked.is_bundled:
-            return self.asked.target()
-        server = self._closing.enter_context(running_server(self.asked.option("--fault")))
-        return self.asked.bundled_target(server)
+        if not self.command_line.is_bundled:
+            return self.command_line.target()
+        server = self._closing.enter_context(running_server(self.command_line.option("--fault")))
+        return self.command_line.bundled_target(server)
 
     def _preflight(self) -> None:
         """UsageError where the target file says what the server does not confirm."""
-        problems = misconfigured(self.run, self.line(), writes=not self.asked.harmless_only)
+        problems = misconfigured(
+            self.run, self.channel(), writes=not self.command_line.harmless_only
+        )
         if problems:
-            told = "\n".join(f"configuration: {problem}" for problem in problems)
+            listed = "\n".join(f"configuration: {problem}" for problem in problems)
             raise UsageError(
-                f"{told}\nnothing was tested: mend the target file, or give --trust-target if it "
+                f"{listed}\nnothing was tested: fix the target file, or give --trust-target if it "
                 "is right and the server is wrong"
             )
 
@@ -162,7 +164,7 @@ class Conformance:
         self.wire = Wire(run.target.base_url, self.pacer)
         journal = None if run.bundled else directory / PATTERN.replace("*", worker)
         self.players = Players(run.prefix, run.target.keys, journal)
-        self.keeping = Keeping(directory, worker, run.target.base_url)
+        self.files = RunFiles(directory, worker, run.target.base_url)
         self._closing.callback(self.wire.close)
         self._closing.callback(self.players.close)
 
@@ -178,14 +180,14 @@ class Conformance:
         self.run.lock_file("throttled").unlink(missing_ok=True)
         self.pacer.forget()
 
-    def line(self, recorder: Recorder | None = None) -> Line:
+    def channel(self, recorder: Recorder | None = None) -> Channel:
         """A way to the server, with judge and recorder on it."""
         found = recorder or Recorder()
-        return Line(self.wire, self.spec, self.redactor, found, self.players)
+        return Channel(self.wire, self.spec, self.redactor, found, self.players)
 
-    def api(self, line: Line, role: str) -> Api:
+    def api(self, channel: Channel, role: str) -> Api:
         """A client with the key of a role. NotExercised where the target declares none."""
-        return Api(line, self.run.target.token(role), self.run.identity.game_id or "")
+        return Api(channel, self.run.target.token(role), self.run.identity.game_id or "")
 
     def header(self) -> list[str]:
         """The settings of the run, one a line."""
@@ -202,16 +204,19 @@ class Conformance:
 
     def select(self, items: list[pytest.Item]) -> list[pytest.Item]:
         """The tests that this run runs."""
-        wanted = self.asked.requirements
+        wanted = self.command_line.requirements
         chosen = items if wanted is None else of_requirements(items, wanted)
-        if self.asked.harmless_only:
+        if self.command_line.harmless_only:
             chosen = harmless(chosen)
         chosen = of_profile(chosen, self.profile)
         return chosen if self.is_controller else longest_first(chosen)
 
     def announce(self, ids: Sequence[str]) -> None:
         """Tell what is going to happen on the server, before it does."""
-        run, erased = self.run, "left there" if self.asked.option("--keep") else "erased at the end"
+        run, erased = (
+            self.run,
+            "left there" if self.command_line.option("--keep") else "erased at the end",
+        )
         requests, players = announced(ids, run.examples, self.profile.histories)
         fate = "gone with the bundled server" if run.bundled else erased
         self._print(
@@ -226,7 +231,7 @@ class Conformance:
                 reporter._tw.line()
             reporter.write_line(line)
 
-    def told(self, check: Check) -> Check:
+    def reported(self, check: Check) -> Check:
         """The check as it is reported: without secrets, and a known failure as one."""
         return tolerated(redact_check(check, self.redactor), self.run.known, today())
 
@@ -238,10 +243,10 @@ class Conformance:
         path = self.wire.path
         if self.run.bundled:
             return
-        line = self.line()
-        api = self.api(line, "server")
-        while not path.troubles and path.requests < SAMPLE:
-            path.troubles += troubled(line.send(api.request("ping")))
+        channel = self.channel()
+        api = self.api(channel, "server")
+        while not path.transit_failures and path.requests < SAMPLE:
+            path.transit_failures += failed_in_transit(channel.send(api.request("ping")))
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Note a Ctrl-C before anything else can: code that cannot raise would swallow it.
@@ -290,11 +295,11 @@ class Conformance:
         """Collect what a test reports, in this process or another."""
         found = getattr(report, "conformance", None)
         if found is not None:
-            told = json.loads(found)
-            self.collected.add(told)
-            self.keeping.add(found)
+            outcome = json.loads(found)
+            self.collected.add(outcome)
+            self.files.add(found)
             if self.progress is not None:
-                self.progress.count(told["checks"])
+                self.progress.count(outcome["checks"])
                 self.progress.advance()
         elif report.failed and not hasattr(report, "conformance_status"):
             self.collected.trouble = f"{report.nodeid} died"
@@ -312,7 +317,7 @@ class Conformance:
             return EXIT_USAGE
         self.collected.cleaned = self._clean_up()
         trouble = self.collected.trouble or TROUBLE.get(pytest.ExitCode(exit_status))
-        self.collected.whole = trouble is None and self.asked.is_whole
+        self.collected.whole = trouble is None and self.command_line.is_whole
         return self._conclude(trouble)
 
     def give_up(self, reason: str) -> None:
@@ -325,48 +330,48 @@ class Conformance:
         """Nothing was tested: only what the preflight created is to be erased."""
         if hasattr(self, "_directory"):
             if self._clean_up()["left"] == 0:
-                self.keeping.discard()
+                self.files.discard()
             self._directory.discard()
 
     def _clean_up(self) -> dict[str, Any]:
         """Erase the players of the run, unless they are to be left or go with the server."""
-        created = created_in(self.keeping.path)
+        created = created_in(self.files.path)
         if self.run.bundled:
             return cleaned(0, 0, 0, "the bundled server is gone, and all players with it")
-        if self.asked.option("--keep"):
+        if self.command_line.option("--keep"):
             return cleaned(len(created), 0, len(created), "as --keep says")
         if not created:
-            self.keeping.keep_players(())
+            self.files.keep_players(())
             return cleaned(0, 0, 0)
-        again = f"`kraty-conformance clean {self.keeping.path}` erases them"
+        again = f"`kraty-conformance clean {self.files.path}` erases them"
         self._print(f"erasing {len(created)} players; Ctrl-C leaves the rest, and {again}")
         self._erasing = True
         done = erase(self._erasers(), created, self.run.prefix)
         self._erasing = False
-        self.keeping.keep_players(done.left)
+        self.files.keep_players(done.left)
         left = len(done.left)
         return cleaned(done.created, done.erased, left, again if left else None)
 
     def _erasers(self) -> dict[str, Api]:
-        line = self.line()
-        return {role: Api(line, token, "") for role, token in self.run.target.keys.items()}
+        channel = self.channel()
+        return {role: Api(channel, token, "") for role, token in self.run.target.keys.items()}
 
     def _conclude(self, trouble: str | None) -> int:
         seconds = time.time() - self.started
         results = self.collected.results(self._head(), seconds, trouble, self.run.known)
-        self.keeping.conclude(results.document)
-        begun = self.asked.option("--write-known-failures")
+        self.files.conclude(results.document)
+        begun = self.command_line.option("--write-known-failures")
         if begun is not None:
-            told = begin_known_failures(self.asked.path(begun), results.document)
-            self._last_words.append(told)
-        self._last_words += last_words(results, self.keeping)
-        return exit_code(results, self.keeping)
+            line = begin_known_failures(self.command_line.path(begun), results.document)
+            self._closing_lines.append(line)
+        self._closing_lines += closing_lines(results, self.files)
+        return exit_code(results, self.files)
 
     def close(self) -> None:
         """Stop what was started, and have the last word on the terminal."""
         self._closing.close()
-        if self._last_words:
-            print(*self._last_words, sep="\n", flush=True)
+        if self._closing_lines:
+            print(*self._closing_lines, sep="\n", flush=True)
 
 
 def today() -> date:

@@ -6,28 +6,28 @@ from typing import Any
 
 from conformance.contract.requirements import catalogue
 from conformance.failures import UsageError
-from conformance.plugin.run_files import Keeping
+from conformance.plugin.run_files import RunFiles
 from conformance.report.text import printable
 from conformance.results.check import Check, Outcome
 from conformance.results.collector import Results
 from conformance.results.verdict import EXIT_CODES, Verdict
 from conformance.settings.known_failures import write_known
 
-MOST_LINES = 120
-TOLD = (
+MAX_LINES = 120
+LISTED = (
     Outcome.FAILED,
     Outcome.KNOWN,
     Outcome.WARNED,
     Outcome.INCONCLUSIVE,
     Outcome.BLOCKED,
 )
-"""Outcomes that are told, worst first."""
+"""Outcomes that are listed, worst first."""
 
 
 def summary_of(checks: list[Check]) -> list[str]:
     """An entry for each requirement that did not pass: its outcome, its first test, why."""
     lines = []
-    for outcome in TOLD:
+    for outcome in LISTED:
         for id, requirement in catalogue().items():
             found = [c for c in checks if c.requirement == id and c.outcome is outcome]
             if found:
@@ -43,30 +43,30 @@ def write_summary(terminal: Any, checks: list[Check]) -> None:
     entries = summary_of(checks)
     if entries:
         terminal.section("requirements that did not pass")
-    for line in entries[:MOST_LINES]:
+    for line in entries[:MAX_LINES]:
         terminal.line(printable(line, 300))
-    if len(entries) > MOST_LINES:
+    if len(entries) > MAX_LINES:
         terminal.line("and more, all in the report")
 
 
-def last_words(results: Results, keeping: Keeping) -> list[str]:
+def closing_lines(results: Results, files: RunFiles) -> list[str]:
     """The verdict, why, and where the report is, or why there is none."""
     document = results.document
     failed = document["verdict"]["failed"]
-    told = [f"verdict: {results.judgement}"]
-    told += [f"failed: {', '.join(failed)}"] if failed else []
+    lines = [f"verdict: {results.judgement}"]
+    lines += [f"failed: {', '.join(failed)}"] if failed else []
     problems = [entry["problem"] for entry in document["knownFailures"] if entry["problem"]]
-    told += [f"known failures: {problem}" for problem in problems]
-    if keeping.unwritten is not None:
-        return [*told, f"cannot write the results to {keeping.path}: {keeping.unwritten}"]
+    lines += [f"known failures: {problem}" for problem in problems]
+    if files.unwritten is not None:
+        return [*lines, f"cannot write the results to {files.path}: {files.unwritten}"]
     notices = [f"notice: {printable(notice)}" for notice in document["notices"]]
-    return [*notices, *told, f"report: {keeping.path / 'report.html'}"]
+    return [*notices, *lines, f"report: {files.path / 'report.html'}"]
 
 
-def exit_code(results: Results, keeping: Keeping) -> int:
+def exit_code(results: Results, files: RunFiles) -> int:
     """The exit code of the verdict; a run whose results are lost decides nothing that is good."""
     code = EXIT_CODES[results.judgement.verdict]
-    lost = keeping.unwritten is not None
+    lost = files.unwritten is not None
     return EXIT_CODES[Verdict.INCONCLUSIVE] if lost and code == 0 else code
 
 

@@ -66,7 +66,7 @@ class Ledger:
         return {self.key_field: key, self.holding_field: holding, "applied": True}
 
     def add(self, external_id: str, key: str, amount: int) -> int:
-        """Add and return the new holding; refuse what could not be told exactly (LEDGER-12)."""
+        """Add and return the new holding; refuse what could not be stated exactly (LEDGER-12)."""
         player = self.state.players.get(external_id)
         held = self.holdings(player).amounts.get(key, 0) if player else 0
         if held + amount > MAX_AMOUNT:

@@ -42,7 +42,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Line:
+class Channel:
     """A requirement with its outcome in each of the results."""
 
     id: str
@@ -57,7 +57,7 @@ class Comparison:
     """The results compared, in the order that they were given; the first is what counts."""
 
     columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[Channel, ...]
 
     @property
     def regressed(self) -> bool:
@@ -84,11 +84,11 @@ def compare(documents: Sequence[dict[str, Any]]) -> Comparison:
     return Comparison(columns, tuple(lines))
 
 
-def line_of(id: str, rows: Sequence[dict[str, Any] | None]) -> Line:
+def line_of(id: str, rows: Sequence[dict[str, Any] | None]) -> Channel:
     """One requirement over all results."""
     known = next(row for row in rows if row is not None)
     outcomes = tuple(row["outcome"] if row else ABSENT for row in rows)
-    return Line(id, known["level"], known["sentence"], outcomes, change_of(outcomes))
+    return Channel(id, known["level"], known["sentence"], outcomes, change_of(outcomes))
 
 
 def change_of(outcomes: Sequence[str]) -> Change:
@@ -115,8 +115,8 @@ def comparison_table(comparison: Comparison) -> Table:
     for name in ("change", "requirement", "level", *headings(comparison)):
         table.add_column(name, overflow="fold")
     for line in differing(comparison):
-        told = (f"{SYMBOLS.get(o, '?')} {o.replace('_', ' ')}" for o in line.outcomes)
-        table.add_row(line.change, line.id, line.level, *told)
+        cells = (f"{SYMBOLS.get(o, '?')} {o.replace('_', ' ')}" for o in line.outcomes)
+        table.add_row(line.change, line.id, line.level, *cells)
     return table
 
 
@@ -128,8 +128,8 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines += [f"| change | requirement | level | {' | '.join(names)} |"]
     lines += [f"| --- | --- | --- |{' --- |' * len(names)}"]
     for line in differing(comparison):
-        told = " | ".join(f"{SYMBOLS.get(o, '?')} {o.replace('_', ' ')}" for o in line.outcomes)
-        lines.append(f"| {line.change} | {plain(line.id)} | {line.level} | {told} |")
+        cells = " | ".join(f"{SYMBOLS.get(o, '?')} {o.replace('_', ' ')}" for o in line.outcomes)
+        lines.append(f"| {line.change} | {plain(line.id)} | {line.level} | {cells} |")
     return "\n".join(lines) + "\n"
 
 
@@ -147,6 +147,6 @@ def headings(comparison: Comparison) -> list[str]:
     ]
 
 
-def differing(comparison: Comparison) -> list[Line]:
+def differing(comparison: Comparison) -> list[Channel]:
     """The lines that say something: all but those that are the same."""
     return [line for line in comparison.lines if line.change is not Change.SAME]

@@ -25,11 +25,11 @@ SYMBOLS = {
 }
 TELLING = ("failed", "known_failure", "warned", "inconclusive", "blocked")
 """Outcomes that the page shows with their exchanges."""
-MOST_CHECKS = 5
+MAX_CHECKS = 5
 """Checks of a requirement that are shown with exchanges; the others by their message."""
-MOST_EXCHANGES = 8
-MOST_BODY = 4000
-MOST_OPENED = 10
+MAX_EXCHANGES = 8
+MAX_BODY = 4000
+MAX_OPENED = 10
 """Requirements that are open when the page opens."""
 
 
@@ -66,7 +66,7 @@ def render_html(document: dict[str, Any]) -> str:
         groups=[(title, found) for title, found in first + others if found],
         symbols=SYMBOLS,
         evidence={row["id"]: evidence_of(row) for row in rows},
-        opened=set(telling[:MOST_OPENED]),
+        opened=set(telling[:MAX_OPENED]),
         missing=missing_of(rows),
         heat=heat_of(document["traffic"]),
         chart=chart_of(document["timeline"]),
@@ -98,27 +98,27 @@ def evidence_of(row: dict[str, Any]) -> list[tuple[dict[str, Any], list[Shown]]]
     telling = [check for check in row["checks"] if check["outcome"] == row["outcome"]]
     telling.sort(key=lambda check: len(check["exchanges"]))
     return [
-        (check, shown_of(check) if place < MOST_CHECKS else [])
+        (check, shown_of(check) if place < MAX_CHECKS else [])
         for place, check in enumerate(telling)
     ]
 
 
 def shown_of(check: dict[str, Any]) -> list[Shown]:
     """The last exchanges of a check; in the very last, what differs is marked."""
-    exchanges = check["exchanges"][-MOST_EXCHANGES:]
+    exchanges = check["exchanges"][-MAX_EXCHANGES:]
     return [shown(exchange, check, last=exchange is exchanges[-1]) for exchange in exchanges]
 
 
 def shown(exchange: dict[str, Any], check: dict[str, Any], *, last: bool) -> Shown:
     """One exchange for reading."""
     status = str(exchange["status"] or exchange["error"])
-    told = f"{check['received'] or ''}"
+    received = f"{check['received'] or ''}"
     differs = partial(differing, check) if last else _never
     return Shown(
         title=visible(f"{exchange['method']} {exchange['target']}")[:500],
         status=visible(status)[:200],
         milliseconds=exchange["seconds"] * 1000,
-        marked=last and told.startswith(f"status {exchange['status']}"),
+        marked=last and received.startswith(f"status {exchange['status']}"),
         request=[
             *_plain(f"{exchange['method']} {exchange['target']}", exchange["requestHeaders"]),
             *body_lines(exchange["requestBody"], _never),
@@ -133,7 +133,7 @@ def shown(exchange: dict[str, Any], check: dict[str, Any], *, last: bool) -> Sho
 
 def _plain(first: str, headers: list[list[str]]) -> list[tuple[str, bool]]:
     lines = [first, *(f"{name}: {value}" for name, value in headers), ""]
-    return [(visible(line)[:MOST_BODY], False) for line in lines]
+    return [(visible(line)[:MAX_BODY], False) for line in lines]
 
 
 def body_lines(body: str, differs: Callable[[str], bool]) -> list[tuple[str, bool]]:
@@ -142,8 +142,8 @@ def body_lines(body: str, differs: Callable[[str], bool]) -> list[tuple[str, boo
         text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         text = body
-    if len(text) > MOST_BODY:
-        text = f"{text[:MOST_BODY]}… (cut; the whole is in exchanges.har)"
+    if len(text) > MAX_BODY:
+        text = f"{text[:MAX_BODY]}… (cut; the whole is in exchanges.har)"
     return [(visible(line), differs(line)) for line in text.splitlines()]
 
 
@@ -226,10 +226,10 @@ def chart_of(timeline: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _line(timeline: list[dict[str, Any]], role: str, width: float) -> dict[str, Any]:
-    told = [(p["second"], p["remaining"][role]) for p in timeline if role in p["remaining"]]
-    top = max(remaining for _, remaining in told) or 1
+    known = [(p["second"], p["remaining"][role]) for p in timeline if role in p["remaining"]]
+    top = max(remaining for _, remaining in known) or 1
     points = " ".join(
         f"{(second + 0.5) * width:.1f},{100 - 100 * remaining / top:.1f}"
-        for second, remaining in told
+        for second, remaining in known
     )
-    return {"points": points, "top": top, "least": min(remaining for _, remaining in told)}
+    return {"points": points, "top": top, "least": min(remaining for _, remaining in known)}

@@ -19,8 +19,8 @@ SYMBOLS = {
     "known failures outdated": "❌",
     "inconclusive": "❔",
 }
-MOST_ROWS = 50
-MOST_TEXT = 300
+MAX_ROWS = 50
+MAX_TEXT = 300
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!@])")
 
 
@@ -70,12 +70,12 @@ def _rows(title: str, outcome: str, rows: list[dict[str, Any]]) -> list[str]:
     if not rows:
         return []
     lines = [f"### {title}", "", "| requirement | sentence | what came |", "| --- | --- | --- |"]
-    for row in rows[:MOST_ROWS]:
+    for row in rows[:MAX_ROWS]:
         first = next(check for check in row["checks"] if check["outcome"] == outcome)
-        told = f"{plain(row['id'])} | {plain(row['sentence'])} | {plain(first['message'])}"
-        lines.append(f"| {told} |")
-    if len(rows) > MOST_ROWS:
-        lines.append(f"| | and {len(rows) - MOST_ROWS} more | |")
+        cells = f"{plain(row['id'])} | {plain(row['sentence'])} | {plain(first['message'])}"
+        lines.append(f"| {cells} |")
+    if len(rows) > MAX_ROWS:
+        lines.append(f"| | and {len(rows) - MAX_ROWS} more | |")
     return [*lines, ""]
 
 
@@ -94,7 +94,7 @@ def _known(entries: list[dict[str, Any]]) -> list[str]:
 
 def plain(text: str) -> str:
     """Text that Markdown shows as it is, in one line; a long one is cut."""
-    cut = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
+    cut = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
     line = "".join(c if c.isprintable() else " " for c in cut)
     return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))
 

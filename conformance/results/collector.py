@@ -82,8 +82,8 @@ def smoke_test(profile: str) -> list[str]:
     """What is to be known about the verdict of a profile that leaves tests out."""
     if PROFILES[profile].most_requests is None:
         return []
-    told = "a smoke test, which leaves most scenarios out; only a whole run is a gate"
-    return [f"profile {profile}: {told}"]
+    text = "a smoke test, which leaves most scenarios out; only a whole run is a gate"
+    return [f"profile {profile}: {text}"]
 
 
 def asdict_of(standing: Standing) -> dict[str, Any]:

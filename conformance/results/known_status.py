@@ -41,7 +41,7 @@ def _standing(entry: Known, checks: list[Check], today: date, *, whole: bool) ->
         problem = f"{entry.name} is known to fail but passes: take it out of the known failures"
     elif entry.has_expired(today):
         status = "expired"
-        problem = f"{entry.name} was known to fail until {entry.expires}: mend it, or renew it"
+        problem = f"{entry.name} was known to fail until {entry.expires}: fix it, or renew it"
     elif outcome in (Outcome.KNOWN, Outcome.FAILED, Outcome.WARNED):
         status = "fails as known"
     else:

@@ -12,13 +12,13 @@ def expect_status(answer: Answer, *statuses: int, because: str) -> None:
     """The answer has one of these statuses. `because` completes "since …"."""
     if answer.status not in statuses:
         allowed = " or ".join(str(status) for status in statuses)
-        raise Mismatch(f"status {allowed}, since {because}", told(answer))
+        raise Mismatch(f"status {allowed}, since {because}", describe(answer))
 
 
 def expect_code(answer: Answer, code: str) -> None:
     """The failure has this error code."""
     if answer.code != code:
-        raise Mismatch(f"error code {code!r}", f"{answer.code!r} with {told(answer)}")
+        raise Mismatch(f"error code {code!r}", f"{answer.code!r} with {describe(answer)}")
 
 
 def expect_equal(received: Any, expected: Any, what: str) -> None:
@@ -28,7 +28,7 @@ def expect_equal(received: Any, expected: Any, what: str) -> None:
 
 
 def expect_fields(data: dict[str, Any], **expected: Any) -> None:
-    """The object has these members with these values. All that differ are told at once."""
+    """The object has these members with these values. All differences are reported at once."""
     wrong = {
         name: data.get(name, ABSENT)
         for name, value in expected.items()
@@ -49,7 +49,7 @@ def expect_that(holds: bool, expected: str, received: Any) -> None:
         raise Mismatch(expected, received if isinstance(received, str) else shown(received))
 
 
-def told(answer: Answer) -> str:
+def describe(answer: Answer) -> str:
     """A status with the error code where there is one."""
     return f"status {answer.status}" + (f" ({answer.code})" if answer.code else "")
 
@@ -61,7 +61,7 @@ def shown(value: Any) -> str:
 
 
 def expect_unchanged(before: Any, after: Any, what: str) -> None:
-    """Two states (see `Given.state`) are the same; only what differs is told."""
+    """Two states (see `Given.state`) are the same; only what differs is reported."""
     if before == after:
         return
     if not isinstance(before, dict) or not isinstance(after, dict):

@@ -7,11 +7,11 @@ scenario that compares states: then those are blocked, and EXP's own scenarios s
 from contextlib import suppress
 
 from conformance.failures import Blocked, NotExercised
-from conformance.testkit.expect import told
+from conformance.testkit.expect import describe
 from conformance.testkit.given import GRANT_FIELDS, Given, mention
 
 
-class Lookout:
+class ExportProbe:
     """Tries the export once in a process, when it is first needed."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ def trouble_of(given: Given) -> tuple[str, str, str] | None:
     """
     nobody = given.api.export_player(given.names.player())
     if nobody.status == 200:
-        return "EXP-2", "404 for the export of an unknown player", told(nobody)
+        return "EXP-2", "404 for the export of an unknown player", describe(nobody)
     one, other = given.player(), given.player()
     own, others = given.grant(one), given.grant(other)
     first, again = given.export(one), given.export(one)

@@ -7,11 +7,11 @@ scenario's own requirement.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from conformance.client.api import Answer, Api, Fields
+from conformance.client.api import Answer, Api, JsonObject
 from conformance.failures import Blocked, NotExercised
 from conformance.settings.names import Names
 from conformance.settings.target import World
-from conformance.testkit.expect import told
+from conformance.testkit.expect import describe
 
 State = dict[str, Any] | None
 GRANT_FIELDS = (
@@ -31,7 +31,7 @@ GRANT_FIELDS = (
 class Given:
     """Brings the server into a state, through the API alone, and looks at it.
 
-    `before_looking` may block a look, where the export is not to be trusted (see `lookout`).
+    `before_looking` may block a look, where the export is not to be trusted (see `probe`).
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Given:
     ) -> None:
         self.api = api
         self._before_looking = before_looking
-        self.sure = api.insisting()
+        self.sure = api.with_retries()
         self.names = names
         self.world = world
 
@@ -68,16 +68,16 @@ class Given:
         """A valid body with a key of its own; `fields` are added or replaced."""
         return {"idempotencyKey": self.names.key(), "entries": self.entries(), **fields}
 
-    def grant(self, player: str, body: dict[str, Any] | None = None) -> Fields:
+    def grant(self, player: str, body: dict[str, Any] | None = None) -> JsonObject:
         """A new grant of the player, as the 201 shows it."""
         answer = self.sure.create_grant(player, body or self.grant_body())
         return needed(answer, "GRANT-1", "a new grant", status=201).data
 
-    def acked(self, player: str, grant: str) -> Fields:
+    def acked(self, player: str, grant: str) -> JsonObject:
         """An acknowledged grant, as the ack shows it."""
         return needed(self.sure.ack_grant(player, grant), "ACK-1", "an acknowledged grant").data
 
-    def erased(self, player: str) -> Fields:
+    def erased(self, player: str) -> JsonObject:
         """The outcome of erasing a player."""
         answer = self.sure.delete_player(player, {"reason": "test"})
         data = needed(answer, "DEL-1", "an erased player").data
@@ -85,11 +85,11 @@ class Given:
             raise Blocked("DEL-1", "an erased player", f"status {data['status']!r}")
         return data
 
-    def merged(self, source: str, target: str) -> Fields:
+    def merged(self, source: str, target: str) -> JsonObject:
         """The outcome of a merge."""
         return needed(self.api.merge_player(source, target), "MERGE-1", "a merge").data
 
-    def export(self, player: str) -> Fields:
+    def export(self, player: str) -> JsonObject:
         """The player's export: the state as the contract shows it."""
         self._look_out()
         return needed(self.api.export_player(player), "EXP-1", "an export of the player").data
@@ -109,7 +109,7 @@ class Given:
             raise NotExercised("the server key has no game: /ping names none")
         return self.api.game_id
 
-    def lobby(self, players: Sequence[str], **fields: Any) -> Fields:
+    def lobby(self, players: Sequence[str], **fields: Any) -> JsonObject:
         """A new lobby with these players, as the 201 shows it."""
         self.game()
         event = self.world.event("lobby_event")
@@ -117,7 +117,7 @@ class Given:
         answer = self.sure.create_lobby(event, body)
         return needed(answer, "LOBBY-1", "a new lobby", status=201).data
 
-    def banned(self, player: str) -> Fields:
+    def banned(self, player: str) -> JsonObject:
         """The ban of a player."""
         answer = self.api.ban_player(player, {"reason": "conformance"})
         return needed(answer, "BAN-1", "a banned player").data
@@ -130,13 +130,13 @@ class Given:
             return None
         return state_of(needed(answer, "EXP-1", "an export of the player").data)
 
-    def profile(self, player: str, limit: object = None) -> Fields:
+    def profile(self, player: str, limit: object = None) -> JsonObject:
         """The player's profile."""
         answer = self.api.get_player(player, limit)
         return needed(answer, "PLAYER-2", "a profile of the player").data
 
 
-def state_of(export: Fields) -> dict[str, Any]:
+def state_of(export: JsonObject) -> dict[str, Any]:
     """The comparable part of an export: a holding of zero counts as none (LEDGER-11)."""
     wallet = {row["economyKey"]: row["balance"] for row in export["wallet"]}
     inventory = {row["itemKey"]: row["quantity"] for row in export["inventory"]}
@@ -183,5 +183,5 @@ def needed(answer: Answer, requirement: str, what: str, status: int = 200) -> An
     A retried create may have been created by its first try: then a replay's 200 will do.
     """
     if answer.status != status and not (answer.retried and answer.status == 200):
-        raise Blocked(requirement, f"{what} (status {status})", told(answer))
+        raise Blocked(requirement, f"{what} (status {status})", describe(answer))
     return answer

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.client.api import Answer, Fields
+from conformance.client.api import Answer, JsonObject
 from conformance.testkit.given import Given, needed
 
 
@@ -99,7 +99,7 @@ class Ledger:
         needed(answer, "LEDGER-1", f"a holding of {amount} in the {self.name}")
 
 
-def held_in(export: Fields, ledger: str, key: str) -> int:
+def held_in(export: JsonObject, ledger: str, key: str) -> int:
     """The holding of a key that an export tells; 0 where it is not listed (LEDGER-11)."""
     words = WORDS[ledger]
     amounts = [row[words.holding_field] for row in export[ledger] if row[words.key_field] == key]

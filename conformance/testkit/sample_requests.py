@@ -50,7 +50,7 @@ class Samples:
 
     def blind(self, operation: str) -> Sample:
         """A valid call about nothing that exists, for what is refused before anyway."""
-        known = self.given.api.line.spec.operation(operation)
+        known = self.given.api.channel.spec.operation(operation)
         names = [part[1:-1] for part in known.path.split("/") if part.startswith("{")]
         path = {name: self.given.names.player() for name in names}
         if "gameId" in path and self.given.api.game_id:

@@ -9,7 +9,7 @@ from conformance.reference.state import Grant, Player, now
 
 @fault("ack-by-player", "ACK-1", difficulty=MEDIUM)
 class AckedByPlayer(Grants):
-    """An ack of the backend is told as one of the player."""
+    """An ack of the backend is reported as one of the player."""
 
     def claim(self, grant: Grant) -> None:
         super().claim(grant)

@@ -101,11 +101,11 @@ class RetryTooEarly(Budget):
 
     def __init__(self, window: int) -> None:
         super().__init__(window * 3)
-        self.told = window
+        self.reported = window
 
     def spend(self, key: Key) -> Spent:
         spent = super().spend(key)
-        return replace(spent, seconds=min(spent.seconds, self.told))
+        return replace(spent, seconds=min(spent.seconds, self.reported))
 
 
 @fault("rate-remaining-by-two", "RATE-4", difficulty=MEDIUM)
@@ -123,10 +123,10 @@ class Ping(Server):
         reply = super().alone(operation, services, call)
         if operation.path != "/ping":
             return reply
-        key = {**reply.data["apiKey"], **self.told(call.key)}
+        key = {**reply.data["apiKey"], **self.changed(call.key)}
         return replace(reply, data={**reply.data, "apiKey": key})
 
-    def told(self, key: Key) -> dict[str, str]:
+    def changed(self, key: Key) -> dict[str, str]:
         """The members of the key that differ."""
         raise NotImplementedError
 
@@ -135,7 +135,7 @@ class Ping(Server):
 class PrefixCut(Ping):
     """Ping tells the first eight characters of the prefix."""
 
-    def told(self, key: Key) -> dict[str, str]:
+    def changed(self, key: Key) -> dict[str, str]:
         return {"prefix": key.prefix[:8]}
 
 
@@ -143,5 +143,5 @@ class PrefixCut(Ping):
 class ShowsSecret(Ping):
     """Ping tells the whole key."""
 
-    def told(self, key: Key) -> dict[str, str]:
+    def changed(self, key: Key) -> dict[str, str]:
         return {"token": key.token}

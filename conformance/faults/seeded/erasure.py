@@ -10,7 +10,7 @@ from conformance.faults.building_blocks import (
     document,
     fault,
     gap,
-    notes,
+    scratch,
 )
 from conformance.reference import operations
 from conformance.reference.app import Server
@@ -25,23 +25,23 @@ from conformance.reference.services import Services
 from conformance.reference.state import GameState, Lobby, Player, now
 
 
-class Retold(Gdpr):
+class CorruptedResponse(Gdpr):
     """Answers an erasure otherwise."""
 
     def delete(self, external_id: str, body: DeleteBody) -> Reply:
         reply = super().delete(external_id, body)
-        return replace(reply, data={**reply.data, **self.told(reply.data)})
+        return replace(reply, data={**reply.data, **self.changed(reply.data)})
 
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
         """The members of the answer that differ."""
         raise NotImplementedError
 
 
 @fault("erasure-names-placeholder", "DEL-1", "HTTP-4", "DEL-3", difficulty=MEDIUM)
-class NamesPlaceholder(Retold):
+class NamesPlaceholder(CorruptedResponse):
     """The answer has the placeholder as the external id."""
 
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
         return {"externalPlayerId": data["anonymizedExternalId"] or data["externalPlayerId"]}
 
 
@@ -58,19 +58,19 @@ class AcksStay(Grants):
 
 
 @fault("erasure-again-erased", "DEL-3", "DEL-8", difficulty=MEDIUM)
-class AgainErased(Retold):
+class AgainErased(CorruptedResponse):
     """Erasing again says `erased`."""
 
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
         done = data["status"] == "no_op_already_erased"
         return {"status": "erased" if done else data["status"]}
 
 
 @fault("erasure-stranger-is-erased", "DEL-4", "AUTH-7", "PLAYER-4", difficulty=MEDIUM)
-class StrangerIsErased(Retold):
-    """A stranger is told as already erased."""
+class StrangerIsErased(CorruptedResponse):
+    """A stranger is reported as already erased."""
 
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
         stranger = data["status"] == "no_op_never_existed"
         return {"status": "no_op_already_erased" if stranger else data["status"]}
 
@@ -115,7 +115,7 @@ class WalletReturns(GameState):
     def ensure(self, external_id: str) -> Player:
         new = external_id not in self.players
         player = super().ensure(external_id)
-        kept = notes(self, "wallets")
+        kept = scratch(self, "wallets")
         if new and external_id in kept and external_id in self.erasures:
             player.wallet = kept[external_id]
         kept[external_id] = player.wallet
@@ -139,12 +139,12 @@ class RosterStays(Lobbies):
 
     def open(self, event: Any, body: Any) -> Lobby:
         lobby = super().open(event, body)
-        notes(self.state, "rosters")[lobby.id] = list(body.externalPlayerIds)
+        scratch(self.state, "rosters")[lobby.id] = list(body.externalPlayerIds)
         return lobby
 
     def read(self, game_id: str, lobby_id: str) -> Reply:
         data = super().read(game_id, lobby_id).data
-        return Reply(200, {**data, "roster": notes(self.state, "rosters")[lobby_id]})
+        return Reply(200, {**data, "roster": scratch(self.state, "rosters")[lobby_id]})
 
 
 @fault("erasure-race", "DEL-8", difficulty=SUBTLE, racing=(operations.delete_player,))
@@ -174,9 +174,9 @@ class Exporting(Gdpr):
 
     def export(self, external_id: str) -> Reply:
         data = super().export(external_id).data
-        return Reply(200, {**data, **self.told(self.state.known(external_id), data)})
+        return Reply(200, {**data, **self.changed(self.state.known(external_id), data)})
 
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
         """The members of the export that differ."""
         raise NotImplementedError
 
@@ -185,7 +185,7 @@ class Exporting(Gdpr):
 class FirstPage(Exporting):
     """The export lists the newest hundred grants."""
 
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
         return {"grants": data["grants"][-100:]}
 
 
@@ -207,7 +207,7 @@ class UnknownEmpty(Gdpr):
 class Rows1001(Exporting):
     """A list may have 1001 rows: the bound is off by one."""
 
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
         return {"grants": [grant.view() for grant in player.grants[-1001:]]}
 
 
@@ -215,7 +215,7 @@ class Rows1001(Exporting):
 class Claims(Exporting):
     """An export marks the grants that it lists as claimed."""
 
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
         for grant in player.grants:
             grant.claimed_at = grant.claimed_at or now()
         return {}
@@ -225,7 +225,7 @@ class Claims(Exporting):
 class ShowsCompanions(Exporting):
     """The lobbies of an export name everybody who was in them."""
 
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
         names = {lobby.id: [m.external_id for m in lobby.members] for lobby in player.lobbies}
         return {"lobbies": [{**row, "members": names[row["id"]]} for row in data["lobbies"]]}
 
@@ -234,7 +234,7 @@ class ShowsCompanions(Exporting):
 class SameReference(Exporting):
     """The export joins grants by their sourceRefId, and so shows those of others."""
 
-    def told(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
         refs = {grant.source_ref_id for grant in player.grants}
         joined = [g for g in self.state.grants.values() if g.source_ref_id in refs]
         return {"grants": [grant.view() for grant in joined[-1000:]]}

@@ -6,7 +6,15 @@ from typing import Any
 
 import msgspec
 
-from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, Rewriting, fault, gap, notes
+from conformance.faults.building_blocks import (
+    MEDIUM,
+    OBVIOUS,
+    SUBTLE,
+    Rewriting,
+    fault,
+    gap,
+    scratch,
+)
 from conformance.reference import operations
 from conformance.reference.bodies import Entry, GrantBody, fingerprint, moment
 from conformance.reference.erasure import Gdpr
@@ -17,7 +25,7 @@ from conformance.reference.replies import Reply
 from conformance.reference.state import Grant, Player, Remembered, now, stamp
 
 
-class Retold(Grants):
+class CorruptedResponse(Grants):
     """Tells a new grant otherwise than it is asked for."""
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
@@ -31,7 +39,7 @@ class Retold(Grants):
 
 
 @fault("grant-kind-lost", "GRANT-1", difficulty=MEDIUM)
-class KindLost(Retold):
+class KindLost(CorruptedResponse):
     """Every grant is a reward."""
 
     def spoil(self, grant: Grant) -> None:
@@ -39,7 +47,7 @@ class KindLost(Retold):
 
 
 @fault("grant-contents-first-entry", "GRANT-1.contents", difficulty=SUBTLE)
-class FirstEntryOnly(Retold):
+class FirstEntryOnly(CorruptedResponse):
     """The contents carry the first entry only."""
 
     def spoil(self, grant: Grant) -> None:
@@ -47,7 +55,7 @@ class FirstEntryOnly(Retold):
 
 
 @fault("grant-source-kind", "GRANT-1.source", difficulty=MEDIUM)
-class SourceKindLost(Retold):
+class SourceKindLost(CorruptedResponse):
     """Every grant comes from api."""
 
     def spoil(self, grant: Grant) -> None:
@@ -112,9 +120,9 @@ class TrueIsOne(Grants):
     """Bodies are compared as Python values, in which True equals 1."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        first = notes(self.state, "bodies").get(body.idempotencyKey, body)
+        first = scratch(self.state, "bodies").get(body.idempotencyKey, body)
         reply = super().create(external_id, first if first == body else body)
-        notes(self.state, "bodies")[body.idempotencyKey] = first
+        scratch(self.state, "bodies")[body.idempotencyKey] = first
         return reply
 
 
@@ -130,11 +138,11 @@ class AbsentIsAny(Grants):
     """Only the fields that the second body has are compared."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        first = notes(self.state, "bodies").get(body.idempotencyKey, body)
+        first = scratch(self.state, "bodies").get(body.idempotencyKey, body)
         before, sent = msgspec.to_builtins(first), msgspec.to_builtins(body)
         same = all(before.get(name) == value for name, value in sent.items())
         reply = super().create(external_id, first if same else body)
-        notes(self.state, "bodies")[body.idempotencyKey] = first
+        scratch(self.state, "bodies")[body.idempotencyKey] = first
         return reply
 
 
@@ -178,7 +186,7 @@ class InFlight409(Grants):
     """A replay that meets its first call in flight is refused with 409."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        flying = notes(self.state, "in flight")
+        flying = scratch(self.state, "in flight")
         if body.idempotencyKey in flying:
             raise conflict("a request with this key is in flight")
         flying[body.idempotencyKey] = True
@@ -295,7 +303,7 @@ class BurnsRefusedKey(Grants):
     """A key is used even by a request that the catalogue refuses."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        burnt = notes(self.state, "burnt")
+        burnt = scratch(self.state, "burnt")
         if body.idempotencyKey in burnt:
             raise conflict("the key was used")
         try:

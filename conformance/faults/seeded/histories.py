@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from threading import RLock
 from typing import Any
 
-from conformance.faults.building_blocks import SUBTLE, fault, gap, notes
+from conformance.faults.building_blocks import SUBTLE, fault, gap, scratch
 from conformance.reference import operations
 from conformance.reference.bodies import Adjustment, ImportBody, InventoryRow, WalletRow
 from conformance.reference.erasure import Gdpr
@@ -25,7 +25,7 @@ MERGE = (operations.merge_player,)
 
 def lock_of(state: GameState, name: str) -> AbstractContextManager[object]:
     """A lock of its own name, which keeps only its own kind of calls apart."""
-    lock: AbstractContextManager[object] = notes(state, "locks").setdefault(name, RLock())
+    lock: AbstractContextManager[object] = scratch(state, "locks").setdefault(name, RLock())
     return lock
 
 
@@ -107,7 +107,7 @@ class ReplayTellsNow(Ledger):
         if body.idempotencyKey is None:
             with self.state.lock:
                 return super().once(change, external_id, key, amount, body)
-        flying: dict[str, threading.Event] = notes(self.state, f"flying {self.name}")
+        flying: dict[str, threading.Event] = scratch(self.state, f"flying {self.name}")
         first = flying.get(body.idempotencyKey)
         if first is not None:
             first.wait()
@@ -190,7 +190,7 @@ class ExportsShared(Gdpr):
     """An export that meets another one of the player in flight gets its answer, read before."""
 
     def export(self, external_id: str) -> Reply:
-        flying: dict[str, Future[Reply]] = notes(self.state, "exports")
+        flying: dict[str, Future[Reply]] = scratch(self.state, "exports")
         shared = flying.get(external_id)
         if shared is not None:
             return shared.result()
@@ -216,7 +216,7 @@ class ExportOfOldestWrite(Ledger):
         if change == "increment" or player is None:
             with self.state.lock:
                 return super().once(change, external_id, *rest)
-        flying: list[list[tuple[str, int]]] = notes(self.state, self.name).setdefault(player, [])
+        flying: list[list[tuple[str, int]]] = scratch(self.state, self.name).setdefault(player, [])
         before = list(self.holdings(player).amounts.items())
         flying.append(before)
         try:
@@ -228,6 +228,6 @@ class ExportOfOldestWrite(Ledger):
             flying.remove(before)
 
     def listing(self, player: Player) -> list[dict[str, Any]]:
-        flying = notes(self.state, self.name).get(player)
+        flying = scratch(self.state, self.name).get(player)
         rows = next(iter(flying)) if flying else self.holdings(player).amounts.items()
         return [{self.key_field: key, self.holding_field: held} for key, held in rows if held]

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from conformance.faults.building_blocks import MEDIUM, SUBTLE, document, fault, gap, notes
+from conformance.faults.building_blocks import MEDIUM, SUBTLE, document, fault, gap, scratch
 from conformance.reference import operations
 from conformance.reference.app import Server
 from conformance.reference.bodies import ImportBody, InventoryRow, PlayerRow, WalletRow, fingerprint
@@ -21,32 +21,32 @@ COUNTS = ("applied", "skipped", "failed")
 Apply = Callable[[Any], None]
 
 
-class Retold(Imports):
+class CorruptedResponse(Imports):
     """Answers a batch otherwise."""
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
         data = super().batch(scope, body, shape, apply).data
-        return Reply(200, {**data, **self.told(data)})
+        return Reply(200, {**data, **self.changed(data)})
 
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
         """The members of the answer that differ."""
         raise NotImplementedError
 
 
 @fault("import-index-from-1", "MIG-1", "MIG-3", difficulty=MEDIUM)
-class IndexFrom1(Retold):
+class IndexFrom1(CorruptedResponse):
     """`rowIndex` begins at 1."""
 
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
         failures = [{**row, "rowIndex": row["rowIndex"] + 1} for row in data["failures"]]
         return {"failures": failures}
 
 
 @fault("import-failures-of-players", "MIG-1", "MIG-3", difficulty=SUBTLE)
-class FailuresOfPlayers(Retold):
+class FailuresOfPlayers(CorruptedResponse):
     """`failures` names each player once, however many of its rows failed."""
 
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
         named = {row.get("externalPlayerId"): row for row in data["failures"]}
         return {"failures": list(named.values())}
 
@@ -56,7 +56,7 @@ class KeyOfBatch(Imports):
     """A batch is recognised as a whole, so its rows in another batch are applied again."""
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
-        seen = notes(self.state, scope)
+        seen = scratch(self.state, scope)
         whole = fingerprint([bytes(row).decode() for row in body.rows])
         if whole in seen:
             skipped: Reply = seen[whole]
@@ -94,18 +94,18 @@ class NegativeSubtracts(Server):
 
 @fault("import-bad-row-burns-key", "MIG-3", difficulty=SUBTLE)
 class BadRowBurnsKey(Imports):
-    """A row that failed has used its key: the mended row is skipped."""
+    """A row that failed has used its key: the fixed row is skipped."""
 
     def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
         try:
             row = msgspec.json.decode(raw)
-            notes(self.state, "burnt")[row["idempotencyKey"]] = True
+            scratch(self.state, "burnt")[row["idempotencyKey"]] = True
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError, LookupError):
             pass
         return super().failure(index, raw, error)
 
     def row(self, scope: str, row: Any, apply: Apply) -> bool:
-        if row.idempotencyKey in notes(self.state, "burnt"):
+        if row.idempotencyKey in scratch(self.state, "burnt"):
             return False
         return super().row(scope, row, apply)
 

@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, Rewriting, fault, gap, notes
+from conformance.faults.building_blocks import (
+    MEDIUM,
+    OBVIOUS,
+    SUBTLE,
+    Rewriting,
+    fault,
+    gap,
+    scratch,
+)
 from conformance.reference import operations
 from conformance.reference.bodies import Adjustment, fingerprint
 from conformance.reference.erasure import Gdpr
@@ -161,7 +169,7 @@ class SameCallIsReplay(Ledger):
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         if body.idempotencyKey is not None:
             return super().once(change, external_id, key, amount, body)
-        last = notes(self.state, f"last {self.name}")
+        last = scratch(self.state, f"last {self.name}")
         call = fingerprint(change, key, body)
         if last.get(external_id, ("", None))[0] == call and external_id in self.state.players:
             return Reply(200, {**last[external_id][1], "applied": False})
@@ -271,7 +279,7 @@ class BurnsRefusedKey(Ledger):
     """A refused decrement is remembered, and its key answers the refusal forever."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        refused = notes(self.state, f"refused {self.name}")
+        refused = scratch(self.state, f"refused {self.name}")
         if body.idempotencyKey in refused:
             raise conflict("more than is held")
         try:
@@ -327,7 +335,7 @@ class ExportBehind(Gdpr):
 
     def export(self, external_id: str) -> Reply:
         data = super().export(external_id).data
-        seen = notes(self.state, "wallets")
+        seen = scratch(self.state, "wallets")
         before = seen.get(data["player"]["id"], data["wallet"])
         seen[data["player"]["id"]] = data["wallet"]
         return Reply(200, {**data, "wallet": before})

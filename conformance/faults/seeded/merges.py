@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.building_blocks import MEDIUM, SUBTLE, fault, gap, notes
+from conformance.faults.building_blocks import MEDIUM, SUBTLE, fault, gap, scratch
 from conformance.reference import operations
 from conformance.reference.grants import SCOPE
 from conformance.reference.merging import Merging
@@ -11,23 +11,23 @@ from conformance.reference.replies import Reply
 from conformance.reference.state import GameState, Holdings, Player
 
 
-class Retold(Merging):
+class CorruptedResponse(Merging):
     """Answers a merge otherwise."""
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         reply = super().merge(source_id, target_id)
-        return replace(reply, data={**reply.data, **self.told(reply.data)})
+        return replace(reply, data={**reply.data, **self.changed(reply.data)})
 
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
         """The members of the answer that differ."""
         raise NotImplementedError
 
 
 @fault("merge-ids-swapped", "MERGE-1", "MERGE-6", "HTTP-4", difficulty=MEDIUM)
-class IdsSwapped(Retold):
+class IdsSwapped(CorruptedResponse):
     """The answer names the source as target and the other way round."""
 
-    def told(self, data: dict[str, Any]) -> dict[str, Any]:
+    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
         return {
             "fromExternalPlayerId": data["toExternalPlayerId"],
             "toExternalPlayerId": data["fromExternalPlayerId"],
@@ -121,13 +121,13 @@ class ReplayAddsAgain(Merging):
 
     def check(self, source: Player, target: Player) -> None:
         super().check(source, target)
-        notes(self.state, "moved")[target.id] = dict(source.wallet.amounts)
+        scratch(self.state, "moved")[target.id] = dict(source.wallet.amounts)
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         reply = super().merge(source_id, target_id)
         if reply.data["status"] == "no_op_already_merged":
             target = self.state.known(target_id)
-            moved = notes(self.state, "moved").get(target.id, {})
+            moved = scratch(self.state, "moved").get(target.id, {})
             for key, amount in moved.items():
                 target.wallet.add(key, amount)
         return reply

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, Rewriting, fault, notes
+from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, Rewriting, fault, scratch
 from conformance.reference.bodies import BanBody
 from conformance.reference.errors import ApiError
 from conformance.reference.operations import Operation
@@ -90,9 +90,9 @@ class Banning(Players):
         before = (player.banned_at, player.ban_reason) if player else (None, None)
         reply = super().ban(external_id, body)
         assert player is not None
-        return replace(reply, data={**reply.data, **self.told(player, before)})
+        return replace(reply, data={**reply.data, **self.changed(player, before)})
 
-    def told(self, player: Player, before: Any) -> dict[str, Any]:
+    def changed(self, player: Player, before: Any) -> dict[str, Any]:
         """The members of the answer that differ; `before` are moment and reason until now."""
         raise NotImplementedError
 
@@ -101,7 +101,7 @@ class Banning(Players):
 class OtherPlayerId(Banning):
     """The answer to a ban has the external id as `playerId`."""
 
-    def told(self, player: Player, before: Any) -> dict[str, Any]:
+    def changed(self, player: Player, before: Any) -> dict[str, Any]:
         return {"playerId": player.external_id}
 
 
@@ -109,7 +109,7 @@ class OtherPlayerId(Banning):
 class KeepsReason(Banning):
     """A second ban keeps the first reason."""
 
-    def told(self, player: Player, before: Any) -> dict[str, Any]:
+    def changed(self, player: Player, before: Any) -> dict[str, Any]:
         player.ban_reason = before[1] or player.ban_reason
         return {"reason": player.ban_reason}
 
@@ -143,7 +143,7 @@ class WithoutReason(Rewriting):
 class EmptiesWallet(Banning):
     """A ban takes the player's balances away."""
 
-    def told(self, player: Player, before: Any) -> dict[str, Any]:
+    def changed(self, player: Player, before: Any) -> dict[str, Any]:
         player.wallet = Holdings()
         return {}
 
@@ -152,7 +152,7 @@ class EmptiesWallet(Banning):
 class OnlyOnce(Banning):
     """A ban after an unban says that it is not applied, since there was one before."""
 
-    def told(self, player: Player, before: Any) -> dict[str, Any]:
-        known = player.id in notes(self.state, "banned")
-        notes(self.state, "banned")[player.id] = True
+    def changed(self, player: Player, before: Any) -> dict[str, Any]:
+        known = player.id in scratch(self.state, "banned")
+        scratch(self.state, "banned")[player.id] = True
         return {"applied": not known}
