@@ -164,7 +164,9 @@ def test_processes_share_one_budget(tmp_path: Path) -> None:
 
 def test_a_cap_spreads_requests_over_processes(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from conformance.client.rate_limit import Pacer\n"
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from conformance.client.rate_limit import Pacer\n"
         "pacer = Pacer(Path(sys.argv[1]), rate=1200)\n"
         "for _ in range(10): pacer.take('Bearer a.b'); print(time.time())"
     )

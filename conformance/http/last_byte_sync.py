@@ -1,81 +1,108 @@
-"""Simultaneous requests.
+"""Simultaneous requests, by holding their last bytes back.
 
-Threads of a client are released one after another and reach a server milliseconds apart, which
-hides a gap between check and write. Here every request is sent up to its last byte on a
-connection of its own, and then the last bytes go out in one tight loop: the server completes all
-requests within a fraction of a millisecond.
+Threads that are released one after another reach a server milliseconds apart, which hides a gap
+between check and write. Here each request is sent up to its last byte on a connection of its own;
+when all are, the last bytes leave in one tight loop. The server completes all requests within a
+fraction of a millisecond.
 """
 
+import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from typing import Any
 
-import httpx
-
-from conformance.http.connection import FAILURES, HUNG_UP, Connection, Route
-from conformance.http.limits import DEADLINE_SECONDS, Deadline
+import httpcore
 
 SIMULTANEOUS = 16
 """How many requests a concurrency scenario sends at once."""
 ROUNDS = 3
 """How often it does so."""
+SEND_SECONDS = 5.0
+"""How long a connection that takes no byte at once may take for it."""
 
 
-@dataclass(frozen=True)
-class Shot:
-    """What became of one request: an answer, or why there is none.
+class LastByteSync:
+    """Lets the last bytes of `count` requests leave at the same moment.
 
-    Its interval is never shorter than the truth: `started`, seconds since the epoch, is before the
-    last byte was sent, and `seconds` go on until the answer was read.
+    `started` is that moment in seconds since the epoch, `clock` the same by `perf_counter`.
     """
 
-    answer: httpx.Response | str
-    started: float
-    seconds: float
+    def __init__(self, count: int) -> None:
+        self.started = self.clock = 0.0
+        self._turns: list[Turn] = []
+        self._all_ready = threading.Barrier(count, action=self._release)
+
+    def turn(self) -> "Turn":
+        """The part of one request; each has to wait for its turn, or to skip it."""
+        turn = Turn(self._all_ready)
+        self._turns.append(turn)
+        return turn
+
+    def _release(self) -> None:
+        """Send all last bytes. Nothing else happens within the loop: it would spread them."""
+        late: list[Turn] = []
+        ready = [(turn, *turn.prepared()) for turn in self._turns if turn.stream is not None]
+        self.started, self.clock = time.time(), time.perf_counter()
+        for turn, send, last_byte in ready:
+            try:
+                send(last_byte)
+            except OSError:
+                late.append(turn)
+        for turn in late:
+            turn.send_late()
 
 
-def fire(route: Route, requests: Sequence[httpx.Request]) -> list[Shot]:
-    """Send all requests at once; what became of them in the order of the requests."""
-    with ExitStack() as closing:
-        loaded = [_loaded(route, request, closing) for request in requests]
-        deadline = Deadline(DEADLINE_SECONDS)
-        started, clock = time.time(), time.perf_counter()
-        for one in loaded:
-            if not isinstance(one, str):
-                connection, last = one
-                with suppress(OSError):  # reading the answer tells
-                    connection.send(last, deadline)
-        shots = []
-        for one, request in zip(loaded, requests, strict=True):
-            answer = one if isinstance(one, str) else _answer(one[0], request.method, deadline)
-            shots.append(Shot(answer, started, time.perf_counter() - clock))
-        return shots
+class Turn:
+    """Holds one request's last byte back until all requests are ready.
 
+    `stream` is the connection, None before anything was held back.
+    """
 
-def _loaded(
-    route: Route, request: httpx.Request, closing: ExitStack
-) -> tuple[Connection, bytes] | str:
-    """A connection that has sent all of a request but its last byte, and that byte."""
-    deadline = Deadline(DEADLINE_SECONDS)
-    try:
-        connection = Connection(route, deadline)
-        closing.callback(connection.close)
-        data = connection.written(request)
-        with suppress(*HUNG_UP):
-            connection.send(data[:-1], deadline)
-    except FAILURES as error:
-        return describe(error)
-    return connection, data[-1:]
+    def __init__(self, all_ready: threading.Barrier) -> None:
+        self.stream: httpcore.NetworkStream | None = None
+        self._all_ready = all_ready
+        self._is_sending = self._is_over = False
+        self._held = b""
 
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        """Begin with the request itself, not with what opens a way through a proxy.
 
-def _answer(connection: Connection, method: str, deadline: Deadline) -> httpx.Response | str:
-    try:
-        return connection.receive(method, deadline).response
-    except FAILURES as error:
-        return describe(error)
+        This is httpcore's extension `trace`.
+        """
+        if event.endswith("send_request_headers.started"):
+            self._is_sending = info["request"].method != b"CONNECT"
 
+    def hold_back(self, stream: httpcore.NetworkStream, data: bytes) -> bytes:
+        """What may be sent now: all but the last byte so far."""
+        if not self._is_sending or self._is_over:
+            return data
+        self.stream = stream
+        ready = self._held + data
+        self._held = ready[-1:]
+        return ready[:-1]
 
-def describe(error: Exception) -> str:
-    """A failure in words. The exception itself would keep all that was read until then."""
-    return f"{type(error).__name__}: {error}"
+    def wait(self) -> None:
+        """The request is sent but for its last byte: wait until all are."""
+        if self._is_sending:
+            self.skip()
+
+    def skip(self) -> None:
+        """Keep nobody waiting, also where the request could not be sent."""
+        if not self._is_over:
+            self._is_over = True
+            self._all_ready.wait()
+
+    def prepared(self) -> tuple[Any, bytes]:
+        """What sends the last byte at once or not at all, and the byte."""
+        assert self.stream is not None
+        connected = self.stream.get_extra_info("socket")
+        if self.stream.get_extra_info("ssl_object") not in (None, connected):
+            return self.stream.write, self._held  # TLS within the TLS of a proxy
+        connected.settimeout(0)
+        return connected.send, self._held
+
+    def send_late(self) -> None:
+        """Send the last byte, which could not be sent at once; reading shows whether it worked."""
+        assert self.stream is not None
+        with suppress(OSError, httpcore.NetworkError, httpcore.TimeoutException):
+            self.stream.write(self._held, SEND_SECONDS)

@@ -1,53 +1,72 @@
-"""Bounds on one response, so that no server can hold the suite up or fill its memory (ERR-3).
+"""Limits of one exchange, so that no server can hold the suite up or fill its memory (ERR-3).
 
-Time-outs of sockets run from byte to byte: a server that sends one a second never meets them. Here
-an exchange has a deadline, whatever trickles in, and a body a greatest length.
+Time-outs of sockets run from byte to byte: a server that sends one byte a second never meets them.
+Here an exchange as a whole has a deadline, and a response has a greatest length.
 """
 
 import time
 import zlib
 
 IDLE_SECONDS = 10.0
-"""How long nothing at all may come."""
+"""How long a connection may stand still."""
 DEADLINE_SECONDS = 20.0
 """How long a whole exchange may take."""
 MAX_BYTES = 32 * 2**20
 """How long a body may be, decoded."""
-MAX_HEAD = 100 * 1024
-"""How many bytes may come that are no body: heads, trailers, chunks' extensions."""
+MAX_OVERHEAD = 2**18
+"""How many bytes of a response may be no body: heads, trailers, sizes and extensions of chunks."""
 GZIP = 31
 """What zlib calls the only content coding that the suite asks for."""
 
 
 class TooLongError(Exception):
-    """A response is longer than anything that the API has to say."""
+    """A response is longer than any that the API has."""
 
-    def __init__(self) -> None:
-        super().__init__(f"a body of more than {MAX_BYTES // 2**20} MiB, not read to its end")
+    def __init__(self, what: str = f"a body of more than {MAX_BYTES // 2**20} MiB") -> None:
+        super().__init__(f"{what}, not read to its end")
 
 
 class BadCodingError(Exception):
-    """A body that its content coding does not fit."""
+    """A body does not fit its content coding."""
 
 
-class Deadline:
-    """The moment until which an exchange has to be over, and how long its path may be `idle`."""
+class Meter:
+    """What one exchange has used of its limits.
+
+    `received` counts the bytes of its response as they came, `body` those that were body. `idle` is
+    how long the connection may stand still, in seconds.
+    """
 
     def __init__(self, idle: float = IDLE_SECONDS) -> None:
         self.idle = idle
-        self.seconds = DEADLINE_SECONDS
-        self.end = time.perf_counter() + self.seconds
+        self.received = self.body = 0
+        self.restart()
 
-    def left(self) -> float:
-        """Seconds that the next step may take; TimeoutError where none are left."""
-        left = self.end - time.perf_counter()
+    def restart(self) -> None:
+        """Let the deadline run from now."""
+        self.deadline = time.perf_counter() + DEADLINE_SECONDS
+
+    def seconds_left(self) -> float:
+        """How long the next step may take; TimeoutError where no time is left."""
+        left = self.deadline - time.perf_counter()
         if left <= 0:
-            raise TimeoutError(f"no whole answer in {self.seconds:.0f} s")
+            raise TimeoutError(f"no complete response in {DEADLINE_SECONDS:.0f} s")
         return min(left, self.idle)
 
+    def check_overhead(self) -> None:
+        """TooLongError where a server sends on and on, and none of it is body."""
+        if self.received - self.body > MAX_OVERHEAD:
+            raise TooLongError(f"more than {MAX_OVERHEAD // 1024} KiB besides the body")
 
-def unpacked(body: bytes, coding: str | None) -> bytes:
-    """The body out of its content coding.
+    def add_body(self, count: int) -> None:
+        """Count bytes of the body; TooLongError where there are too many."""
+        self.body += count
+        if self.body > MAX_BYTES:
+            raise TooLongError
+
+
+def decoded(body: bytes, coding: str | None) -> bytes:
+    """The body without its content coding.
 
     TooLongError where it has no end, BadCodingError where its coding is broken.
     """
@@ -56,13 +75,13 @@ def unpacked(body: bytes, coding: str | None) -> bytes:
         return body
     if coding != "gzip":
         raise BadCodingError(f"content coding {coding!r}, which was not asked for")
-    unpack = zlib.decompressobj(GZIP)
+    unzip = zlib.decompressobj(GZIP)
     try:
-        whole = unpack.decompress(body, MAX_BYTES + 1)
+        whole = unzip.decompress(body, MAX_BYTES + 1)
     except zlib.error as error:
         raise BadCodingError(str(error)) from None
     if len(whole) > MAX_BYTES:
         raise TooLongError
-    if not unpack.eof:
+    if not unzip.eof:
         raise BadCodingError("gzip data that ends too early")
     return whole

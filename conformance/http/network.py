@@ -1,0 +1,140 @@
+"""The network below httpcore: what httpcore lacks, and nothing else.
+
+That is a deadline for a whole exchange, limits on what a server may send, the last byte held back
+(see `last_byte_sync`), and connections that are not used again after surplus bytes.
+"""
+
+import ssl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import h11
+import httpcore
+
+from conformance.http.last_byte_sync import Turn
+from conformance.http.limits import Meter
+
+KEPT_BYTES = 2**18
+"""Of a response so long the bytes are kept; after a longer one its connection is not used again."""
+_metered: ContextVar["ExchangeMeter"] = ContextVar("metered")
+
+
+class ExchangeMeter(Meter):
+    """A meter that keeps the bytes of the response; `turn` holds the request's last byte back."""
+
+    def __init__(self, idle: float, turn: Turn | None = None) -> None:
+        super().__init__(idle)
+        self.turn = turn
+        self.kept = bytearray()
+
+    def take(self, data: bytes) -> bytes:
+        """Count and keep what came."""
+        self.received += len(data)
+        if self.received <= KEPT_BYTES:
+            self.kept += data
+        return data
+
+    def has_surplus(self, method: str, body: bytes) -> bool:
+        """Whether bytes came behind the response, or might have: they would begin the next one."""
+        if self.received > KEPT_BYTES:
+            return True
+        head, _, rest = bytes(self.kept).partition(b"\r\n\r\n")
+        is_chunked = b"transfer-encoding" in head.lower()
+        has_one_end = b"\n\n" not in head and b"\n\r\n" not in head  # a line may end without CR
+        is_exact = has_one_end and not is_chunked and rest == body
+        return not is_exact and _surplus(method, bytes(self.kept))
+
+
+def _surplus(method: str, response: bytes) -> bool:
+    """Read the response once more, by a reader that says what is left of the bytes."""
+    reader = h11.Connection(h11.CLIENT)
+    reader.send(h11.Request(method=method, target="/", headers=[("Host", "h")]))
+    reader.send(h11.EndOfMessage())
+    reader.receive_data(response)
+    while not isinstance(reader.next_event(), h11.EndOfMessage):
+        pass
+    return reader.trailing_data != (b"", False)
+
+
+@contextmanager
+def metered(meter: ExchangeMeter) -> Iterator[ExchangeMeter]:
+    """Whatever this thread sends and receives counts for this exchange."""
+    token = _metered.set(meter)
+    try:
+        yield meter
+    finally:
+        _metered.reset(token)
+
+
+class MeteredStream(httpcore.NetworkStream):
+    """A connection that keeps to the limits of whichever exchange is on it."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self.is_spoilt = False
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what came; TimeoutError or TooLongError where the exchange is over its limits."""
+        del timeout  # the meter knows better
+        meter = _metered.get()
+        if meter.turn is not None:
+            meter.turn.wait()
+        meter.check_overhead()
+        left = meter.seconds_left()
+        try:
+            return meter.take(self._stream.read(max_bytes, left))
+        except httpcore.ReadTimeout:
+            raise TimeoutError(f"nothing came for {left:.1f} s") from None
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send; the last byte of a request that takes turns waits for the others."""
+        del timeout
+        meter = _metered.get()
+        ready = buffer if meter.turn is None else meter.turn.hold_back(self._stream, buffer)
+        if ready:
+            self._stream.write(ready, meter.seconds_left())
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> "MeteredStream":
+        """The same connection, encrypted."""
+        del timeout
+        left = _metered.get().seconds_left()
+        return MeteredStream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks for; a spoilt connection looks as if its server had hung up."""
+        if info == "is_readable" and self.is_spoilt:
+            return True
+        return self._stream.get_extra_info(info)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stream.close()
+
+
+class MeteredBackend(httpcore.NetworkBackend):
+    """Opens connections that keep to the limits of their exchanges."""
+
+    def __init__(self) -> None:
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> MeteredStream:
+        """Connect, within the time that the exchange has left."""
+        del timeout
+        left = _metered.get().seconds_left()
+        return MeteredStream(
+            self._backend.connect_tcp(host, port, left, local_address, socket_options)
+        )
