@@ -13,17 +13,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-CLOSING = b"\r\nConnection: close"
-"""What only simultaneous requests ask for."""
-
 
 def requests_of(folder: Path) -> Iterator[bytes]:
-    """The requests as they were sent, but that the connection is kept."""
+    """The requests as they were recorded; simultaneous ones are not."""
     for file in sorted(folder.glob("*.requests")):
         data = memoryview(file.read_bytes())
         while data:
             length = int.from_bytes(data[:4], "big")
-            yield bytes(data[4 : 4 + length]).replace(CLOSING, b"")
+            yield bytes(data[4 : 4 + length])
             data = data[4 + length :]
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from conformance.client import channel as wire
-from conformance.http import connection
-from conformance.http import last_byte_sync as volley
+from conformance.client.channel import Channel
+from conformance.http.exchange import Exchange, Request
+from conformance.http.transport import Transport
 from conformance.plugin import session
 
 SPENT: dict[str, float] = defaultdict(float)
@@ -68,30 +68,31 @@ def counted(check: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def recorded(write: Callable[..., bytes]) -> Callable[..., bytes]:
-    """The function that writes requests, which keeps a copy of each."""
+def recorded(send: Callable[[Transport, Request], Exchange]) -> Callable[..., Exchange]:
+    """The function that sends requests, which keeps a copy of each."""
     file = Path(os.environ["RECORDING"], f"{os.getpid()}.requests").open("ab")  # noqa: SIM115
     lock = threading.Lock()
 
-    def call(*arguments: Any) -> bytes:
-        data = write(*arguments)
+    def call(transport: Transport, request: Request) -> Exchange:
+        lines = [f"{request.method} {request.target} HTTP/1.1", "Host: replay"]
+        lines += [f"{name}: {value}" for name, value in request.headers]
+        lines += [f"Content-Length: {len(request.body)}", "", ""]
+        data = "\r\n".join(lines).encode() + request.body
         with lock:
             file.write(len(data).to_bytes(4, "big") + data)
             file.flush()
-        return data
+        return send(transport, request)
 
     return call
 
 
 def _patch() -> None:
-    send = noted(watched("http", connection.Transport.handle_request))
-    connection.Transport.handle_request = send  # type: ignore[method-assign]
-    vars(wire)["fire"] = watched("http", volley.fire)
-    wire.Channel._take = watched("checking", wire.Channel._take)  # type: ignore[method-assign]
+    send = noted(watched("http", Transport.send))
+    Transport.send = recorded(send) if "RECORDING" in os.environ else send  # type: ignore[method-assign]
+    together = watched("http", Transport.send_simultaneously)
+    Transport.send_simultaneously = together  # type: ignore[method-assign]
+    Channel._take = watched("checking", Channel._take)  # type: ignore[method-assign]
     session.Conformance.finish = watched("reporting", session.Conformance.finish)  # type: ignore[method-assign]
-    if "RECORDING" in os.environ:
-        written = recorded(connection.Connection.written)
-        connection.Connection.written = written  # type: ignore[method-assign]
 
 
 def pytest_collection_finish() -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import click
+import msgspec
 
 from conformance.cli.stopping import stop
 from conformance.failures import Unreachable, UsageError
@@ -12,6 +13,7 @@ from conformance.lifecycle.cleanup import Cleaned, clean_directory
 from conformance.report import read_results, write_results
 from conformance.report.forms import write_forms
 from conformance.report.reading import RESULTS
+from conformance.results.document import Cleanup
 from conformance.results.verdict import EXIT_CODES, Verdict
 
 
@@ -25,7 +27,7 @@ def clean_up(directory: Path, target: Path | None) -> None:
     """
     try:
         done = clean_directory(directory, target, os.environ)
-        _tell_of_clean_up(directory, done)
+        _update_results(directory, done)
     except (UsageError, Unreachable) as error:
         stop(str(error))
     except OSError as error:
@@ -34,17 +36,19 @@ def clean_up(directory: Path, target: Path | None) -> None:
     sys.exit(EXIT_CODES[Verdict.INCONCLUSIVE] if done.left else 0)
 
 
-def _tell_of_clean_up(directory: Path, done: Cleaned) -> None:
+def _update_results(directory: Path, done: Cleaned) -> None:
     """Let the results of the run, where it has any, say what became of its players."""
-    if (directory / RESULTS).exists():
-        document = read_results(directory)
-        before = document["cleanup"]
-        erased = before["erased"] + done.erased
-        document["cleanup"] = {
-            "created": max(before["created"], erased + len(done.left)),
-            "erased": erased,
-            "left": len(done.left),
-            "reason": before["reason"] if done.left else None,
-        }
-        write_results(directory, document)
-        write_forms(directory, document)
+    if not (directory / RESULTS).exists():
+        return
+    document = read_results(directory)
+    before = document.cleanup
+    erased = before.erased + done.erased
+    cleanup = Cleanup(
+        created=max(before.created, erased + len(done.left)),
+        erased=erased,
+        left=len(done.left),
+        reason=before.reason if done.left else None,
+    )
+    document = msgspec.structs.replace(document, cleanup=cleanup)
+    write_results(directory, document)
+    write_forms(directory, document)

@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+
+import msgspec
 
 from conformance.http.exchange import Exchange, header
 
@@ -39,58 +40,67 @@ class Traffic:
         remaining = header(response.headers, "ratelimit-remaining")
         role = _ROLE.search(header(exchange.request.headers, "authorization") or "")
         if role and remaining and remaining.isascii() and remaining.isdigit():
-            self._tell(second, role[1], int(remaining[:9]))
+            self._note_budget(second, role[1], int(remaining[:9]))
 
-    def _tell(self, second: int, role: str, remaining: int) -> None:
+    def _note_budget(self, second: int, role: str, remaining: int) -> None:
         known = self.budget.get((second, role), remaining)
         self.budget[second, role] = min(known, remaining)
 
-    def packed(self) -> dict[str, list[list[Any]]]:
-        """Rows of plain values, for a report that crosses processes."""
-        return {
-            "endings": [[*key, count] for key, count in self.endings.items()],
-            "latencies": [[*key, count] for key, count in self.latencies.items()],
-            "seconds": [[key, count] for key, count in self.seconds.items()],
-            "budget": [[*key, least] for key, least in self.budget.items()],
-        }
+    def packed(self) -> "TrafficRows":
+        """The counts as rows, for another process."""
+        return TrafficRows(
+            endings=tuple((*key, count) for key, count in self.endings.items()),
+            latencies=tuple((*key, count) for key, count in self.latencies.items()),
+            seconds=tuple(self.seconds.items()),
+            budget=tuple((*key, least) for key, least in self.budget.items()),
+        )
 
-    def merge(self, rows: dict[str, list[list[Any]]]) -> None:
-        """Add what `packed` returned."""
-        for operation, ending, count in rows["endings"]:
-            self.endings[operation, ending] += count
-        for operation, place, count in rows["latencies"]:
-            self.latencies[operation, place] += count
-        for second, count in rows["seconds"]:
-            self.seconds[second] += count
-        for second, role, least in rows["budget"]:
-            self._tell(second, role, least)
-
-    def add_all(self, other: "Traffic") -> None:
+    def merge(self, rows: "TrafficRows") -> None:
         """Add what another counted."""
-        self.endings += other.endings
-        self.latencies += other.latencies
-        self.seconds += other.seconds
-        for (second, role), least in other.budget.items():
-            self._tell(second, role, least)
+        for operation, ending, count in rows.endings:
+            self.endings[operation, ending] += count
+        for operation, place, count in rows.latencies:
+            self.latencies[operation, place] += count
+        for second, count in rows.seconds:
+            self.seconds[second] += count
+        for second, role, least in rows.budget:
+            self._note_budget(second, role, least)
 
     def of(self, operation: str) -> dict[str, int]:
         """How often the operation ended how, by status."""
         return {end: n for (called, end), n in sorted(self.endings.items()) if called == operation}
 
-    def latencies_of(self, operation: str) -> list[int]:
+    def latencies_of(self, operation: str) -> tuple[int, ...]:
         """How many answers took how long: one number for each bound, and one beyond."""
-        return [self.latencies[operation, place] for place in range(len(LATENCY_BOUNDS) + 1)]
+        return tuple(self.latencies[operation, at] for at in range(len(LATENCY_BOUNDS) + 1))
 
-    def timeline(self, started: float) -> list[dict[str, Any]]:
+    def timeline(self, started: float) -> tuple["Moment", ...]:
         """Requests and least budgets second by second since the beginning of the run."""
-        return [
-            {
-                "second": max(0, second - int(started)),
-                "requests": self.seconds[second],
-                "remaining": {r: n for (s, r), n in sorted(self.budget.items()) if s == second},
-            }
+        return tuple(
+            Moment(
+                second=max(0, second - int(started)),
+                requests=self.seconds[second],
+                remaining={r: n for (s, r), n in sorted(self.budget.items()) if s == second},
+            )
             for second in sorted(self.seconds)
-        ]
+        )
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One second of a run; `remaining` is the least budget by the role of its key."""
+
+    second: int
+    requests: int
+    remaining: dict[str, int]
+
+
+class TrafficRows(msgspec.Struct, frozen=True):
+    """What `Traffic` counts, as rows of plain values."""
+
+    endings: tuple[tuple[str, str, int], ...] = ()
+    latencies: tuple[tuple[str, int, int], ...] = ()
+    seconds: tuple[tuple[int, int], ...] = ()
+    budget: tuple[tuple[int, str, int], ...] = ()
 
 
 def place_of(milliseconds: float) -> int:

@@ -73,7 +73,7 @@ def clean_directory(
     where the server does not answer.
     """
     document = document_of(directory)
-    base_url, prefix = document["target"]["baseUrl"], prefix_of(document["run"]["id"])
+    base_url, prefix = document.target.base_url, prefix_of(document.run.id)
     target = (
         load_target(target_file, environment)
         if target_file
@@ -86,8 +86,8 @@ def clean_directory(
     try:
         channel = Channel(wire, load_spec(resources.spec_file()), Redactor(target.keys), Recorder())
         identity = identify(channel, target.token("server"))
-        if identity.game_id != document["target"]["gameId"]:
-            found = f"game {document['target']['gameId']}, the key to {identity.game_id}"
+        if identity.game_id != document.target.game_id:
+            found = f"game {document.target.game_id}, the key to {identity.game_id}"
             raise UsageError(f"the run's players belong to {found}")
         erasers = {role: Api(channel, token, "") for role, token in target.keys.items()}
         done = erase(erasers, left, prefix)

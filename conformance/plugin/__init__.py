@@ -1,9 +1,9 @@
 """The pytest plugin: `pytest --base-url URL` is the whole suite.
 
 It is inert unless scenarios are about to be collected, so `pytest tests` knows nothing of it.
-Modules: `options` (command line), `session` (one run from set-up to report), `fixtures` (what
-scenarios ask for), `outcomes` (what a test's ending says about requirements), `attempts` (tests
-that a failing path has spoilt).
+Modules: `setup`, `collection` and `conclusion` are a run from its beginning to its end, `session` is
+what tests have of it, `fixtures` what scenarios ask for, `outcomes` what a test's ending says about
+requirements, `retries` how often a test runs.
 """
 
 from collections.abc import Generator
@@ -14,8 +14,9 @@ import pytest
 from conformance.contract.requirements import catalogue
 from conformance.failures import Mismatch, Unreachable, UsageError
 from conformance.lifecycle.live_keys import HARMLESS
+from conformance.plugin.collection import COLLECTION, freeze_gc
 from conformance.plugin.command_line import add_options
-from conformance.plugin.garbage import freeze_gc
+from conformance.plugin.conclusion import CONCLUSION
 from conformance.plugin.outcomes import (
     CHECKS,
     RECORDER,
@@ -26,12 +27,8 @@ from conformance.plugin.outcomes import (
     remember_warning,
 )
 from conformance.plugin.retries import run_scenario
-from conformance.plugin.session import (
-    CONFORMANCE,
-    Conformance,
-    point_at_scenarios,
-    selects_scenarios,
-)
+from conformance.plugin.session import SESSION
+from conformance.plugin.setup import join, point_at_scenarios, selects_scenarios, set_up
 from conformance.plugin.test_ids import test_id
 from conformance.results.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 
@@ -57,36 +54,32 @@ def pytest_configure(config: pytest.Config) -> None:
     if not selects_scenarios(config):
         return
     try:
-        conformance = Conformance(config)
-        config.stash[CONFORMANCE] = conformance
-        conformance.set_up()
+        join(config) if hasattr(config, "workerinput") else set_up(config)
     except UsageError as error:
-        conformance.abandon()
         pytest.exit(str(error), returncode=EXIT_USAGE)
     except Unreachable as error:
-        conformance.give_up(str(error))
         pytest.exit(str(error), returncode=EXIT_CODES[Verdict.INCONCLUSIVE])
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker process of pytest-xdist which run it belongs to."""
-    conformance = node.config.stash.get(CONFORMANCE, None)
-    if conformance is not None:
-        node.workerinput["conformance"] = conformance.run.packed()
-        node.workerinput["conformance_directory"] = str(conformance.files.path)
+    """Hand the run over to a worker process of pytest-xdist."""
+    session = node.config.stash.get(SESSION, None)
+    if session is not None:
+        node.workerinput["conformance"] = session.run.packed()
+        node.workerinput["conformance_directory"] = str(session.files.path)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Print every setting, so that a typo shows."""
-    conformance = config.stash.get(CONFORMANCE, None)
-    return conformance.header() if conformance else []
+    session = config.stash.get(SESSION, None)
+    return session.header() if session else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a scenario that takes an `operation` once for each operation of the spec."""
-    if "operation" in metafunc.fixturenames and CONFORMANCE in metafunc.config.stash:
-        operations = metafunc.config.stash[CONFORMANCE].spec.operations
+    if "operation" in metafunc.fixturenames and SESSION in metafunc.config.stash:
+        operations = metafunc.config.stash[SESSION].spec.operations
         metafunc.parametrize("operation", list(operations))
 
 
@@ -100,22 +93,28 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the requirement, the profile or a live key does not allow for."""
-    conformance = config.stash.get(CONFORMANCE, None)
-    if conformance is not None:
-        chosen = conformance.select(items)
+    session = config.stash.get(SESSION, None)
+    if session is not None:
+        chosen = session.select(items)
         kept = set(chosen)
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = chosen
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """All is loaded that stays until the end."""
+    if SESSION in session.config.stash:
+        freeze_gc()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Repeat a test that a failing path has spoilt."""
-    conformance = item.config.stash.get(CONFORMANCE, None)
-    if conformance is None or next(item.iter_markers("requirement"), None) is None:
+    session = item.config.stash.get(SESSION, None)
+    if session is None or next(item.iter_markers("requirement"), None) is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    run_scenario(item, nextitem, conformance)
+    run_scenario(item, nextitem, session)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
@@ -126,7 +125,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     try:
         return (yield)
     except Mismatch as error:
-        if CONFORMANCE not in item.config.stash or not is_should(item, error):
+        if SESSION not in item.config.stash or not is_should(item, error):
             raise
         remember_warning(item, error)
         return None
@@ -138,14 +137,14 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep what the test's ending says about its requirements; `run_scenario` reports it."""
     report = yield
-    conformance = item.config.stash.get(CONFORMANCE, None)
-    if conformance is not None and CHECKS in item.stash:
-        checks = checks_of(item, call, conformance)
+    session = item.config.stash.get(SESSION, None)
+    if session is not None and CHECKS in item.stash:
+        checks = checks_of(item, call, session)
         item.stash[CHECKS][report.when] = checks
-        redact(report, conformance.redactor)
+        redact(report, session.redactor)
         shown = evident(checks, item.stash[RECORDER])
         if shown:
-            conformance.files.add_exchanges(test_id(item), shown)
+            session.files.add_exchanges(test_id(item), shown)
     return report
 
 
@@ -156,23 +155,26 @@ def pytest_report_teststatus(
     status = getattr(report, "conformance_status", None)
     if status is None:
         return None
-    conformance = config.stash.get(CONFORMANCE, None)
+    collection = config.stash.get(COLLECTION, None)
     category, letter, word = status
-    return category, "" if conformance and conformance.progress else letter, word
+    return category, "" if collection and collection.progress else letter, word
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the results; the exit code is the verdict's."""
-    conformance = session.config.stash.get(CONFORMANCE, None)
-    if conformance is not None:
+    config = session.config
+    if SESSION in config.stash:
         freeze_gc()
-        if conformance.is_controller:
-            session.exitstatus = conformance.finish(int(exitstatus))
+    conclusion, collection = config.stash.get(CONCLUSION, None), config.stash.get(COLLECTION, None)
+    if conclusion is not None and collection is not None:
+        if collection.progress is not None:
+            collection.progress.end()
+        session.exitstatus = conclusion.finish(config, int(exitstatus))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the bundled server, and end with the verdict and the path of the report."""
-    conformance = config.stash.get(CONFORMANCE, None)
-    if conformance is not None:
-        conformance.close()
+    conclusion = config.stash.get(CONCLUSION, None)
+    if conclusion is not None:
+        conclusion.close()

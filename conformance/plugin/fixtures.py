@@ -10,7 +10,7 @@ from conformance.client.api import Api
 from conformance.client.channel import Channel
 from conformance.client.recorder import Recorder
 from conformance.plugin.outcomes import ATTEMPT, RECORDER
-from conformance.plugin.session import CONFORMANCE, Conformance
+from conformance.plugin.session import SESSION, RunSession
 from conformance.plugin.test_ids import test_id
 from conformance.settings.names import Names
 from conformance.settings.run import Run
@@ -22,13 +22,13 @@ from conformance.testkit.ledgers import Ledger
 from conformance.testkit.sample_requests import Samples
 
 
-def run_of(request: pytest.FixtureRequest) -> Conformance:
+def run_of(request: pytest.FixtureRequest) -> RunSession:
     """The run that this process takes part in.
 
     Fixtures that nearly every test has take it from here: another fixture below each of them
     would cost more than a request does.
     """
-    return request.config.stash[CONFORMANCE]
+    return request.config.stash[SESSION]
 
 
 @pytest.fixture(scope="session")
@@ -118,14 +118,14 @@ def given(
 @pytest.fixture(scope="session")
 def check_export(request: pytest.FixtureRequest) -> Callable[[Given], None]:
     """Tries the export before a scenario looks through it, once and apart from its evidence."""
-    conformance, probe = run_of(request), ExportProbe()
+    session, probe = run_of(request), ExportProbe()
 
     def check(_: Given) -> None:
-        if conformance.command_line.harmless_only:
+        if session.command_line.harmless_only:
             return  # trying the export takes writes
-        own = conformance.api(conformance.channel(), "server")
-        names = conformance.run.names(f"lookout-{os.getpid()}")
-        probe.check(Given(own, names, conformance.run.target.world))
+        own = session.api(session.channel(), "server")
+        names = session.run.names(f"lookout-{os.getpid()}")
+        probe.check(Given(own, names, session.run.target.world))
 
     return check
 

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,7 +11,7 @@ from conformance.contract.requirements import Level, catalogue
 from conformance.failures import Blocked, Inconclusive, Mismatch, NotExercised, ShouldWarning
 from conformance.http.exchange import Exchange
 from conformance.http.redaction import Redactor
-from conformance.plugin.session import Conformance
+from conformance.plugin.session import RunSession
 from conformance.plugin.test_ids import requirements_of, test_id
 from conformance.report.text import explain
 from conformance.results.check import Check, Outcome, outcome_of
@@ -20,7 +20,7 @@ from conformance.results.evidence import MAX_EXCHANGES, evidence
 RECORDER = pytest.StashKey[Recorder]()
 WARNED = pytest.StashKey[Mismatch | None]()
 ATTEMPT = pytest.StashKey[int]()
-"""The how-manieth run of the test this is, from 1."""
+"""The number of this attempt at the test, from 1."""
 CHECKS = pytest.StashKey[dict[str, list[Check]]]()
 """What set-up, call and tear-down decided."""
 
@@ -139,46 +139,55 @@ def _accusation(error: BaseException | None) -> Mismatch | None:
     return None
 
 
-def checks_of(
-    item: pytest.Item, call: pytest.CallInfo[None], conformance: Conformance
-) -> list[Check]:
+def checks_of(item: pytest.Item, call: pytest.CallInfo[None], session: RunSession) -> list[Check]:
     """The checks that this phase of a test decides; set-up and tear-down decide only by failing."""
     error = call.excinfo.value if call.excinfo else None
     if error is None and call.when != "call":
         return []
-    own = requirements_of(item)
-    recorder = item.stash[RECORDER]
+    own, recorder = requirements_of(item), item.stash[RECORDER]
     ending = ending_of(error, item.stash.get(WARNED, None), own, recorder.findings)
-    base_url = conformance.run.target.base_url
-
-    def check(requirement: str, ended: Ending) -> Check:
-        shown = ended.outcome not in QUIET
-        return Check(
-            requirement=requirement,
+    endings = {**_of_own(own, ending), **_of_exchanges(recorder, ending)}
+    base_url = session.run.target.base_url
+    checks = []
+    for id, ended in endings.items():
+        found = recorder.findings.get(id)
+        exchanges = found.exchanges if found else tuple(recorder.exchanges)
+        check = Check(
+            requirement=id,
             test=test_id(item),
             outcome=ended.outcome,
             message=ended.message,
             expected=ended.expected,
             received=ended.received,
             blamed=ended.blamed,
-            exchanges=evidence(tuple(recorder.exchanges), base_url) if shown else [],
+            exchanges=() if ended.outcome in QUIET else evidence(exchanges, base_url),
             started=call.start,
             seconds=call.duration,
         )
+        checks.append(session.reported(check))
+    return checks
 
-    checks = {id: check(id, ending) for id in own}
-    if ending.requirement is not None:
-        stopped = f"the test stopped when {ending.requirement} was broken"
-        checks = {id: check(id, Ending(Outcome.NOT_EXERCISED, stopped)) for id in own}
-        checks[ending.requirement] = check(ending.requirement, ending)
+
+def _of_own(own: list[str], ending: Ending) -> dict[str, Ending]:
+    """How the test ended for its own requirements; one that is broken leaves the others open."""
+    if ending.requirement is None:
+        return dict.fromkeys(own, ending)
+    stopped = f"the test stopped when {ending.requirement} was broken"
+    others = dict.fromkeys(own, Ending(Outcome.NOT_EXERCISED, stopped))
+    return {**others, ending.requirement: ending}
+
+
+def _of_exchanges(recorder: Recorder, ending: Ending) -> dict[str, Ending]:
+    """The breaches that the exchanges of the test showed on the way."""
+    endings = {}
     for id, finding in recorder.findings.items():
-        mismatch = Mismatch(finding.breach.expected, finding.breach.received)
-        if ending.requirement == id and ending.received not in (None, mismatch.received):
+        expected, received = finding.breach.expected, finding.breach.received
+        if ending.requirement == id and ending.received not in (None, received):
             # The scenario may know what the exchange alone does not show.
-            mismatch = Mismatch(mismatch.expected, f"{mismatch.received}; {ending.received}")
-        breach = Ending(severity(id), str(mismatch), id, mismatch.expected, mismatch.received)
-        checks[id] = replace(check(id, breach), exchanges=evidence(finding.exchanges, base_url))
-    return [conformance.reported(found) for found in checks.values()]
+            received = f"{received}; {ending.received}"
+        message = str(Mismatch(expected, received))
+        endings[id] = Ending(severity(id), message, id, expected, received)
+    return endings
 
 
 def evident(checks: list[Check], recorder: Recorder) -> list[Exchange]:

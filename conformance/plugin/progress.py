@@ -1,12 +1,13 @@
 """What a terminal shows while the suite runs: family, counts, what fails, the time to go."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from conformance.results.check import Outcome
+from conformance.results.check import Check, Outcome
 
 MAX_NAMED = 4
 COUNTED = (
@@ -49,16 +50,15 @@ class RunProgress:
         self.bar.update(self.task, total=tests)
         self.bar.start()
 
-    def count(self, checks: list[dict[str, Any]]) -> None:
+    def count(self, checks: Sequence[Check]) -> None:
         """A test reported these checks."""
         for check in checks:
-            outcome = Outcome(check["outcome"])
-            if outcome in self.counts:
-                self.counts[outcome] += 1
-            if outcome is Outcome.FAILED and check["requirement"] not in self.failed:
-                self.failed.append(check["requirement"])
+            if check.outcome in self.counts:
+                self.counts[check.outcome] += 1
+            if check.outcome is Outcome.FAILED and check.requirement not in self.failed:
+                self.failed.append(check.requirement)
         if checks:
-            family = checks[0]["requirement"].partition("-")[0]
+            family = checks[0].requirement.partition("-")[0]
             self.bar.update(self.task, description=self.description(family))
 
     def advance(self) -> None:

@@ -6,8 +6,9 @@ path explains it. On a path without a failure the first word counts.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import msgspec
 import pytest
 from _pytest.runner import runtestprotocol
 
@@ -15,8 +16,9 @@ from conformance.client.network_health import MAX_REPETITIONS, Path
 from conformance.client.recorder import Recorder
 from conformance.http.traffic import Traffic
 from conformance.plugin.outcomes import ATTEMPT, CHECKS, RECORDER, WARNED, restyle
-from conformance.plugin.session import Conformance
-from conformance.results.check import Check, Outcome, outcome_of, packed
+from conformance.plugin.session import RunSession
+from conformance.results.check import Check, Outcome, TestResult, outcome_of
+from conformance.results.document import as_json
 
 ACCUSING = (Outcome.FAILED, Outcome.KNOWN, Outcome.WARNED)
 MAX_ATTEMPTS = 24
@@ -68,19 +70,19 @@ def doubt(attempts: Sequence[Attempt], path: Path) -> str | None:
     return f"{tried}, on a path that failed {path.transit_failures} of {path.requests} requests"
 
 
-def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, run: Conformance) -> None:
+def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSession) -> None:
     """Run the test until it is believed, and report it once."""
-    path, traffic = run.wire.path, Traffic()
+    path, traffic = session.wire.path, Traffic()
     attempts: list[Attempt] = []
     while True:
         _forget(item, len(attempts) + 1)
         before = path.transit_failures
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        traffic.add_all(item.stash[RECORDER].traffic)
+        traffic.merge(item.stash[RECORDER].traffic.packed())
         checks = [check for phase in item.stash[CHECKS].values() for check in phase]
         outcome = outcome_of(checks)
         if outcome in ACCUSING:
-            run.sound_out_the_path()
+            session.sample_the_path()
         seconds = sum(report.duration for report in reports)
         exchanges = _exchanges(item, checks)
         attempts.append(Attempt(outcome, exchanges, path.transit_failures - before, seconds))
@@ -95,7 +97,7 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, run: Conforman
         said += believed
     shown = informative(reports)
     # As text, on the last report: those of worker processes carry plain values only.
-    shown[-1].conformance = packed(said, traffic)  # type: ignore[attr-defined]
+    shown[-1].conformance = as_json(TestResult(tuple(said), traffic.packed()))  # type: ignore[attr-defined]
     for report in shown:
         item.ihook.pytest_runtest_logreport(report=report)
 
@@ -138,7 +140,7 @@ def _believed(check: Check, reason: str | None, attempts: int) -> Check:
         return check
     if reason is not None:
         first = f": {check.message}" if check.message else ""
-        return replace(check, outcome=Outcome.INCONCLUSIVE, message=reason + first)
+        return msgspec.structs.replace(check, outcome=Outcome.INCONCLUSIVE, message=reason + first)
     if check.message:
-        return replace(check, message=f"{check.message} ({attempts} attempts)")
+        return msgspec.structs.replace(check, message=f"{check.message} ({attempts} attempts)")
     return check

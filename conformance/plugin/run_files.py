@@ -3,28 +3,30 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from conformance.client.created_players import Player, keep_only
 from conformance.http.exchange import Exchange
 from conformance.report import write_results
 from conformance.report.har import HarPart
 from conformance.report.journal import Journal
+from conformance.results.document import Document, Head
 
 
 class RunFiles:
     """The files of one run, as one process of it sees them.
 
     `unwritten` is why something could not be written; after the first time nothing more is tried.
+    `is_erasing` is whether the run's players are being erased.
     """
 
     def __init__(self, directory: Path, worker: str, base_url: str) -> None:
         self.path = directory
         self.unwritten: str | None = None
+        self.is_erasing = False
         self._har = HarPart(directory, worker, base_url)
         self._journal: Journal | None = None
 
-    def begin(self, head: dict[str, Any]) -> None:
+    def begin(self, head: Head) -> None:
         """Begin the journal: this process collects what all tests report."""
 
         def start() -> None:
@@ -41,7 +43,7 @@ class RunFiles:
         """Keep the redacted exchanges of a test whole, for `exchanges.har`."""
         self._try(lambda: self._har.add(test, exchanges))
 
-    def conclude(self, document: dict[str, Any]) -> None:
+    def conclude(self, document: Document) -> None:
         """Write the results and all that is made from them; then the journal has done its work."""
         self._try(partial(_write, self.path, document))
         if self.unwritten is None and self._journal is not None:
@@ -64,7 +66,7 @@ class RunFiles:
                 self.unwritten = error.strerror or str(error)
 
 
-def _write(path: Path, document: dict[str, Any]) -> None:
+def _write(path: Path, document: Document) -> None:
     # Loaded here, since the first request of a run need not wait for what only its end needs.
     from conformance.report.forms import write_forms  # noqa: PLC0415
 

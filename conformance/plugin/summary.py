@@ -9,7 +9,7 @@ from conformance.failures import UsageError
 from conformance.plugin.run_files import RunFiles
 from conformance.report.text import printable
 from conformance.results.check import Check, Outcome
-from conformance.results.collector import Results
+from conformance.results.document import Document
 from conformance.results.verdict import EXIT_CODES, Verdict
 from conformance.settings.known_failures import write_known
 
@@ -49,29 +49,28 @@ def write_summary(terminal: Any, checks: list[Check]) -> None:
         terminal.line("and more, all in the report")
 
 
-def closing_lines(results: Results, files: RunFiles) -> list[str]:
+def closing_lines(document: Document, files: RunFiles) -> list[str]:
     """The verdict, why, and where the report is, or why there is none."""
-    document = results.document
-    failed = document["verdict"]["failed"]
-    lines = [f"verdict: {results.judgement}"]
-    lines += [f"failed: {', '.join(failed)}"] if failed else []
-    problems = [entry["problem"] for entry in document["knownFailures"] if entry["problem"]]
+    verdict = document.verdict
+    lines = [f"verdict: {verdict.verdict}: {verdict.reason}"]
+    lines += [f"failed: {', '.join(verdict.failed)}"] if verdict.failed else []
+    problems = [entry.problem for entry in document.known_failures if entry.problem]
     lines += [f"known failures: {problem}" for problem in problems]
     if files.unwritten is not None:
         return [*lines, f"cannot write the results to {files.path}: {files.unwritten}"]
-    notices = [f"notice: {printable(notice)}" for notice in document["notices"]]
+    notices = [f"notice: {printable(notice)}" for notice in document.notices]
     return [*notices, *lines, f"report: {files.path / 'report.html'}"]
 
 
-def exit_code(results: Results, files: RunFiles) -> int:
+def exit_code(document: Document, files: RunFiles) -> int:
     """The exit code of the verdict; a run whose results are lost decides nothing that is good."""
-    code = EXIT_CODES[results.judgement.verdict]
+    code = EXIT_CODES[document.verdict.verdict]
     lost = files.unwritten is not None
     return EXIT_CODES[Verdict.INCONCLUSIVE] if lost and code == 0 else code
 
 
-def begin_known_failures(file: Path, document: dict[str, Any]) -> str:
-    """Begin a file of known failures with what failed, known or not; a line that tells."""
+def begin_known_failures(file: Path, document: Document) -> str:
+    """Begin a file of known failures with what failed, known or not; a line that says so."""
     found = list(failures_of(document))
     try:
         write_known(file, found)
@@ -82,9 +81,9 @@ def begin_known_failures(file: Path, document: dict[str, Any]) -> str:
     return f"known failures: {file} ({len(found)} entries)"
 
 
-def failures_of(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The requirements that failed, each with what was said first."""
-    for row in document["requirements"]:
-        if row["outcome"] in (Outcome.FAILED, Outcome.KNOWN):
-            first = next(c for c in row["checks"] if c["outcome"] == row["outcome"])
-            yield row["id"], first["message"]
+def failures_of(document: Document) -> Iterator[tuple[str, str]]:
+    """The requirements that failed, each with its first message."""
+    for row in document.requirements:
+        if row.outcome in (Outcome.FAILED, Outcome.KNOWN):
+            first = next(check for check in row.checks if check.outcome is row.outcome)
+            yield row.id, first.message

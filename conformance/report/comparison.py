@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from rich.table import Table
 
 from conformance.report.html import SYMBOLS, render_template
 from conformance.report.summary import plain
 from conformance.results.check import Outcome
+from conformance.results.document import Document, RequirementResult
 
 SAID_NOTHING = (Outcome.NOT_EXERCISED, Outcome.BLOCKED, Outcome.INCONCLUSIVE)
 ABSENT = "absent"
@@ -42,7 +42,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Channel:
+class ComparedRequirement:
     """A requirement with its outcome in each of the results."""
 
     id: str
@@ -57,7 +57,7 @@ class Comparison:
     """The results compared, in the order that they were given; the first is what counts."""
 
     columns: tuple[Column, ...]
-    lines: tuple[Channel, ...]
+    lines: tuple[ComparedRequirement, ...]
 
     @property
     def regressed(self) -> bool:
@@ -70,25 +70,22 @@ class Comparison:
         return {str(change): changes.count(change) for change in Change if change in changes}
 
 
-def compare(documents: Sequence[dict[str, Any]]) -> Comparison:
+def compare(documents: Sequence[Document]) -> Comparison:
     """Compare results, requirement by requirement; the worst changes come first."""
-    rows = [{row["id"]: row for row in document["requirements"]} for document in documents]
+    rows = [{row.id: row for row in document.requirements} for document in documents]
     ids = list(dict.fromkeys(id for by_id in rows for id in by_id))
     lines = [line_of(id, [by_id.get(id) for by_id in rows]) for id in ids]
     order = list(Change)
     lines.sort(key=lambda line: (order.index(line.change), line.level))
-    columns = tuple(
-        Column(d["target"]["name"], d["run"]["startedAt"], d["verdict"]["verdict"])
-        for d in documents
-    )
+    columns = tuple(Column(d.target.name, d.run.started_at, d.verdict.verdict) for d in documents)
     return Comparison(columns, tuple(lines))
 
 
-def line_of(id: str, rows: Sequence[dict[str, Any] | None]) -> Channel:
+def line_of(id: str, rows: Sequence[RequirementResult | None]) -> ComparedRequirement:
     """One requirement over all results."""
     known = next(row for row in rows if row is not None)
-    outcomes = tuple(row["outcome"] if row else ABSENT for row in rows)
-    return Channel(id, known["level"], known["sentence"], outcomes, change_of(outcomes))
+    outcomes = tuple(row.outcome if row else ABSENT for row in rows)
+    return ComparedRequirement(id, known.level, known.sentence, outcomes, change_of(outcomes))
 
 
 def change_of(outcomes: Sequence[str]) -> Change:
@@ -147,6 +144,6 @@ def headings(comparison: Comparison) -> list[str]:
     ]
 
 
-def differing(comparison: Comparison) -> list[Channel]:
+def differing(comparison: Comparison) -> list[ComparedRequirement]:
     """The lines that say something: all but those that are the same."""
     return [line for line in comparison.lines if line.change is not Change.SAME]

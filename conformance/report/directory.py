@@ -1,13 +1,12 @@
 """The directory of one run: `results.json` and everything that is made from it."""
 
-import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from conformance.failures import UsageError
 from conformance.report.reading import RESULTS
+from conformance.results.document import Document, as_json
 
 LATEST = "latest"
 
@@ -42,12 +41,12 @@ class RunDirectory:
             self.path.rmdir()
 
 
-def write_results(path: Path, document: dict[str, Any]) -> None:
+def write_results(path: Path, document: Document) -> None:
     """Write `results.json`, whole or not at all. OSError where the disk is full."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = as_json(document, indent=2)
     part = path / f"{RESULTS}.part"
     try:
-        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        part.write_text(text + "\n", encoding="utf-8")
         part.replace(path / RESULTS)
     finally:
         part.unlink(missing_ok=True)

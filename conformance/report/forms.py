@@ -1,13 +1,13 @@
 """Everything that is made from results, written beside them."""
 
 from pathlib import Path
-from typing import Any
 
 from conformance.report.allure import write_allure
 from conformance.report.har import join_parts
 from conformance.report.html import render_html
 from conformance.report.junit import render_junit
 from conformance.report.summary import render_badge, render_summary
+from conformance.results.document import Document
 
 FORMS = {
     "report.html": render_html,
@@ -17,7 +17,7 @@ FORMS = {
 """What is made from the results as text, by file name."""
 
 
-def write_forms(path: Path, document: dict[str, Any]) -> None:
+def write_forms(path: Path, document: Document) -> None:
     """Write what is made from the results into a directory. OSError where the disk is full."""
     (path / "junit.xml").write_bytes(render_junit(document))
     join_parts(path)

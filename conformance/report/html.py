@@ -6,13 +6,19 @@ could steer a browser or a reader. The template escapes everything.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from conformance.http.exchange import Headers
+from conformance.http.traffic import Moment
+from conformance.results.check import Check, Outcome
+from conformance.results.document import Document, OperationTraffic, RequirementResult
+from conformance.results.evidence import ShownExchange
 
 SYMBOLS = {
     "passed": "✓",
@@ -52,30 +58,28 @@ def render_template(name: str, **values: Any) -> str:
     return _template(name).render(**values)
 
 
-def render_html(document: dict[str, Any]) -> str:
+def render_html(document: Document) -> str:
     """The page of one run."""
-    rows = document["requirements"]
-    telling = [row["id"] for row in rows if row["outcome"] in TELLING]
-    families = [(family, list(found)) for family, found in groupby(rows, key=_family)]
-    first = [("What did not pass", [row for row in rows if row["outcome"] in TELLING])]
-    others = [(f, [row for row in found if row["id"] not in telling]) for f, found in families]
+    rows = document.requirements
+    telling = [row.id for row in rows if row.outcome in TELLING]
+    families = [
+        (family, list(found)) for family, found in groupby(rows, key=lambda row: row.family)
+    ]
+    first = [("What did not pass", [row for row in rows if row.outcome in TELLING])]
+    others = [(f, [row for row in found if row.id not in telling]) for f, found in families]
     return render_template(
         "report.html.j2",
         document=document,
         families=families,
         groups=[(title, found) for title, found in first + others if found],
         symbols=SYMBOLS,
-        evidence={row["id"]: evidence_of(row) for row in rows},
+        evidence={row.id: evidence_of(row) for row in rows},
         opened=set(telling[:MAX_OPENED]),
         missing=missing_of(rows),
-        heat=heat_of(document["traffic"]),
-        chart=chart_of(document["timeline"]),
-        operations=[row["operation"] for row in document["traffic"]],
+        heat=heat_of(document.traffic),
+        chart=chart_of(document.timeline),
+        operations=[row.operation for row in document.traffic],
     )
-
-
-def _family(row: dict[str, Any]) -> str:
-    return str(row["family"])
 
 
 @dataclass(frozen=True)
@@ -91,47 +95,47 @@ class Shown:
     curl: str | None
 
 
-def evidence_of(row: dict[str, Any]) -> list[tuple[dict[str, Any], list[Shown]]]:
+def evidence_of(row: RequirementResult) -> list[tuple[Check, list[Shown]]]:
     """The telling checks of a requirement, the shortest first, a few with their exchanges."""
-    if row["outcome"] not in TELLING:
+    if row.outcome not in TELLING:
         return []
-    telling = [check for check in row["checks"] if check["outcome"] == row["outcome"]]
-    telling.sort(key=lambda check: len(check["exchanges"]))
+    telling = [check for check in row.checks if check.outcome == row.outcome]
+    telling.sort(key=lambda check: len(check.exchanges))
     return [
         (check, shown_of(check) if place < MAX_CHECKS else [])
         for place, check in enumerate(telling)
     ]
 
 
-def shown_of(check: dict[str, Any]) -> list[Shown]:
+def shown_of(check: Check) -> list[Shown]:
     """The last exchanges of a check; in the very last, what differs is marked."""
-    exchanges = check["exchanges"][-MAX_EXCHANGES:]
+    exchanges = check.exchanges[-MAX_EXCHANGES:]
     return [shown(exchange, check, last=exchange is exchanges[-1]) for exchange in exchanges]
 
 
-def shown(exchange: dict[str, Any], check: dict[str, Any], *, last: bool) -> Shown:
+def shown(exchange: ShownExchange, check: Check, *, last: bool) -> Shown:
     """One exchange for reading."""
-    status = str(exchange["status"] or exchange["error"])
-    received = f"{check['received'] or ''}"
+    status = exchange.ending
+    received = check.received or ""
     differs = partial(differing, check) if last else _never
     return Shown(
-        title=visible(f"{exchange['method']} {exchange['target']}")[:500],
+        title=visible(f"{exchange.method} {exchange.target}")[:500],
         status=visible(status)[:200],
-        milliseconds=exchange["seconds"] * 1000,
-        marked=last and received.startswith(f"status {exchange['status']}"),
+        milliseconds=exchange.seconds * 1000,
+        marked=last and received.startswith(f"status {exchange.status}"),
         request=[
-            *_plain(f"{exchange['method']} {exchange['target']}", exchange["requestHeaders"]),
-            *body_lines(exchange["requestBody"], _never),
+            *_plain(f"{exchange.method} {exchange.target}", exchange.request_headers),
+            *body_lines(exchange.request_body, _never),
         ],
         response=[
-            *_plain(status, exchange["responseHeaders"]),
-            *body_lines(exchange["responseBody"], differs),
+            *_plain(status, exchange.response_headers),
+            *body_lines(exchange.response_body, differs),
         ],
-        curl=exchange["curl"] and visible(exchange["curl"]),
+        curl=exchange.curl and visible(exchange.curl),
     )
 
 
-def _plain(first: str, headers: list[list[str]]) -> list[tuple[str, bool]]:
+def _plain(first: str, headers: Headers) -> list[tuple[str, bool]]:
     lines = [first, *(f"{name}: {value}" for name, value in headers), ""]
     return [(visible(line)[:MAX_BODY], False) for line in lines]
 
@@ -152,7 +156,7 @@ def _never(line: str) -> bool:
     return False
 
 
-def differing(check: dict[str, Any], line: str) -> bool:
+def differing(check: Check, line: str) -> bool:
     """Whether a line of JSON is what differs.
 
     That is: a member that the expectation names (`status 'merged', toPlayerId 'p'`), or one with
@@ -161,7 +165,7 @@ def differing(check: dict[str, Any], line: str) -> bool:
     found = re.match(r'\s*"([^"]+)": (.*?),?$', line)
     if not found:
         return False
-    expected, received = check["expected"] or "", check["received"] or ""
+    expected, received = check.expected or "", check.received or ""
     named = re.search(rf"\b{re.escape(found[1])}\b", expected)
     return bool(named) or found[2].strip('"') == received.strip("'")
 
@@ -173,63 +177,98 @@ def visible(text: str) -> str:
     )
 
 
-def missing_of(rows: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+def missing_of(rows: Sequence[RequirementResult]) -> list[tuple[str, list[str]]]:
     """Why requirements were not exercised, and which: each reason once."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
-        for check in row["checks"] or [{"outcome": "not_exercised", "message": row["reason"]}]:
-            if check["outcome"] == "not_exercised" and row["outcome"] == "not_exercised":
-                ids = reasons.setdefault(str(check["message"]), [])
-                ids.extend([row["id"]] if row["id"] not in ids else [])
+        if row.outcome is not Outcome.NOT_EXERCISED:
+            continue
+        found = [check.message for check in row.checks if check.outcome is row.outcome]
+        for reason in dict.fromkeys(found or [row.reason or ""]):
+            reasons.setdefault(reason, []).append(row.id)
     return list(reasons.items())
 
 
-def heat_of(traffic: list[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
+@dataclass(frozen=True)
+class HeatCell:
+    """How often an operation gave a status; `kind` is how the page shows that."""
+
+    count: int
+    documented: bool
+    kind: str
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """An operation: a cell for each status; `most` is the longest bar of `latencies`."""
+
+    operation: str
+    cells: list[HeatCell]
+    latencies: tuple[int, ...]
+    most: int
+
+
+def heat_of(traffic: Sequence[OperationTraffic]) -> tuple[list[str], list[HeatRow]]:
     """The statuses that are documented or came, and for each operation what came how often."""
-    endings = {ending for row in traffic for ending in (*row["documented"], *row["endings"])}
+    endings = {ending for row in traffic for ending in (*row.documented, *row.endings)}
     columns = sorted(endings, key=lambda ending: (not ending.isdigit(), ending))
     return columns, [
-        {
-            "operation": row["operation"],
-            "cells": [_heat_cell(row, ending) for ending in columns],
-            "latencies": row["latencies"],
-            "most": max(row["latencies"], default=0),
-        }
+        HeatRow(
+            row.operation,
+            [_heat_cell(row, ending) for ending in columns],
+            row.latencies,
+            max(row.latencies, default=0),
+        )
         for row in traffic
     ]
 
 
-def _heat_cell(row: dict[str, Any], ending: str) -> dict[str, Any]:
-    count, documented = row["endings"].get(ending, 0), ending in row["documented"]
+def _heat_cell(row: OperationTraffic, ending: str) -> HeatCell:
+    count, documented = row.endings.get(ending, 0), ending in row.documented
     kind = "documented" if documented else "undocumented"
-    return {"count": count, "documented": documented, "kind": kind if count or documented else ""}
+    return HeatCell(count, documented, kind if count or documented else "")
 
 
-def chart_of(timeline: list[dict[str, Any]]) -> dict[str, Any]:
-    """Bars of requests a second and lines of what remained, in a box of 1000 by 100."""
+@dataclass(frozen=True)
+class BudgetLine:
+    """What remained of a key's budget: SVG points, and between which numbers."""
+
+    points: str
+    top: int
+    least: int
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Bars of requests a second (x, width, height) and lines by role, in a box of 1000 by 100."""
+
+    bars: list[tuple[float, float, float]]
+    lines: dict[str, BudgetLine]
+    seconds: int
+    most: int
+
+
+def chart_of(timeline: Sequence[Moment]) -> Chart:
+    """The chart of a run's requests and budgets over time."""
     if not timeline:
-        return {"bars": [], "lines": {}, "seconds": 0, "most": 0}
-    seconds = max(point["second"] for point in timeline) + 1
-    most = max(point["requests"] for point in timeline)
+        return Chart([], {}, 0, 0)
+    seconds = max(point.second for point in timeline) + 1
+    most = max(point.requests for point in timeline)
     width = 1000 / seconds
     bars = [
-        (round(p["second"] * width, 2), round(width, 2), round(100 * p["requests"] / most, 1))
+        (round(p.second * width, 2), round(width, 2), round(100 * p.requests / most, 1))
         for p in timeline
     ]
-    roles = {role for point in timeline for role in point["remaining"]}
-    return {
-        "bars": bars,
-        "lines": {role: _line(timeline, role, width) for role in sorted(roles)},
-        "seconds": seconds,
-        "most": most,
-    }
+    roles = {role for point in timeline for role in point.remaining}
+    lines = {role: _budget_line(timeline, role, width) for role in sorted(roles)}
+    return Chart(bars, lines, seconds, most)
 
 
-def _line(timeline: list[dict[str, Any]], role: str, width: float) -> dict[str, Any]:
-    known = [(p["second"], p["remaining"][role]) for p in timeline if role in p["remaining"]]
+def _budget_line(timeline: Sequence[Moment], role: str, width: float) -> BudgetLine:
+    known = [(p.second, p.remaining[role]) for p in timeline if role in p.remaining]
     top = max(remaining for _, remaining in known) or 1
     points = " ".join(
         f"{(second + 0.5) * width:.1f},{100 - 100 * remaining / top:.1f}"
         for second, remaining in known
     )
-    return {"points": points, "top": top, "least": min(remaining for _, remaining in known)}
+    return BudgetLine(points, top, min(remaining for _, remaining in known))

@@ -6,24 +6,34 @@ the run ends; after a crash they are made from it.
 
 import json
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from conformance.failures import UsageError
+from conformance.results.check import TestResult
+from conformance.results.document import Head, as_json
 
 NAME = "journal.jsonl"
-FORMAT = "kraty-conformance-journal"
+
+
+class FirstLine(
+    msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="kraty-conformance-journal"
+):
+    """What says whose journal it is."""
+
+    head: Head
 
 
 class Journal:
     """Appends to the journal of one run. OSError where the disk is full."""
 
-    def __init__(self, path: Path, head: dict[str, Any]) -> None:
+    def __init__(self, path: Path, head: Head) -> None:
         self.path = path / NAME
-        self._write("w", json.dumps({"format": FORMAT, "head": head}))
+        self._write("w", as_json(FirstLine(head=head)))
 
-    def add(self, report: str) -> None:
+    def add(self, result: str) -> None:
         """Keep what one test reports, as JSON."""
-        self._write("a", report)
+        self._write("a", result)
 
     def remove(self) -> None:
         """The results are written: the journal is of no more use."""
@@ -34,25 +44,21 @@ class Journal:
             file.write(line + "\n")
 
 
-def read_journal(directory: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_journal(directory: Path) -> tuple[Head, list[TestResult]]:
     """The head and the reports of a run that broke off; a line cut in its middle is left out.
 
     UsageError for a file that is no journal.
     """
     path = directory / NAME
-    lines = path.read_text(encoding="utf-8").splitlines()
+    first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
     try:
-        first = json.loads(lines[0])
-        head: dict[str, Any] = first["head"]
-        foreign = first["format"] != FORMAT
-    except (IndexError, ValueError, KeyError, TypeError):
-        foreign = True
-    if foreign:
-        raise UsageError(f"{path} is no journal of kraty-conformance")
-    reports = []
-    for line in lines[1:]:
+        head = msgspec.json.decode(first, type=FirstLine).head
+    except msgspec.MsgspecError:
+        raise UsageError(f"{path} is no journal of kraty-conformance") from None
+    results = []
+    for line in lines:
         try:
-            reports.append(json.loads(line))
-        except ValueError:
+            results.append(msgspec.convert(json.loads(line), TestResult))
+        except (ValueError, msgspec.MsgspecError):
             break
-    return head, reports
+    return head, results

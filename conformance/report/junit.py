@@ -1,12 +1,12 @@
 """`junit.xml`: a suite for each family, a case for each check."""
 
 import re
-from typing import Any
 
 from junitparser import Error, Failure, JUnitXml, Property, Skipped, TestCase, TestSuite
 from junitparser.junitparser import Properties
 
-from conformance.results.check import Outcome
+from conformance.results.check import Check, Outcome
+from conformance.results.document import Document, RequirementResult
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 ENDINGS = {
@@ -18,39 +18,38 @@ ENDINGS = {
 }
 
 
-def render_junit(document: dict[str, Any]) -> bytes:
+def render_junit(document: Document) -> bytes:
     """The document as JUnit XML; warnings pass, with the text in `system-out`."""
     xml = JUnitXml("kraty-conformance")
-    for family in dict.fromkeys(row["family"] for row in document["requirements"]):
-        rows = [row for row in document["requirements"] if row["family"] == family]
+    for family in dict.fromkeys(row.family for row in document.requirements):
+        rows = [row for row in document.requirements if row.family == family]
         suite = TestSuite(family)
         # One by one, the library would count all again for each case.
-        suite.add_testcases([_case(row, check) for row in rows for check in row["checks"]])
+        suite.add_testcases([_case(row, check) for row in rows for check in row.checks])
         xml.add_testsuite(suite)
     return bytes(xml.tostring())
 
 
-def _case(row: dict[str, Any], check: dict[str, Any]) -> TestCase:
-    case = TestCase(_clean(f"{row['id']} {check['test']}"), row["id"], check["seconds"])
+def _case(row: RequirementResult, check: Check) -> TestCase:
+    case = TestCase(_clean(f"{row.id} {check.test}"), row.id, check.seconds)
     properties = Properties()
-    for name in ("requirement", "level", "outcome"):
-        value = row["id"] if name == "requirement" else {**row, **check}[name]
+    values = {"requirement": row.id, "level": row.level, "outcome": check.outcome}
+    for name, value in values.items():
         properties.add_property(Property(name, str(value)))
     case.append(properties)
-    outcome = Outcome(check["outcome"])
-    message = _clean(check["message"])
-    if outcome in ENDINGS:
-        ending = ENDINGS[outcome](message, outcome)
+    message = _clean(check.message)
+    if check.outcome in ENDINGS:
+        ending = ENDINGS[check.outcome](message, check.outcome)
         ending.text = _clean("\n".join(_lines(row, check)))
         case.result = [ending]
-    elif outcome is Outcome.WARNED:
+    elif check.outcome is Outcome.WARNED:
         case.system_out = message
     return case
 
 
-def _lines(row: dict[str, Any], check: dict[str, Any]) -> list[str]:
-    curls = [exchange["curl"] for exchange in check["exchanges"] if exchange["curl"]]
-    return [f"{row['id']}: {row['sentence']}", check["message"], *curls]
+def _lines(row: RequirementResult, check: Check) -> list[str]:
+    curls = [exchange.curl for exchange in check.exchanges if exchange.curl]
+    return [f"{row.id}: {row.sentence}", check.message, *curls]
 
 
 def _clean(text: str) -> str:

@@ -3,7 +3,12 @@
 import html
 import json
 import re
-from typing import Any
+from collections.abc import Mapping, Sequence
+
+from conformance.contract.requirements import Level
+from conformance.results.check import Outcome
+from conformance.results.document import Document, RequirementResult
+from conformance.results.known_status import KnownStatus
 
 COLOURS = {
     "conformant": "brightgreen",
@@ -24,19 +29,19 @@ MAX_TEXT = 300
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!@])")
 
 
-def render_summary(document: dict[str, Any]) -> str:
+def render_summary(document: Document) -> str:
     """The verdict, the counts and what did not pass, in GitHub's Markdown."""
-    verdict, target, run = document["verdict"], document["target"], document["run"]
+    verdict, target, run = document.verdict, document.target, document.run
     lines = [
-        f"## {SYMBOLS[verdict['verdict']]} {verdict['verdict']}: {plain(target['name'])}",
+        f"## {SYMBOLS[verdict.verdict]} {verdict.verdict}: {plain(target.name)}",
         "",
-        f"{plain(verdict['reason'])}.",
+        f"{plain(verdict.reason)}.",
         "",
-        f"Kraty Server API at {plain(target['baseUrl'])}, environment "
-        f"{plain(target['environment'] or 'unknown')}, {run['startedAt']}, {run['seconds']:.0f} s, "
-        f"{run['requests']} requests, seed {run['seed']}, suite {document['suite']['version']}.",
+        f"Kraty Server API at {plain(target.base_url)}, environment "
+        f"{plain(target.environment or 'unknown')}, {run.started_at}, {run.seconds:.0f} s, "
+        f"{run.requests} requests, seed {run.seed}, suite {document.suite.version}.",
         "",
-        *_counts(verdict["outcomes"]),
+        *_counts(verdict.outcomes),
     ]
     for outcome, title in (
         ("failed", "Not met"),
@@ -45,15 +50,15 @@ def render_summary(document: dict[str, Any]) -> str:
         ("inconclusive", "Undecided"),
         ("blocked", "Blocked"),
     ):
-        rows = [row for row in document["requirements"] if row["outcome"] == outcome]
+        rows = [row for row in document.requirements if row.outcome == outcome]
         lines += _rows(title, outcome, rows)
-    lines += _known(document["knownFailures"])
-    lines += [f"> {plain(notice)}" for notice in document["notices"]]
+    lines += _known(document.known_failures)
+    lines += [f"> {plain(notice)}" for notice in document.notices]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _counts(outcomes: dict[str, dict[str, int]]) -> list[str]:
-    names = list(next(iter(outcomes.values()), {}))
+def _counts(outcomes: Mapping[Level, Mapping[Outcome, int]]) -> list[str]:
+    names = list(Outcome)
     head = " | ".join(name.replace("_", " ") for name in names)
     return [
         f"| level | {head} |",
@@ -66,26 +71,26 @@ def _counts(outcomes: dict[str, dict[str, int]]) -> list[str]:
     ]
 
 
-def _rows(title: str, outcome: str, rows: list[dict[str, Any]]) -> list[str]:
+def _rows(title: str, outcome: str, rows: Sequence[RequirementResult]) -> list[str]:
     if not rows:
         return []
     lines = [f"### {title}", "", "| requirement | sentence | what came |", "| --- | --- | --- |"]
     for row in rows[:MAX_ROWS]:
-        first = next(check for check in row["checks"] if check["outcome"] == outcome)
-        cells = f"{plain(row['id'])} | {plain(row['sentence'])} | {plain(first['message'])}"
+        first = next(check for check in row.checks if check.outcome == outcome)
+        cells = f"{plain(row.id)} | {plain(row.sentence)} | {plain(first.message)}"
         lines.append(f"| {cells} |")
     if len(rows) > MAX_ROWS:
         lines.append(f"| | and {len(rows) - MAX_ROWS} more | |")
     return [*lines, ""]
 
 
-def _known(entries: list[dict[str, Any]]) -> list[str]:
+def _known(entries: Sequence[KnownStatus]) -> list[str]:
     """The list of known failures, and what became of each."""
     if not entries:
         return []
     rows = [
-        f"| {plain(e['name'])} | {plain(e['status'])} | {plain(e['reason'])} | "
-        f"{plain(e['expires'] or '')} | {plain(e['issue'] or '')} |"
+        f"| {plain(e.name)} | {plain(e.status)} | {plain(e.reason)} | "
+        f"{plain(e.expires or '')} | {plain(e.issue or '')} |"
         for e in entries
     ]
     head = ["| known failure | now | reason | until | issue |", "| --- | --- | --- | --- | --- |"]
@@ -99,16 +104,16 @@ def plain(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))
 
 
-def render_badge(document: dict[str, Any]) -> str:
+def render_badge(document: Document) -> str:
     """The endpoint format of shields.io."""
-    verdict = document["verdict"]
-    failed = len(verdict["failed"])
-    message = f"{failed} failed" if failed else verdict["verdict"]
+    verdict = document.verdict
+    failed = len(verdict.failed)
+    message = f"{failed} failed" if failed else verdict.verdict
     badge = {
         "schemaVersion": 1,
         "label": "Kraty Server API",
         "message": message,
-        "color": COLOURS[verdict["verdict"]],
-        "isError": COLOURS[verdict["verdict"]] == "red",
+        "color": COLOURS[verdict.verdict],
+        "isError": COLOURS[verdict.verdict] == "red",
     }
     return json.dumps(badge) + "\n"

@@ -28,14 +28,10 @@ def explain(check: Check) -> str:
     if check.exchanges:
         lines.append("  exchanges:")
     for number, exchange in enumerate(check.exchanges, 1):
-        ending = exchange["status"] or exchange["error"]
-        lines.append(f"    {number}. {exchange['method']} {exchange['target']} -> {ending}")
-        lines += [
-            f"       {label}: {printable(exchange[name])}"
-            for label, name in (("sent", "requestBody"), ("got", "responseBody"))
-            if exchange[name]
-        ]
-    commands = [exchange["curl"] for exchange in check.exchanges if exchange["curl"]]
+        lines.append(f"    {number}. {exchange.method} {exchange.target} -> {exchange.ending}")
+        bodies = (("sent", exchange.request_body), ("got", exchange.response_body))
+        lines += [f"       {label}: {printable(body)}" for label, body in bodies if body]
+    commands = [exchange.curl for exchange in check.exchanges if exchange.curl]
     if commands:
         lines += ["  reproduce:", *(f"    {printable(command, 2000)}" for command in commands)]
     return "\n".join(lines)

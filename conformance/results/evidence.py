@@ -1,6 +1,6 @@
 """Exchanges as results keep them: redacted, readable, of bounded size."""
 
-from typing import Any
+import msgspec
 
 from conformance.http.exchange import Exchange, Headers
 
@@ -8,33 +8,58 @@ MAX_TEXT = 20_000
 MAX_EXCHANGES = 30
 
 
-def evidence(exchanges: tuple[Exchange, ...], base_url: str) -> list[dict[str, Any]]:
-    """Plain values for `results.json`; of many exchanges the last `MAX_EXCHANGES`."""
-    return [shown(exchange, base_url) for exchange in exchanges[-MAX_EXCHANGES:]]
+class ShownExchange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One exchange; `curl` is a command that repeats its request, None for a very long one.
+
+    `status` is None where there was no response; then `error` says why. `started_at` is in seconds
+    since the epoch.
+    """
+
+    operation: str
+    method: str
+    target: str
+    request_headers: Headers
+    request_body: str
+    status: int | None
+    response_headers: Headers
+    response_body: str
+    error: str | None
+    started_at: float
+    seconds: float
+    curl: str | None
+
+    @property
+    def ending(self) -> str:
+        """The status, or why there is none."""
+        return str(self.status or self.error)
 
 
-def shown(exchange: Exchange, base_url: str) -> dict[str, Any]:
+def evidence(exchanges: tuple[Exchange, ...], base_url: str) -> tuple[ShownExchange, ...]:
+    """The exchanges for `results.json`; of many the last `MAX_EXCHANGES`."""
+    return tuple(shown(exchange, base_url) for exchange in exchanges[-MAX_EXCHANGES:])
+
+
+def shown(exchange: Exchange, base_url: str) -> ShownExchange:
     """One exchange, with a curl command that repeats its request."""
     request, response = exchange.request, exchange.response
-    return {
-        "operation": request.operation,
-        "method": request.method,
-        "target": request.target,
-        "requestHeaders": pairs(request.headers),
-        "requestBody": text(request.body),
-        "status": response.status if response else None,
-        "responseHeaders": pairs(response.headers) if response else [],
-        "responseBody": text(response.body) if response else "",
-        "error": exchange.error,
-        "startedAt": exchange.started,
-        "seconds": round(exchange.seconds, 6),
-        "curl": request.curl(base_url) if len(request.body) <= MAX_TEXT else None,
-    }
+    return ShownExchange(
+        operation=request.operation,
+        method=request.method,
+        target=request.target,
+        request_headers=_cut(request.headers),
+        request_body=text(request.body),
+        status=response.status if response else None,
+        response_headers=_cut(response.headers) if response else (),
+        response_body=text(response.body) if response else "",
+        error=exchange.error,
+        started_at=exchange.started,
+        seconds=round(exchange.seconds, 6),
+        curl=request.curl(base_url) if len(request.body) <= MAX_TEXT else None,
+    )
 
 
-def pairs(headers: Headers) -> list[list[str]]:
-    """Headers as lists of name and value."""
-    return [[name, value[:MAX_TEXT]] for name, value in headers]
+def _cut(headers: Headers) -> Headers:
+    return tuple((name, value[:MAX_TEXT]) for name, value in headers)
 
 
 def text(body: bytes) -> str:

@@ -1,7 +1,6 @@
 """What became of known failures in a run."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import date
 
 import msgspec
@@ -10,7 +9,7 @@ from conformance.results.check import Check, Outcome, outcome_of
 from conformance.settings.known_failures import Known
 
 
-class Standing(msgspec.Struct, frozen=True):
+class KnownStatus(msgspec.Struct, frozen=True):
     """What became of a known failure: `problem` is why it fails the gate, or None."""
 
     name: str
@@ -21,18 +20,18 @@ class Standing(msgspec.Struct, frozen=True):
     problem: str | None
 
 
-def standings(
+def known_statuses(
     known: Sequence[Known], checks: Iterable[Check], today: date, *, whole: bool
-) -> list[Standing]:
+) -> tuple[KnownStatus, ...]:
     """What became of each known failure in a run with these checks.
 
     Only a `whole` run, of all scenarios, tells that one passes.
     """
     rows = list(checks)
-    return [_standing(entry, rows, today, whole=whole) for entry in known]
+    return tuple(_status_of(entry, rows, today, whole=whole) for entry in known)
 
 
-def _standing(entry: Known, checks: list[Check], today: date, *, whole: bool) -> Standing:
+def _status_of(entry: Known, checks: list[Check], today: date, *, whole: bool) -> KnownStatus:
     covered = [check for check in checks if entry.covers(check.requirement, check.test)]
     outcome = outcome_of(covered)
     problem = None
@@ -47,7 +46,7 @@ def _standing(entry: Known, checks: list[Check], today: date, *, whole: bool) ->
     else:
         status = "not decided"
     expires = entry.expires.isoformat() if entry.expires else None
-    return Standing(entry.name, entry.reason, expires, entry.issue, status, problem)
+    return KnownStatus(entry.name, entry.reason, expires, entry.issue, status, problem)
 
 
 def tolerated(check: Check, known: Sequence[Known], today: date) -> Check:
@@ -56,5 +55,5 @@ def tolerated(check: Check, known: Sequence[Known], today: date) -> Check:
         return check
     for entry in known:
         if entry.covers(check.requirement, check.test) and not entry.has_expired(today):
-            return replace(check, outcome=Outcome.KNOWN)
+            return msgspec.structs.replace(check, outcome=Outcome.KNOWN)
     return check

@@ -47,12 +47,12 @@ DECIDED = (Outcome.PASSED, Outcome.FAILED, Outcome.KNOWN)
 
 def judge_run(
     outcomes: Iterable[tuple[Level, Outcome]],
-    trouble: str | None = None,
+    abort_reason: str | None = None,
     outdated: Sequence[str] = (),
 ) -> Judgement:
     """The verdict on all requirements of the catalogue.
 
-    `trouble` says why the run did not come to its end, `outdated` what is wrong with the list of
+    `abort_reason` says why the run did not come to its end, `outdated` what is wrong with the list of
     known failures. A failed requirement makes the server
     not conformant even then; a SHOULD is `failed` only where the user asked for strictness.
     """
@@ -69,8 +69,8 @@ def judge_run(
         verdict, reason = Verdict.NOT_CONFORMANT, f"{counted(failed, 'requirement')} failed"
     elif outdated:
         verdict, reason = Verdict.OUTDATED, "; ".join(outdated)
-    elif trouble:
-        verdict, reason = Verdict.INCONCLUSIVE, trouble
+    elif abort_reason:
+        verdict, reason = Verdict.INCONCLUSIVE, abort_reason
     elif undecided:
         verdict, reason = Verdict.INCONCLUSIVE, f"{counted(undecided, 'MUST')} undecided"
     elif not exercised:
@@ -79,8 +79,8 @@ def judge_run(
         verdict, reason = Verdict.TOLERATED, f"{counted(known, 'requirement')} failed as known"
     else:
         verdict, reason = Verdict.CONFORMANT, "every exercised MUST passed"
-    if trouble and trouble not in reason:
-        reason += f", {trouble}"
+    if abort_reason and abort_reason not in reason:
+        reason += f", {abort_reason}"
     if warned:
         reason += f", {counted(warned, 'SHOULD')} not met"
     return Judgement(verdict, f"{reason}, {progress}", exercised, total)
