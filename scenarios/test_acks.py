@@ -1,18 +1,17 @@
 """ACK: the studio's backend says that it has delivered a grant."""
 
-import pytest
-
-from conformance.client.api import Api
-from conformance.testkit.expect import (
+from conformance.testkit import (
+    Api,
+    Given,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
+    mention,
+    requirement,
+    with_another_end,
 )
-from conformance.testkit.given import Given, mention, with_another_end
-
-requirement = pytest.mark.requirement
 
 
 @requirement("ACK-1")

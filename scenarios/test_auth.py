@@ -5,26 +5,27 @@ from collections.abc import Callable
 
 import pytest
 
-from conformance.client.api import Answer, Api
-from conformance.contract.openapi import JSON
 from conformance.failures import NotExercised
-from conformance.settings.names import Names
-from conformance.settings.run import Run
-from conformance.settings.target import World
-from conformance.testkit.expect import (
+from conformance.testkit import (
+    JSON,
+    Answer,
+    Api,
+    Given,
+    Ledger,
+    Names,
+    Run,
+    Samples,
+    World,
     expect_code,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
+    harmless,
+    mention,
+    requirement,
 )
-from conformance.testkit.given import Given, mention
-from conformance.testkit.ledgers import Ledger
-from conformance.testkit.sample_requests import Samples
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
 
 WRITES = [
     "createGrant",
@@ -82,7 +83,7 @@ WRONG: dict[str, Callable[[str], str]] = {
 def test_a_request_without_a_key_gets_401(
     operation: str, samples: Samples, keyless_api: Api
 ) -> None:
-    answer = samples.blind(operation).call(keyless_api)
+    answer = samples.minimal(operation).call(keyless_api)
 
     expect_status(answer, 401, because="there is no Authorization header")
     expect_that(answer.code is not None, "the error envelope", "no error code in the body")
@@ -93,7 +94,7 @@ def test_a_request_without_a_key_gets_401(
 def test_a_missing_key_has_the_code_unauthenticated(
     operation: str, samples: Samples, keyless_api: Api
 ) -> None:
-    expect_code(samples.blind(operation).call(keyless_api), "unauthenticated")
+    expect_code(samples.minimal(operation).call(keyless_api), "unauthenticated")
 
 
 @harmless
@@ -101,7 +102,7 @@ def test_a_missing_key_has_the_code_unauthenticated(
 def test_a_missing_key_is_answered_with_a_challenge(
     operation: str, samples: Samples, keyless_api: Api
 ) -> None:
-    answer = samples.blind(operation).call(keyless_api)
+    answer = samples.minimal(operation).call(keyless_api)
 
     expect_that(
         bool(answer.header("WWW-Authenticate")), "a WWW-Authenticate header", "none on the 401"
@@ -125,7 +126,7 @@ def test_a_wrong_credential_gets_401(kind: str, api: Api, run: Run) -> None:
 @harmless
 @requirement("AUTH-2")
 def test_an_unknown_token_gets_401(operation: str, samples: Samples, api: Api) -> None:
-    answer = samples.blind(operation).call(api.bearing(NOBODYS))
+    answer = samples.minimal(operation).call(api.bearing(NOBODYS))
 
     expect_status(answer, 401, because="nobody has this token")
 
@@ -133,7 +134,7 @@ def test_an_unknown_token_gets_401(operation: str, samples: Samples, api: Api) -
 @harmless
 @requirement("AUTH-2")
 def test_a_revoked_key_gets_401(operation: str, samples: Samples, revoked_api: Api) -> None:
-    answer = samples.blind(operation).call(revoked_api)
+    answer = samples.minimal(operation).call(revoked_api)
 
     expect_status(answer, 401, because="the key is revoked")
 
@@ -143,7 +144,7 @@ def test_a_revoked_key_gets_401(operation: str, samples: Samples, revoked_api: A
 def test_an_unknown_token_has_the_code_session_invalid(
     operation: str, samples: Samples, api: Api
 ) -> None:
-    answer = samples.blind(operation).call(api.bearing(NOBODYS))
+    answer = samples.minimal(operation).call(api.bearing(NOBODYS))
 
     expect_code(answer, "session_invalid")
 
@@ -151,7 +152,7 @@ def test_an_unknown_token_has_the_code_session_invalid(
 @harmless
 @requirement("AUTH-3")
 def test_a_client_key_gets_403(operation: str, samples: Samples, client_api: Api) -> None:
-    answer = samples.blind(operation).call(client_api)
+    answer = samples.minimal(operation).call(client_api)
 
     expect_status(answer, 403, because="the key's permission set is client_sdk")
 
@@ -161,7 +162,7 @@ def test_a_client_key_gets_403(operation: str, samples: Samples, client_api: Api
 def test_a_client_key_has_the_code_forbidden(
     operation: str, samples: Samples, client_api: Api
 ) -> None:
-    expect_code(samples.blind(operation).call(client_api), "forbidden")
+    expect_code(samples.minimal(operation).call(client_api), "forbidden")
 
 
 @requirement("AUTH-4")
@@ -259,7 +260,7 @@ def test_credentials_are_judged_before_the_body(
     if not api.channel.spec.operations[operation].takes_body:
         raise NotExercised(f"{operation} takes no body")
 
-    answer = samples.blind(operation).call(keyless_api, b'{"broken": ')
+    answer = samples.minimal(operation).call(keyless_api, b'{"broken": ')
 
     expect_status(answer, 401, because="credentials are judged before the body")
 
@@ -267,7 +268,7 @@ def test_credentials_are_judged_before_the_body(
 @requirement("AUTH-6")
 def test_no_refusal_shows_a_secret(operation: str, samples: Samples, api: Api, run: Run) -> None:
     token = run.target.token("server")
-    sample = samples.blind(operation)
+    sample = samples.minimal(operation)
 
     sample.call(api, b'{"broken": ')
     sample.call(api)

@@ -4,19 +4,18 @@ from typing import Any
 
 import pytest
 
-from conformance.client.api import Api
-from conformance.testkit.expect import (
+from conformance.testkit import (
+    Api,
+    Given,
+    Ledger,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
+    harmless,
+    requirement,
 )
-from conformance.testkit.given import Given
-from conformance.testkit.ledgers import Ledger
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
 
 
 @requirement("BAN-1")

@@ -5,20 +5,22 @@ from typing import Any
 
 import pytest
 
-from conformance.client.api import Answer, Api
-from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
-from conformance.testkit.expect import (
+from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
+    Answer,
+    Api,
+    Given,
+    Ledger,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
+    harmless,
+    needed,
+    requirement,
 )
-from conformance.testkit.given import Given, needed
-from conformance.testkit.ledgers import Ledger
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
 
 PLACEHOLDER = re.compile(r"__deleted_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}__")
 

@@ -7,17 +7,22 @@ from typing import Any
 
 import pytest
 
-from conformance.client.api import Answer, Api
-from conformance.contract.openapi import BASE_PATH, JSON
 from conformance.failures import Blocked, Inconclusive, NotExercised
-from conformance.http.exchange import Request
-from conformance.settings.names import Names
-from conformance.testkit.expect import expect_status, expect_that, expect_unchanged
-from conformance.testkit.given import Given
-from conformance.testkit.sample_requests import Samples
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
+from conformance.testkit import (
+    BASE_PATH,
+    JSON,
+    Answer,
+    Api,
+    Given,
+    Names,
+    Request,
+    Samples,
+    expect_status,
+    expect_that,
+    expect_unchanged,
+    harmless,
+    requirement,
+)
 
 CODES = {
     400: ("validation_failed", "invalid_metric"),
@@ -180,13 +185,13 @@ def expect_no_crash(api: Api, requests: Iterable[tuple[str, Request]]) -> None:
 @requirement("ERR-3")
 def test_no_body_breaks_an_operation(operation: str, samples: Samples, api: Api) -> None:
     expect_no_crash(
-        api, ((kind, samples.blind(operation).request(api, raw)) for kind, raw in RAW.items())
+        api, ((kind, samples.minimal(operation).request(api, raw)) for kind, raw in RAW.items())
     )
 
 
 @requirement("ERR-3")
 def test_no_long_string_breaks_an_operation(operation: str, samples: Samples, api: Api) -> None:
-    exchange = api.insist(samples.blind(operation).request(api, LONG))
+    exchange = api.insist(samples.minimal(operation).request(api, LONG))
 
     expect_that(Answer(exchange).status < 500, "an answer below 500", exchange.describe())
 
@@ -284,7 +289,7 @@ def test_no_depth_in_a_good_body_breaks_an_operation(
 def test_no_path_breaks_a_write(segment: str, given: Given, api: Api) -> None:
     stem = given.names.player()
     for operation in ("createGrant", "banPlayer", "deletePlayer", "creditWallet"):
-        known = Samples(given).blind(operation).request(api)
+        known = Samples(given).minimal(operation).request(api)
         path = f"{BASE_PATH}/players/{stem}{segment}/" + known.target.split("/", 5)[5]
         exchange = api.insist(Request("", "POST", path, known.headers, known.body))
 
@@ -300,7 +305,7 @@ def test_no_content_type_breaks_an_operation(operation: str, samples: Samples, a
         "nonsense": (*usual, ("Content-Type", "nonsense")),
         "none": usual,
     }
-    known = samples.blind(operation).request(api, b'{"reason": "x"}')
+    known = samples.minimal(operation).request(api, b'{"reason": "x"}')
 
     expect_no_crash(api, ((kind, replace(known, headers=sent)) for kind, sent in headers.items()))
 

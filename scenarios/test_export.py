@@ -2,20 +2,21 @@
 
 import pytest
 
-from conformance.client.api import Api
-from conformance.settings.run import Run
-from conformance.testkit.expect import (
+from conformance.testkit import (
+    Api,
+    Given,
+    Ledger,
+    Run,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
+    harmless,
+    mention,
+    requirement,
+    state_of,
 )
-from conformance.testkit.given import Given, mention, state_of
-from conformance.testkit.ledgers import Ledger
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
 
 MAX_ROWS = 1000
 MORE_THAN_A_PAGE = 250

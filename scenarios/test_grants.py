@@ -6,20 +6,22 @@ from typing import Any
 
 import pytest
 
-from conformance.client.api import Api
 from conformance.failures import NotExercised
-from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
-from conformance.testkit.expect import (
+from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
+    Api,
+    Given,
     expect_code,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
+    mention,
+    needed,
+    requirement,
 )
-from conformance.testkit.given import Given, mention, needed
-
-requirement = pytest.mark.requirement
 
 
 def in_days(days: int) -> str:

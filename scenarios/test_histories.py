@@ -6,32 +6,26 @@ from itertools import chain
 
 import pytest
 
-from conformance.client.api import Api
-from conformance.client.recorder import Recorder
-from conformance.linearizability.calls import GrantCalls, Holdings
-from conformance.linearizability.diagnosis import (
+from conformance.linearizability import (
+    Action,
+    Call,
+    GrantCalls,
+    GrantState,
+    Holding,
+    Holdings,
+    Kind,
+    Pair,
     expect_no_early_conflict,
     expect_order,
     of_changes,
     of_grant,
-)
-from conformance.linearizability.models import (
-    Call,
-    GrantState,
-    Holding,
-    Kind,
-    Pair,
+    run_concurrently,
     step_grant,
     step_holding,
     step_pair,
 )
-from conformance.linearizability.workload import Action, run_concurrently
-from conformance.settings.profiles import PROFILES
-from conformance.settings.run import Run
-from conformance.testkit.given import Given
-from conformance.testkit.ledgers import Ledger
+from conformance.testkit import PROFILES, Api, Given, Ledger, Recorder, Run, requirement
 
-requirement = pytest.mark.requirement
 pytestmark = pytest.mark.usefixtures("trusted_export")
 
 HISTORIES = 10

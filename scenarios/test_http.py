@@ -5,15 +5,21 @@ from typing import Any
 
 import pytest
 
-from conformance.client.api import Answer, Api
 from conformance.failures import NotExercised
-from conformance.http.exchange import Request
-from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
-from conformance.testkit.given import Given, needed
-from conformance.testkit.ledgers import Ledger
-from conformance.testkit.sample_requests import Samples
-
-requirement = pytest.mark.requirement
+from conformance.testkit import (
+    Answer,
+    Api,
+    Given,
+    Ledger,
+    Request,
+    Samples,
+    expect_equal,
+    expect_fields,
+    expect_status,
+    expect_that,
+    needed,
+    requirement,
+)
 
 IDS = {
     "space": "a b",
@@ -70,7 +76,7 @@ def test_a_valid_request_succeeds_as_documented(operation: str, samples: Samples
 def test_a_method_that_a_path_lacks_gets_405(
     operation: str, method: str, samples: Samples, api: Api
 ) -> None:
-    known = samples.blind(operation).request(api)
+    known = samples.minimal(operation).request(api)
 
     answer = Answer(api.send(Request("", method, known.target, known.headers, b"")))
 

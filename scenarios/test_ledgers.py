@@ -4,22 +4,25 @@ from typing import Any
 
 import pytest
 
-from conformance.client.api import Answer, Api
-from conformance.http.exchange import Request
-from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
-from conformance.testkit.expect import (
+from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
+    Answer,
+    Api,
+    Given,
+    Ledger,
+    Request,
     expect_code,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
+    harmless,
+    needed,
+    requirement,
 )
-from conformance.testkit.given import Given, needed
-from conformance.testkit.ledgers import Ledger
 
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
 directions = pytest.mark.parametrize("direction", ["increment", "decrement"])
 
 START = 100
@@ -178,7 +181,7 @@ def test_a_key_with_another_body_is_refused(
 ) -> None:
     player = ledger.filled(START)
     body = {"idempotencyKey": given.names.key(), "reason": "one", "sourceRefId": "order-6"}
-    first = {"amount": 30, **body}
+    first: dict[str, Any] = {"amount": 30, **body}
     needed(ledger.change(direction, player, **first), "LEDGER-1", "a first call")
     before = given.state(player)
 

@@ -4,14 +4,21 @@ from typing import Any
 
 import pytest
 
-from conformance.client.api import Api
-from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
-from conformance.settings.names import Names
-from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
-from conformance.testkit.given import Given, mention, with_another_end
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
+from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
+    Api,
+    Given,
+    Names,
+    expect_equal,
+    expect_fields,
+    expect_status,
+    expect_that,
+    harmless,
+    mention,
+    requirement,
+    with_another_end,
+)
 
 FIXED = ("id", "eventId", "eventWindowId", "mode", "capacity", "participantCount")
 """What does not change while a lobby fills and starts."""

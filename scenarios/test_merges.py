@@ -2,21 +2,20 @@
 
 import re
 
-import pytest
-
-from conformance.client.api import Api
-from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
-from conformance.testkit.expect import (
+from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
+    Api,
+    Given,
+    Ledger,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
     expect_unchanged,
+    needed,
+    requirement,
 )
-from conformance.testkit.given import Given, needed
-from conformance.testkit.ledgers import Ledger
-
-requirement = pytest.mark.requirement
 
 LARGE = 2**31 - 1
 PLACEHOLDER = re.compile(r"__merged_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}__")

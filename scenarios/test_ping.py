@@ -1,13 +1,15 @@
 """PING: is the key good?"""
 
-import pytest
-
-from conformance.client.api import Api
-from conformance.settings.run import Run
-from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
+from conformance.testkit import (
+    Api,
+    Run,
+    expect_equal,
+    expect_fields,
+    expect_status,
+    expect_that,
+    harmless,
+    requirement,
+)
 
 
 @harmless

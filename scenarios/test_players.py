@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 
-from conformance.client.api import Api
 from conformance.failures import NotExercised
-from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
-from conformance.testkit.given import Given, mention
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
+from conformance.testkit import (
+    Api,
+    Given,
+    expect_equal,
+    expect_fields,
+    expect_status,
+    expect_that,
+    harmless,
+    mention,
+    requirement,
+)
 
 
 def lists_of(document: Any) -> Iterator[list[Any]]:

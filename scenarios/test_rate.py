@@ -6,13 +6,19 @@ from itertools import pairwise
 
 import pytest
 
-from conformance.client.api import Answer, Api, pause
 from conformance.failures import Inconclusive, Mismatch
-from conformance.settings.names import Names
-from conformance.testkit.expect import expect_code, expect_equal, expect_status, expect_that
-from conformance.testkit.given import Given
-
-requirement = pytest.mark.requirement
+from conformance.testkit import (
+    Answer,
+    Api,
+    Given,
+    Names,
+    expect_code,
+    expect_equal,
+    expect_status,
+    expect_that,
+    pause,
+    requirement,
+)
 
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
 MAX_REQUESTS = 1000

@@ -17,7 +17,7 @@ from conformance.settings.run import Run
 from conformance.settings.target import World
 from conformance.testkit.export_probe import ExportProbe
 from conformance.testkit.given import Given
-from conformance.testkit.import_batches import Import
+from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger
 from conformance.testkit.sample_requests import Samples
 
@@ -124,7 +124,7 @@ def check_export(request: pytest.FixtureRequest) -> Callable[[Given], None]:
         if conformance.command_line.harmless_only:
             return  # trying the export takes writes
         own = conformance.api(conformance.channel(), "server")
-        names = conformance.run.names(f"lookout-{os.getpid()}")
+        names = conformance.run.names(f"export-probe-{os.getpid()}")
         probe.check(Given(own, names, conformance.run.target.world))
 
     return check
@@ -161,15 +161,15 @@ def player(names: Names) -> str:
 
 
 @pytest.fixture(params=["players", "wallet", "inventory"])
-def batch(request: pytest.FixtureRequest, given: Given) -> Import:
+def batch(request: pytest.FixtureRequest, given: Given) -> ImportBatch:
     """The three imports in turn, in one set of words."""
-    return Import(request.param, given)
+    return ImportBatch(request.param, given)
 
 
 @pytest.fixture(params=["wallet", "inventory"])
-def ledger_batch(request: pytest.FixtureRequest, given: Given) -> Import:
+def ledger_batch(request: pytest.FixtureRequest, given: Given) -> ImportBatch:
     """The imports that add to a ledger, in turn."""
-    return Import(request.param, given)
+    return ImportBatch(request.param, given)
 
 
 @pytest.fixture(params=["migratePlayers", "migrateWallet", "migrateInventory"])

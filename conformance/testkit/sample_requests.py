@@ -33,7 +33,7 @@ class Sample:
 
 
 class Samples:
-    """Makes samples. `of` needs a target that declares a world; `blind` needs nothing at all."""
+    """Makes samples. `of` needs a target that declares a world; `minimal` needs nothing at all."""
 
     def __init__(self, given: Given) -> None:
         self.given = given
@@ -48,7 +48,7 @@ class Samples:
             raise NotExercised(f"the suite does not know what {operation} needs to succeed")
         return MAKERS[operation](self)
 
-    def blind(self, operation: str) -> Sample:
+    def minimal(self, operation: str) -> Sample:
         """A valid call about nothing that exists, for what is refused before anyway."""
         known = self.given.api.channel.spec.operation(operation)
         names = [part[1:-1] for part in known.path.split("/") if part.startswith("{")]
