@@ -22,7 +22,7 @@ def test_an_ack_claims_the_grant(given: Given, api: Api, player: str) -> None:
 
     expect_status(answer, 200, because="the grant is the player's")
     expect_fields(answer.data, id=grant["id"], status="claimed")
-    expect_that(isinstance(answer.data["claimedAt"], str), "claimedAt to be set", "null")
+    expect_that(isinstance(answer.data["claimedAt"], str), "claimedAt to be a date-time", "null")
     by = answer.data.get("ackedBy", "server_api")
     expect_equal(by, "server_api", "ackedBy, where it is present")
 
@@ -86,7 +86,7 @@ def test_an_ack_shows_in_profile_and_export(given: Given, player: str) -> None:
     exported = mention(given.export(player), grant["id"]) or {}
     shown = mention(given.profile(player), grant["id"]) or {}
     expect_equal(exported.get("status"), "claimed", "the status of the grant in the export")
-    # A profile has no fixed members; where it tells a status, it is the right one.
+    # A profile has no fixed members: the status is compared where there is one.
     status = shown.get("status", "claimed")
     expect_equal(status, "claimed", "the status of the grant in the profile")
 

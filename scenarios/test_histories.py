@@ -1,4 +1,4 @@
-"""Histories: simultaneous clients, whose answers some order of their calls must explain."""
+"""Histories: some order of simultaneous calls must explain all their answers."""
 
 import random
 from functools import partial
@@ -52,7 +52,7 @@ def clients(dice: random.Random, choices: list[Action], calls: int = CALLS) -> l
 
 
 def plain_changes_have_an_order(ledger: Ledger, dice: random.Random) -> None:
-    """Increments alone are well (LEDGER-6): only then does what stands beside them say more."""
+    """Increments alone keep LEDGER-6: only then is another requirement to blame in a mixture."""
     holding = Holdings(ledger, ledger.filled(START))
     change: Action = partial(holding.change, Kind.INCREMENT, 1)
 
@@ -62,7 +62,7 @@ def plain_changes_have_an_order(ledger: Ledger, dice: random.Random) -> None:
 
 
 def changes_of(history: list[Call]) -> list[Call]:
-    """The history without what only looks."""
+    """The history without its reads."""
     return [event for event in history if event.kind is not Kind.READ]
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from conformance.failures import NotExercised
 from conformance.testkit import (
     Api,
     Given,
+    assume,
+    expect_below_500,
     expect_equal,
     expect_fields,
     expect_status,
@@ -20,7 +21,7 @@ from conformance.testkit import (
 
 
 def lists_of(document: Any) -> Iterator[list[Any]]:
-    """Every list of a profile, however deep; what they are called is free."""
+    """Every list of a profile, however deep: their names are free."""
     if isinstance(document, list):
         yield document
     if isinstance(document, dict):
@@ -29,7 +30,7 @@ def lists_of(document: Any) -> Iterator[list[Any]]:
 
 
 def places(document: Any, ids: list[str]) -> list[int]:
-    """Where those of the ids stand that a list of the profile holds, in the order of the ids."""
+    """Where these ids stand in the list of the profile that has them, without those it lacks."""
     for rows in lists_of(document):
         found = [next((n for n, row in enumerate(rows) if mention([row], id)), -1) for id in ids]
         if max(found) >= 0:
@@ -40,7 +41,7 @@ def places(document: Any, ids: list[str]) -> list[int]:
 @harmless
 @requirement("PLAYER-1")
 def test_the_profile_of_an_unknown_player_gets_404(api: Api, player: str) -> None:
-    expect_status(api.get_player(player), 404, because="nobody has named the player yet")
+    expect_status(api.get_player(player), 404, because="no request has named the player yet")
 
 
 @requirement("PLAYER-2")
@@ -74,7 +75,11 @@ def test_a_profile_lists_the_newest_first(given: Given, player: str) -> None:
 
     found = places(given.profile(player), grants)
 
-    expect_equal(found, sorted(found, reverse=True), "the places of three grants, oldest first")
+    expect_equal(
+        found,
+        sorted(found, reverse=True),
+        "the places of three grants in the list, from the oldest to the newest grant",
+    )
 
 
 @requirement("PLAYER-3")
@@ -105,7 +110,7 @@ def test_a_limit_bounds_the_lobbies(given: Given, player: str) -> None:
 def test_a_bad_limit_is_no_crash(limit: str, given: Given, api: Api) -> None:
     answer = api.get_player(given.player(), limit)
 
-    expect_that(answer.status < 500, "an answer below 500", f"status {answer.status}")
+    expect_below_500(answer)
 
 
 @harmless
@@ -123,8 +128,7 @@ Counters = dict[str, float]
 def counters(given: Given, player: str, limit: int | None = None) -> Counters:
     """The numbers of the summary by their path; NotExercised for a profile without one."""
     summary = given.profile(player, limit).get("summary")
-    if summary is None:
-        raise NotExercised("the profile has no summary")
+    assume(summary is not None, "the profile has no summary")
     return dict(numbers(summary))
 
 
@@ -144,10 +148,10 @@ def test_the_summary_counts_whatever_the_limit(given: Given, player: str) -> Non
 
     small, large = counters(given, player, 1), counters(given, player, 50)
 
-    expect_equal(small, large, "the counters under another limit")
+    expect_equal(small, large, "the counters with limit=1, compared with limit=50,")
     odd = {name: number for name, number in small.items() if number % 1}
     expect_equal(odd, {}, "counters that are no integers")
-    expect_that(3 in small.values(), "a counter of 3 grants", small)
+    expect_that(3 in small.values(), "a counter of 3 for three grants", small)
 
 
 @requirement("PLAYER-5")
@@ -158,4 +162,4 @@ def test_the_summary_counts_one_more_after_a_grant(given: Given, player: str) ->
     given.grant(player)
 
     rises = {name: now - before.get(name, 0) for name, now in counters(given, player).items()}
-    expect_that(1 in rises.values(), "a counter that is one higher", rises)
+    expect_that(1 in rises.values(), "a counter that is one higher after one more grant", rises)
