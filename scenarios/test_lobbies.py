@@ -38,17 +38,12 @@ def roster(names: Names) -> list[str]:
     return [names.player() for _ in range(3)]
 
 
-def lobby_body(given: Given, roster: list[str], **fields: Any) -> dict[str, Any]:
-    """A valid body with a key of its own."""
-    return {"key": given.names.key(), "externalPlayerIds": roster, **fields}
-
-
 @requirement("LOBBY-1")
 @pytest.mark.parametrize("capacity", [3, 4, 5])
 def test_a_lobby_seats_its_players(
     capacity: int, given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    answer = api.create_lobby(event, lobby_body(given, roster, capacity=capacity))
+    answer = api.create_lobby(event, given.lobby_body(roster, capacity=capacity))
 
     expect_status(answer, 201, because="the key is new")
     expect_fields(answer.data, participantCount=3, capacity=capacity)
@@ -60,7 +55,7 @@ def test_a_player_named_twice_is_seated_once(
 ) -> None:
     twice = [*roster, roster[0], roster[2]]
 
-    answer = api.create_lobby(event, lobby_body(given, twice, capacity=5))
+    answer = api.create_lobby(event, given.lobby_body(twice, capacity=5))
 
     expect_status(answer, 201, because="the key is new")
     expect_fields(answer.data, participantCount=3, capacity=5)
@@ -71,7 +66,7 @@ def test_without_a_capacity_the_event_gives_it(
     given: Given, api: Api, event: str, names: Names
 ) -> None:
     few, more = (
-        api.create_lobby(event, lobby_body(given, [names.player() for _ in range(count)])).data
+        api.create_lobby(event, given.lobby_body([names.player() for _ in range(count)])).data
         for count in (1, 2)
     )
 
@@ -83,8 +78,8 @@ def test_without_a_capacity_the_event_gives_it(
 def test_a_key_sent_again_gets_the_same_lobby(
     given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    body = lobby_body(given, roster, capacity=4)
-    first = needed_lobby(api, event, body)
+    body = given.lobby_body(roster, capacity=4)
+    first = given.lobby(roster, **body)["id"]
 
     again = api.create_lobby(event, body)
 
@@ -98,18 +93,11 @@ def other_lobbies(given: Given, roster: list[str], lobby: str) -> list[str]:
     return sorted({id for player in roster for id in given.lobbies(player)} - {lobby})
 
 
-def needed_lobby(api: Api, event: str, body: dict[str, Any]) -> str:
-    """The id of a new lobby."""
-    answer = api.create_lobby(event, body)
-    expect_status(answer, 201, because="the key is new")
-    return str(answer.data["id"])
-
-
 @requirement("LOBBY-2")
 def test_simultaneous_creates_open_one_lobby(given: Given, api: Api, event: str) -> None:
     for _ in range(ROUNDS):
         player = given.names.player()
-        body = lobby_body(given, [player], capacity=4)
+        body = given.lobby_body([player], capacity=4)
         request = api.request("createLobby", body, path={"gameId": api.game_id, "eventKey": event})
 
         answers = api.together([request] * SIMULTANEOUS)
@@ -125,8 +113,8 @@ def test_simultaneous_creates_open_one_lobby(given: Given, api: Api, event: str)
 def test_a_key_with_another_roster_opens_no_second_lobby(
     given: Given, api: Api, event: str, roster: list[str], player: str
 ) -> None:
-    body = lobby_body(given, roster, capacity=8)
-    first = needed_lobby(api, event, body)
+    body = given.lobby_body(roster, capacity=8)
+    first = given.lobby(roster, **body)["id"]
 
     answer = api.create_lobby(event, {**body, "externalPlayerIds": [*roster, player]})
 
@@ -139,7 +127,7 @@ def test_a_key_with_another_roster_opens_no_second_lobby(
 def test_an_unknown_event_gets_404_and_creates_nobody(
     given: Given, api: Api, game_id: str, player: str
 ) -> None:
-    answer = api.create_lobby("kc-no-such-event", lobby_body(given, [player]), game=game_id)
+    answer = api.create_lobby("kc-no-such-event", given.lobby_body([player]), game=game_id)
 
     expect_status(answer, 404, because="there is no such event")
     expect_equal(given.state(player), None, "the player of the refused lobby")
@@ -150,7 +138,7 @@ def test_an_unknown_event_gets_404_and_creates_nobody(
 def test_an_unknown_game_is_refused_and_creates_nobody(
     given: Given, api: Api, event: str, player: str
 ) -> None:
-    answer = api.create_lobby(event, lobby_body(given, [player]), game="kc-no-such-game")
+    answer = api.create_lobby(event, given.lobby_body([player]), game="kc-no-such-game")
 
     expect_status(answer, 403, 404, because="there is no such game")
     expect_equal(given.state(player), None, "the player of the refused lobby")
@@ -162,7 +150,7 @@ def test_the_game_of_another_key_is_refused_and_creates_nobody(
 ) -> None:
     other_game = str(other_game_api.ping().body["apiKey"]["gameId"])
 
-    answer = api.create_lobby(event, lobby_body(given, [player]), game=other_game)
+    answer = api.create_lobby(event, given.lobby_body([player]), game=other_game)
 
     expect_status(answer, 403, 404, because="the game is not the key's")
     expect_equal(given.state(player), None, "the player of the refused lobby here")
@@ -183,7 +171,7 @@ def test_the_lobby_of_an_unknown_game_is_not_read(given: Given, api: Api, player
 def test_an_event_of_another_mode_gets_409(given: Given, api: Api, player: str) -> None:
     event = given.world.event("other_mode_event")
 
-    answer = api.create_lobby(event, lobby_body(given, [player]))
+    answer = api.create_lobby(event, given.lobby_body([player]))
 
     expect_status(answer, 409, because="the event's mode takes no lobbies from the server API")
     expect_equal(given.lobbies(player), [], "the lobbies of the player")
@@ -191,9 +179,9 @@ def test_an_event_of_another_mode_gets_409(given: Given, api: Api, player: str) 
 
 @requirement("LOBBY-6")
 def test_a_lobby_creates_its_players_and_shows_in_each(
-    given: Given, api: Api, event: str, roster: list[str]
+    given: Given, api: Api, roster: list[str]
 ) -> None:
-    lobby = needed_lobby(api, event, lobby_body(given, roster, capacity=4))
+    lobby = given.lobby(roster, capacity=4)["id"]
 
     for player in roster:
         expect_status(api.get_player(player), 200, because="the lobby created the player")
@@ -208,7 +196,7 @@ def test_a_lobby_creates_its_players_and_shows_in_each(
 def test_humans_and_bots_fit_the_capacity(
     fill: dict[str, bool], capacity: int, given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    data = api.create_lobby(event, lobby_body(given, roster, capacity=capacity, **fill)).data
+    data = api.create_lobby(event, given.lobby_body(roster, capacity=capacity, **fill)).data
 
     bots = data.get("botSlots", 0)
     expect_that(0 <= bots <= capacity - 3, f"at most {capacity - 3} bots", bots)
@@ -220,9 +208,7 @@ def test_humans_and_bots_fit_the_capacity(
 def test_without_fill_bots_there_are_no_bots(
     capacity: int, given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    data = api.create_lobby(
-        event, lobby_body(given, roster, capacity=capacity, fillBots=False)
-    ).data
+    data = api.create_lobby(event, given.lobby_body(roster, capacity=capacity, fillBots=False)).data
 
     expect_equal(data.get("botSlots", 0), 0, "the bots of a lobby with fillBots false")
     expect_fields(data, participantCount=3)
@@ -232,7 +218,7 @@ def test_without_fill_bots_there_are_no_bots(
 def test_more_players_than_seats_are_refused(
     given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    answer = api.create_lobby(event, lobby_body(given, roster, capacity=2))
+    answer = api.create_lobby(event, given.lobby_body(roster, capacity=2))
 
     expect_status(answer, 400, 409, because="three players do not fit two seats")
     lobbies = [given.lobbies(player) for player in roster]
@@ -243,7 +229,7 @@ def test_more_players_than_seats_are_refused(
 def test_a_lobby_reads_as_it_was_created(
     given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    created = api.create_lobby(event, lobby_body(given, roster, capacity=6)).data
+    created = api.create_lobby(event, given.lobby_body(roster, capacity=6)).data
 
     read = api.get_lobby(created["id"])
 
@@ -293,7 +279,7 @@ def refused_lobby(given: Given, api: Api, event: str, body: dict[str, Any], play
 def test_a_bad_field_of_a_lobby_gets_400(
     fault: str, given: Given, api: Api, event: str, player: str
 ) -> None:
-    refused_lobby(given, api, event, lobby_body(given, [player], **FAULTS[fault]), player)
+    refused_lobby(given, api, event, given.lobby_body([player], **FAULTS[fault]), player)
 
 
 @requirement("LOBBY-10")
@@ -301,7 +287,7 @@ def test_a_bad_field_of_a_lobby_gets_400(
 def test_a_player_that_is_no_text_gets_400(
     stranger: Any, given: Given, api: Api, event: str, player: str
 ) -> None:
-    refused_lobby(given, api, event, lobby_body(given, [player, stranger]), player)
+    refused_lobby(given, api, event, given.lobby_body([player, stranger]), player)
 
 
 @requirement("LOBBY-10")
@@ -309,7 +295,7 @@ def test_a_player_that_is_no_text_gets_400(
 def test_a_missing_field_of_a_lobby_gets_400(
     field: str, given: Given, api: Api, event: str, player: str
 ) -> None:
-    body = lobby_body(given, [player])
+    body = given.lobby_body([player])
     del body[field]
 
     refused_lobby(given, api, event, body, player)

@@ -109,12 +109,15 @@ class Given:
             raise NotExercised("the server key has no game: /ping names none")
         return self.api.game_id
 
+    def lobby_body(self, players: Sequence[Any], **fields: Any) -> dict[str, Any]:
+        """A valid body with a key of its own; `fields` are added or replaced."""
+        return {"key": self.names.key(), "externalPlayerIds": list(players), **fields}
+
     def lobby(self, players: Sequence[str], **fields: Any) -> JsonObject:
         """A new lobby with these players, as the 201 shows it."""
         self.game()
         event = self.world.event("lobby_event")
-        body = {"key": self.names.key(), "externalPlayerIds": list(players), **fields}
-        answer = self.sure.create_lobby(event, body)
+        answer = self.sure.create_lobby(event, self.lobby_body(players, **fields))
         return needed(answer, "LOBBY-1", "a new lobby", status=201).data
 
     def banned(self, player: str) -> JsonObject:
