@@ -8,6 +8,7 @@ from conformance.testkit import (
     expect_status,
     expect_that,
     expect_unchanged,
+    expect_unknown,
     mention,
     requirement,
     with_another_end,
@@ -64,7 +65,7 @@ def test_the_ack_for_an_unknown_player_gets_404(given: Given, api: Api, player: 
     answer = api.ack_grant(player, grant["id"])
 
     expect_status(answer, 404, because="there is no such player")
-    expect_equal(given.state(player), None, "the player whom the ack named")
+    expect_unknown(given.state(player), "the player whom the ack named")
 
 
 @requirement("ACK-3")

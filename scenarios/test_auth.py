@@ -25,6 +25,7 @@ from conformance.testkit import (
     expect_success_or_refusal,
     expect_that,
     expect_unchanged,
+    expect_unknown,
     harmless,
     mention,
     requirement,
@@ -194,13 +195,13 @@ def test_a_write_without_a_key_creates_nobody(
     write: str, samples: Samples, given: Given, keyless_api: Api
 ) -> None:
     sample = samples.of(write)
-    known, stranger = sample.players[0], given.names.player()
-    text = json.dumps(sample.body).replace(known, stranger)
-    path = {name: value.replace(known, stranger) for name, value in sample.path.items()}
+    known, unknown = sample.players[0], given.names.player()
+    text = json.dumps(sample.body).replace(known, unknown)
+    path = {name: value.replace(known, unknown) for name, value in sample.path.items()}
 
     keyless_api.call(write, text.encode(), path=path)
 
-    expect_equal(given.state(stranger), None, "the player whom only a refused request named")
+    expect_unknown(given.state(unknown), "the player whom only a refused request named")
 
 
 @requirement("AUTH-4")
@@ -242,7 +243,9 @@ def test_a_refused_grant_leaves_its_key_free(
 
     keyless_api.create_grant(player, body)
 
-    expect_status(api.create_grant(player, body), 201, because="the refused try used no key")
+    expect_status(
+        api.create_grant(player, body), 201, because="the refused request did not use the key"
+    )
 
 
 @harmless
@@ -317,7 +320,12 @@ def test_a_key_of_another_game_erases_no_player_of_this_one(
     answer = other_game_api.delete_player(player, {"reason": "test"})
 
     expect_success_or_refusal(
-        answer, 200, 403, 404, because="nobody there has the id", status="no_op_never_existed"
+        answer,
+        200,
+        403,
+        404,
+        because="no player of the other game has the id",
+        status="no_op_never_existed",
     )
     expect_unchanged(before, given.state(player), "the player of this game")
 

@@ -84,7 +84,7 @@ FAILURES: dict[Callable[[Given], Answer], str] = {
 
 
 def failed(fail: Callable[[Given], Answer], given: Given) -> Answer:
-    """The failure, if it is one; else the requirement is to blame by which it should be."""
+    """The failure; Blocked by its requirement where the call does not fail."""
     answer = fail(given)
     if answer.status < 300:
         raise Blocked(FAILURES[fail], "a failure", f"status {answer.status}")
@@ -331,7 +331,7 @@ def broken_bodies(schema: dict[str, Any], good: dict[str, Any]) -> list[Any]:
 
 
 def kind(rule: dict[str, Any]) -> str:
-    """The JSON type that a property asks for; all references here are to objects."""
+    """The JSON type of a property; a reference is always to an object here."""
     return str(rule.get("type", "object"))
 
 

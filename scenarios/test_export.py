@@ -26,7 +26,7 @@ PLAYER_FIELDS = ("id", "externalPlayerId", "studioId", "gameId", "registeredAt",
 
 @pytest.fixture
 def check_export() -> None:
-    """Here the export is what is tested, not the way to look at something else."""
+    """No check of the export beforehand: here it is what is tested."""
 
 
 @requirement("EXP-1")

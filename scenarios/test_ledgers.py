@@ -21,6 +21,7 @@ from conformance.testkit import (
     expect_success_or_refusal,
     expect_that,
     expect_unchanged,
+    expect_unknown,
     harmless,
     needed,
     requirement,
@@ -95,7 +96,7 @@ def test_nothing_can_be_taken_from_a_stranger(ledger: Ledger, given: Given, play
     answer = ledger.decrement(player, 1)
 
     expect_status(answer, 409, because="an unknown player holds nothing")
-    expect_equal(given.state(player), None, "the stranger after the refused decrement")
+    expect_unknown(given.state(player), "the player after the refused decrement")
 
 
 @requirement("LEDGER-3")
@@ -356,7 +357,7 @@ def test_a_missing_amount_gets_400(direction: str, ledger: Ledger, given: Given,
 @requirement("LEDGER-7")
 def test_a_bad_amount_creates_nobody(ledger: Ledger, given: Given, player: str) -> None:
     expect_status(ledger.increment(player, -5), 400, because="the amount is negative")
-    expect_equal(given.state(player), None, "the player of the refused call")
+    expect_unknown(given.state(player), "the player of the refused call")
 
 
 @requirement("LEDGER-8")

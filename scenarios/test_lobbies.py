@@ -15,6 +15,7 @@ from conformance.testkit import (
     expect_status,
     expect_success_or_refusal,
     expect_that,
+    expect_unknown,
     harmless,
     ids,
     mention,
@@ -130,7 +131,7 @@ def test_an_unknown_event_gets_404_and_creates_nobody(
     answer = api.create_lobby("kc-no-such-event", given.lobby_body([player]), game=game_id)
 
     expect_status(answer, 404, because="there is no such event")
-    expect_equal(given.state(player), None, "the player of the refused lobby")
+    expect_unknown(given.state(player), "the player of the refused lobby")
 
 
 @harmless
@@ -141,7 +142,7 @@ def test_an_unknown_game_is_refused_and_creates_nobody(
     answer = api.create_lobby(event, given.lobby_body([player]), game="kc-no-such-game")
 
     expect_status(answer, 403, 404, because="there is no such game")
-    expect_equal(given.state(player), None, "the player of the refused lobby")
+    expect_unknown(given.state(player), "the player of the refused lobby")
 
 
 @requirement("LOBBY-4")
@@ -153,7 +154,7 @@ def test_the_game_of_another_key_is_refused_and_creates_nobody(
     answer = api.create_lobby(event, given.lobby_body([player]), game=other_game)
 
     expect_status(answer, 403, 404, because="the game is not the key's")
-    expect_equal(given.state(player), None, "the player of the refused lobby here")
+    expect_unknown(given.state(player), "the player of the refused lobby here")
     there = other_game_api.export_player(player)
     expect_status(there, 404, because="nobody was created in the other game either")
 
@@ -266,12 +267,12 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def refused_lobby(given: Given, api: Api, event: str, body: dict[str, Any], player: str) -> None:
+def expect_refused(given: Given, api: Api, event: str, body: dict[str, Any], player: str) -> None:
     """The body gets 400, and its player is not created."""
     answer = api.create_lobby(event, body)
 
     expect_status(answer, 400, because="the body is not valid")
-    expect_equal(given.state(player), None, "the player of the refused lobby")
+    expect_unknown(given.state(player), "the player of the refused lobby")
 
 
 @requirement("LOBBY-10")
@@ -279,7 +280,7 @@ def refused_lobby(given: Given, api: Api, event: str, body: dict[str, Any], play
 def test_a_bad_field_of_a_lobby_gets_400(
     fault: str, given: Given, api: Api, event: str, player: str
 ) -> None:
-    refused_lobby(given, api, event, given.lobby_body([player], **FAULTS[fault]), player)
+    expect_refused(given, api, event, given.lobby_body([player], **FAULTS[fault]), player)
 
 
 @requirement("LOBBY-10")
@@ -287,7 +288,7 @@ def test_a_bad_field_of_a_lobby_gets_400(
 def test_a_player_that_is_no_text_gets_400(
     stranger: Any, given: Given, api: Api, event: str, player: str
 ) -> None:
-    refused_lobby(given, api, event, given.lobby_body([player, stranger]), player)
+    expect_refused(given, api, event, given.lobby_body([player, stranger]), player)
 
 
 @requirement("LOBBY-10")
@@ -298,4 +299,4 @@ def test_a_missing_field_of_a_lobby_gets_400(
     body = given.lobby_body([player])
     del body[field]
 
-    refused_lobby(given, api, event, body, player)
+    expect_refused(given, api, event, body, player)

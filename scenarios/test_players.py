@@ -48,25 +48,25 @@ def test_the_profile_of_an_unknown_player_gets_404(api: Api, player: str) -> Non
 def test_a_profile_shows_what_was_done(given: Given, player: str) -> None:
     grants = [given.grant(player)["id"] for _ in range(3)]
     given.acked(player, grants[0])
-    stranger = given.grant(given.names.player())["id"]
+    foreign = given.grant(given.names.player())["id"]
 
     profile = given.profile(player)
 
     missing = [id for id in grants if mention(profile, id) is None]
     expect_equal(missing, [], "grants that the profile lacks")
-    expect_equal(mention(profile, stranger), None, "another player's grant in the profile")
+    expect_equal(mention(profile, foreign), None, "another player's grant in the profile")
 
 
 @requirement("PLAYER-2")
 def test_a_profile_shows_its_lobbies(given: Given, player: str) -> None:
     lobbies = [given.lobby([player])["id"] for _ in range(2)]
-    stranger = given.lobby([given.names.player()])["id"]
+    foreign = given.lobby([given.names.player()])["id"]
 
     profile = given.profile(player)
 
     missing = [id for id in lobbies if mention(profile, id) is None]
     expect_equal(missing, [], "lobbies that the profile lacks")
-    expect_equal(mention(profile, stranger), None, "a lobby without the player in the profile")
+    expect_equal(mention(profile, foreign), None, "a lobby without the player in the profile")
 
 
 @requirement("PLAYER-2.order")

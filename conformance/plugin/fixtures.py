@@ -45,7 +45,7 @@ def world(request: pytest.FixtureRequest) -> World:
 
 @pytest.fixture
 def channel(request: pytest.FixtureRequest) -> Channel:
-    """The way to the server, with judge and recorder on it."""
+    """The channel to the server, which checks and records every exchange."""
     node: pytest.Item = request.node
     return run_of(request).channel(node.stash.setdefault(RECORDER, Recorder()))
 
@@ -117,7 +117,7 @@ def given(
 
 @pytest.fixture(scope="session")
 def check_export(request: pytest.FixtureRequest) -> Callable[[Given], None]:
-    """Tries the export before a scenario looks through it, once and apart from its evidence."""
+    """Checks the export once, before a scenario relies on it, apart from its evidence."""
     conformance, probe = run_of(request), ExportProbe()
 
     def check(_: Given) -> None:
@@ -132,7 +132,7 @@ def check_export(request: pytest.FixtureRequest) -> Callable[[Given], None]:
 
 @pytest.fixture
 def trusted_export(check_export: Callable[[Given], None], given: Given) -> None:
-    """For tests that look at exports all the time."""
+    """Checks the export for tests that rely on it throughout."""
     check_export(given)
 
 

@@ -27,6 +27,7 @@ from conformance.testkit.expect import (
     expect_success_or_refusal,
     expect_that,
     expect_unchanged,
+    expect_unknown,
 )
 from conformance.testkit.given import (
     Given,
@@ -74,6 +75,7 @@ __all__ = [
     "expect_success_or_refusal",
     "expect_that",
     "expect_unchanged",
+    "expect_unknown",
     "harmless",
     "ids",
     "mention",

@@ -96,6 +96,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
+def expect_unknown(state: dict[str, Any] | None, who: str) -> None:
+    """The server knows no such player: the state (see `Given.state`) is None."""
+    expect_that(state is None, f"{who} to be unknown", f"a player with {shown(state)}")
+
+
 def expect_unchanged(before: Any, after: Any, what: str) -> None:
     """Two states (see `Given.state`) are the same; only what differs is reported."""
     if before == after:
