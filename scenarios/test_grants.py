@@ -34,19 +34,17 @@ def in_days(days: int) -> str:
 
 
 AMOUNT_FIELD = {"currency": "amount", "item": "quantity", "crate": "quantity"}
+CATALOGUE = {
+    "currency": ("currencies", "currencyKey"),
+    "item": ("items", "itemKey"),
+    "crate": ("crates", "crateItemKey"),
+}
 
 
 def entry_of(kind: str, given: Given) -> dict[str, Any]:
     """A valid entry of a type; NotExercised where the target declares none."""
     catalogue, field = CATALOGUE[kind]
     return {"type": kind, field: given.world.some(catalogue)[0], AMOUNT_FIELD[kind]: 1}
-
-
-CATALOGUE = {
-    "currency": ("currencies", "currencyKey"),
-    "item": ("items", "itemKey"),
-    "crate": ("crates", "crateItemKey"),
-}
 
 
 @requirement("GRANT-1")
@@ -84,7 +82,7 @@ def test_an_optional_field_is_accepted(
     answer = api.create_grant(player, given.grant_body(**fields))
 
     expect_status(answer, 201, because="the key is new, and the field is documented")
-    expect_fields(answer.data, status="pending", claimedAt=None)
+    expect_fields(answer.data, status="pending", claimedAt=None, kind="reward")
 
 
 @requirement("GRANT-1")
