@@ -12,6 +12,7 @@ from conformance.testkit import (
     Api,
     Given,
     Ledger,
+    Request,
     State,
     assume,
     expect_code,
@@ -67,16 +68,23 @@ def test_a_decrement_answers_the_new_holding(amount: int, left: int, ledger: Led
     expect_fields(answer.data, **{ledger.words.key_field: ledger.key, "applied": True})
 
 
+def expect_refused(ledger: Ledger, request: Request, player: str, status: int, why: str) -> None:
+    """The request gets the status and changes nothing that the player has."""
+    before = ledger.given.state(player)
+
+    answer = Answer(ledger.given.api.send(request))
+
+    expect_status(answer, status, because=why)
+    expect_unchanged(before, ledger.given.state(player), "the player")
+
+
 @requirement("LEDGER-2")
 @pytest.mark.parametrize("amount", [8, 1000, 2**31 - 1])
-def test_more_than_is_held_is_refused(amount: int, ledger: Ledger, given: Given) -> None:
+def test_more_than_is_held_is_refused(amount: int, ledger: Ledger) -> None:
     player = ledger.filled(7)
-    before = given.state(player)
+    request = ledger.request("decrement", player, amount)
 
-    answer = ledger.decrement(player, amount)
-
-    expect_status(answer, 409, because=f"only 7 are held, not {amount}")
-    expect_unchanged(before, given.state(player), "the player")
+    expect_refused(ledger, request, player, 409, f"only 7 are held, not {amount}")
 
 
 @requirement("LEDGER-2")
@@ -187,12 +195,9 @@ def test_a_key_with_another_body_is_refused(
     body = {"idempotencyKey": given.names.key(), "reason": "one", "sourceRefId": "order-6"}
     first: dict[str, Any] = {"amount": 30, **body}
     ledger.changed(direction, player, **first)
-    before = given.state(player)
+    request = ledger.request(direction, player, **{**first, **OTHER[change]})
 
-    answer = ledger.change(direction, player, **{**first, **OTHER[change]})
-
-    expect_status(answer, 409, because=f"the key was used with another {change}")
-    expect_unchanged(before, given.state(player), "the player")
+    expect_refused(ledger, request, player, 409, f"the key was used with another {change}")
 
 
 @requirement("LEDGER-4")
@@ -204,13 +209,10 @@ def test_a_key_with_a_field_left_out_is_refused(
     player = ledger.filled(START)
     body = {"idempotencyKey": given.names.key(), "reason": "one", "sourceRefId": "order-6"}
     ledger.changed(direction, player, 30, **body)
-    before = given.state(player)
     del body[left_out]
+    request = ledger.request(direction, player, 30, **body)
 
-    answer = ledger.change(direction, player, 30, **body)
-
-    expect_status(answer, 409, because=f"the key was used with a {left_out}")
-    expect_unchanged(before, given.state(player), "the player")
+    expect_refused(ledger, request, player, 409, f"the key was used with a {left_out}")
 
 
 @requirement("LEDGER-4.code")
@@ -331,27 +333,20 @@ AMOUNTS: dict[str, Any] = {
 @requirement("LEDGER-7")
 @directions
 @pytest.mark.parametrize("kind", list(AMOUNTS))
-def test_a_bad_amount_gets_400(direction: str, kind: str, ledger: Ledger, given: Given) -> None:
+def test_a_bad_amount_gets_400(direction: str, kind: str, ledger: Ledger) -> None:
     player = ledger.filled(7)
-    before = given.state(player)
+    request = ledger.request(direction, player, AMOUNTS[kind])
 
-    answer = ledger.change(direction, player, AMOUNTS[kind])
-
-    expect_status(answer, 400, because=f"the amount is not valid ({kind})")
-    expect_unchanged(before, given.state(player), "the player")
+    expect_refused(ledger, request, player, 400, f"the amount is not valid ({kind})")
 
 
 @requirement("LEDGER-7")
 @directions
-def test_a_missing_amount_gets_400(direction: str, ledger: Ledger, given: Given, api: Api) -> None:
+def test_a_missing_amount_gets_400(direction: str, ledger: Ledger) -> None:
     player = ledger.filled(7)
-    before = given.state(player)
     request = ledger.raw_request(direction, player, {"reason": "no amount"})
 
-    answer = Answer(api.send(request))
-
-    expect_status(answer, 400, because="the amount is missing")
-    expect_unchanged(before, given.state(player), "the player")
+    expect_refused(ledger, request, player, 400, "the amount is missing")
 
 
 @requirement("LEDGER-7")

@@ -208,71 +208,51 @@ def test_the_id_merged_again_is_a_new_merge(ledger: Ledger, given: Given, api: A
     expect_equal(ledger.held(target), 74, "the target's holding")
 
 
+def expect_refused(given: Given, source: str, target: str, *statuses: int, because: str) -> None:
+    """The merge is refused and changes nothing."""
+    before = given.states([source, target])
+
+    answer = given.api.merge_player(source, target)
+
+    expect_status(answer, *statuses, because=because)
+    expect_unchanged(before, given.states([source, target]), "source and target")
+
+
 @requirement("MERGE-7")
 def test_a_missing_source_gets_404_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api, player: str
+    ledger: Ledger, given: Given, player: str
 ) -> None:
-    target = ledger.filled(5)
-    before = given.states([player, target])
-
-    answer = api.merge_player(player, target)
-
-    expect_status(answer, 404, because="the source is unknown")
-    expect_unchanged(before, given.states([player, target]), "source and target")
+    expect_refused(given, player, ledger.filled(5), 404, because="the source is unknown")
 
 
 @requirement("MERGE-7")
 def test_a_missing_target_gets_404_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api, player: str
+    ledger: Ledger, given: Given, player: str
 ) -> None:
-    source = ledger.filled(5)
-    before = given.states([source, player])
-
-    answer = api.merge_player(source, player)
-
-    expect_status(answer, 404, because="the target is unknown")
-    expect_unchanged(before, given.states([source, player]), "source and target")
+    expect_refused(given, ledger.filled(5), player, 404, because="the target is unknown")
 
 
 @requirement("MERGE-7")
-def test_a_merge_with_itself_gets_422_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api
-) -> None:
+def test_a_merge_with_itself_gets_422_and_changes_nothing(ledger: Ledger, given: Given) -> None:
     player = ledger.filled(5)
-    before = given.state(player)
 
-    answer = api.merge_player(player, player)
-
-    expect_status(answer, 422, because="a player cannot be merged into itself")
-    expect_unchanged(before, given.state(player), "the player")
+    expect_refused(given, player, player, 422, because="a player cannot be merged into itself")
 
 
 @requirement("MERGE-7")
-def test_a_banned_target_gets_422_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api
-) -> None:
+def test_a_banned_target_gets_422_and_changes_nothing(ledger: Ledger, given: Given) -> None:
     source, target = ledger.filled(5), ledger.filled(6)
     given.banned(target)
-    before = given.states([source, target])
 
-    answer = api.merge_player(source, target)
-
-    expect_status(answer, 422, because="the target is banned")
-    expect_unchanged(before, given.states([source, target]), "source and target")
+    expect_refused(given, source, target, 422, because="the target is banned")
 
 
 @requirement("MERGE-7")
-def test_an_erased_target_is_refused_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api
-) -> None:
+def test_an_erased_target_is_refused_and_changes_nothing(ledger: Ledger, given: Given) -> None:
     source, target = ledger.filled(5), ledger.filled(6)
     given.erased(target)
-    before = given.states([source, target])
 
-    answer = api.merge_player(source, target)
-
-    expect_status(answer, 404, 422, because="the target is erased")
-    expect_unchanged(before, given.states([source, target]), "source and target")
+    expect_refused(given, source, target, 404, 422, because="the target is erased")
 
 
 @requirement("MERGE-8")
