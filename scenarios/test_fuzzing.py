@@ -1,14 +1,7 @@
 """HTTP, ERR and AUTH-1 over generated requests: every operation, good data and bad."""
 
-import pytest
-
-from conformance.client.api import Api
-from conformance.client.recorder import Recorder
 from conformance.fuzzing import IN_CASES, fuzz
-from conformance.settings.run import Run
-from conformance.testkit.given import Given
-
-requirement = pytest.mark.requirement
+from conformance.testkit import Api, Given, Recorder, Run, requirement
 
 
 @requirement(*IN_CASES)

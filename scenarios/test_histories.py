@@ -1,4 +1,4 @@
-"""Histories: simultaneous clients, whose answers some order of their calls must explain."""
+"""Histories: some order of simultaneous calls must explain all their answers."""
 
 import random
 from functools import partial
@@ -6,32 +6,26 @@ from itertools import chain
 
 import pytest
 
-from conformance.client.api import Api
-from conformance.client.recorder import Recorder
-from conformance.linearizability.calls import GrantCalls, Holdings
-from conformance.linearizability.diagnosis import (
+from conformance.linearizability import (
+    Action,
+    Call,
+    GrantCalls,
+    GrantState,
+    Holding,
+    Holdings,
+    Kind,
+    Pair,
     expect_no_early_conflict,
     expect_order,
     of_changes,
     of_grant,
-)
-from conformance.linearizability.models import (
-    Call,
-    GrantState,
-    Holding,
-    Kind,
-    Pair,
+    run_concurrently,
     step_grant,
     step_holding,
     step_pair,
 )
-from conformance.linearizability.workload import Action, run_concurrently
-from conformance.settings.profiles import PROFILES
-from conformance.settings.run import Run
-from conformance.testkit.given import Given
-from conformance.testkit.ledgers import Ledger
+from conformance.testkit import PROFILES, Api, Given, Ledger, Recorder, Run, requirement
 
-requirement = pytest.mark.requirement
 pytestmark = pytest.mark.usefixtures("trusted_export")
 
 HISTORIES = 10
@@ -58,7 +52,7 @@ def clients(dice: random.Random, choices: list[Action], calls: int = CALLS) -> l
 
 
 def plain_changes_have_an_order(ledger: Ledger, dice: random.Random) -> None:
-    """Increments alone are well (LEDGER-6): only then does what stands beside them say more."""
+    """Increments alone keep LEDGER-6: only then is another requirement to blame in a mixture."""
     holding = Holdings(ledger, ledger.filled(START))
     change: Action = partial(holding.change, Kind.INCREMENT, 1)
 
@@ -68,7 +62,7 @@ def plain_changes_have_an_order(ledger: Ledger, dice: random.Random) -> None:
 
 
 def changes_of(history: list[Call]) -> list[Call]:
-    """The history without what only looks."""
+    """The history without its reads."""
     return [event for event in history if event.kind is not Kind.READ]
 
 

@@ -1,17 +1,27 @@
-"""LOBBY: lobbies that the studio's matchmaker pushes."""
+"""LOBBY: lobbies that the studio's matchmaker creates."""
 
 from typing import Any
 
 import pytest
 
-from conformance.client.api import Api
-from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
-from conformance.settings.names import Names
-from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
-from conformance.testkit.given import Given, mention, with_another_end
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
+from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
+    Api,
+    Given,
+    Names,
+    expect_equal,
+    expect_fields,
+    expect_status,
+    expect_success_or_refusal,
+    expect_that,
+    expect_unknown,
+    harmless,
+    ids,
+    mention,
+    requirement,
+    with_another_end,
+)
 
 FIXED = ("id", "eventId", "eventWindowId", "mode", "capacity", "participantCount")
 """What does not change while a lobby fills and starts."""
@@ -29,17 +39,12 @@ def roster(names: Names) -> list[str]:
     return [names.player() for _ in range(3)]
 
 
-def lobby_body(given: Given, roster: list[str], **fields: Any) -> dict[str, Any]:
-    """A valid body with a key of its own."""
-    return {"key": given.names.key(), "externalPlayerIds": roster, **fields}
-
-
 @requirement("LOBBY-1")
 @pytest.mark.parametrize("capacity", [3, 4, 5])
 def test_a_lobby_seats_its_players(
     capacity: int, given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    answer = api.create_lobby(event, lobby_body(given, roster, capacity=capacity))
+    answer = api.create_lobby(event, given.lobby_body(roster, capacity=capacity))
 
     expect_status(answer, 201, because="the key is new")
     expect_fields(answer.data, participantCount=3, capacity=capacity)
@@ -51,7 +56,7 @@ def test_a_player_named_twice_is_seated_once(
 ) -> None:
     twice = [*roster, roster[0], roster[2]]
 
-    answer = api.create_lobby(event, lobby_body(given, twice, capacity=5))
+    answer = api.create_lobby(event, given.lobby_body(twice, capacity=5))
 
     expect_status(answer, 201, because="the key is new")
     expect_fields(answer.data, participantCount=3, capacity=5)
@@ -62,7 +67,7 @@ def test_without_a_capacity_the_event_gives_it(
     given: Given, api: Api, event: str, names: Names
 ) -> None:
     few, more = (
-        api.create_lobby(event, lobby_body(given, [names.player() for _ in range(count)])).data
+        api.create_lobby(event, given.lobby_body([names.player() for _ in range(count)])).data
         for count in (1, 2)
     )
 
@@ -74,8 +79,8 @@ def test_without_a_capacity_the_event_gives_it(
 def test_a_key_sent_again_gets_the_same_lobby(
     given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    body = lobby_body(given, roster, capacity=4)
-    first = needed_lobby(api, event, body)
+    body = given.lobby_body(roster, capacity=4)
+    first = given.lobby(roster, **body)["id"]
 
     again = api.create_lobby(event, body)
 
@@ -86,47 +91,36 @@ def test_a_key_sent_again_gets_the_same_lobby(
 
 def other_lobbies(given: Given, roster: list[str], lobby: str) -> list[str]:
     """The lobbies that these players are in, besides that one."""
-    found = {str(row["id"]) for player in roster for row in given.export(player)["lobbies"]}
-    return sorted(found - {lobby})
-
-
-def needed_lobby(api: Api, event: str, body: dict[str, Any]) -> str:
-    """The id of a new lobby."""
-    answer = api.create_lobby(event, body)
-    expect_status(answer, 201, because="the key is new")
-    return str(answer.data["id"])
+    return sorted({id for player in roster for id in given.lobbies(player)} - {lobby})
 
 
 @requirement("LOBBY-2")
 def test_simultaneous_creates_open_one_lobby(given: Given, api: Api, event: str) -> None:
     for _ in range(ROUNDS):
         player = given.names.player()
-        body = lobby_body(given, [player], capacity=4)
+        body = given.lobby_body([player], capacity=4)
         request = api.request("createLobby", body, path={"gameId": api.game_id, "eventKey": event})
 
         answers = api.together([request] * SIMULTANEOUS)
 
         expect_equal({answer.status for answer in answers}, {201}, "the statuses of all creates")
-        ids = {answer.data["id"] for answer in answers}
-        expect_equal(len(ids), 1, "the number of lobby ids in the answers")
-        others = other_lobbies(given, [player], str(*ids))
-        expect_equal(others, [], "further lobbies that the player is in")
+        first, *others = {str(answer.data["id"]) for answer in answers}
+        expect_equal(others, [], "further lobby ids in the answers")
+        further = other_lobbies(given, [player], first)
+        expect_equal(further, [], "further lobbies that the player is in")
 
 
 @requirement("LOBBY-3")
 def test_a_key_with_another_roster_opens_no_second_lobby(
     given: Given, api: Api, event: str, roster: list[str], player: str
 ) -> None:
-    body = lobby_body(given, roster, capacity=8)
-    first = needed_lobby(api, event, body)
+    body = given.lobby_body(roster, capacity=8)
+    first = given.lobby(roster, **body)["id"]
 
     answer = api.create_lobby(event, {**body, "externalPlayerIds": [*roster, player]})
 
-    expect_status(answer, 201, 409, because="the key has a lobby")
-    if answer.status == 201:
-        expect_equal(answer.data["id"], first, "the lobby that the key names")
-    known = [player] if given.state(player) else []
-    expect_equal(other_lobbies(given, [*roster, *known], first), [], "further lobbies")
+    expect_success_or_refusal(answer, 201, 409, because="the key has a lobby", id=first)
+    expect_equal(other_lobbies(given, [*roster, player], first), [], "further lobbies")
 
 
 @harmless
@@ -134,10 +128,10 @@ def test_a_key_with_another_roster_opens_no_second_lobby(
 def test_an_unknown_event_gets_404_and_creates_nobody(
     given: Given, api: Api, game_id: str, player: str
 ) -> None:
-    answer = api.create_lobby("kc-no-such-event", lobby_body(given, [player]), game=game_id)
+    answer = api.create_lobby("kc-no-such-event", given.lobby_body([player]), game=game_id)
 
     expect_status(answer, 404, because="there is no such event")
-    expect_equal(given.state(player), None, "the player of the refused lobby")
+    expect_unknown(given.state(player), "the player of the refused lobby")
 
 
 @harmless
@@ -145,10 +139,10 @@ def test_an_unknown_event_gets_404_and_creates_nobody(
 def test_an_unknown_game_is_refused_and_creates_nobody(
     given: Given, api: Api, event: str, player: str
 ) -> None:
-    answer = api.create_lobby(event, lobby_body(given, [player]), game="kc-no-such-game")
+    answer = api.create_lobby(event, given.lobby_body([player]), game="kc-no-such-game")
 
     expect_status(answer, 403, 404, because="there is no such game")
-    expect_equal(given.state(player), None, "the player of the refused lobby")
+    expect_unknown(given.state(player), "the player of the refused lobby")
 
 
 @requirement("LOBBY-4")
@@ -157,10 +151,10 @@ def test_the_game_of_another_key_is_refused_and_creates_nobody(
 ) -> None:
     other_game = str(other_game_api.ping().body["apiKey"]["gameId"])
 
-    answer = api.create_lobby(event, lobby_body(given, [player]), game=other_game)
+    answer = api.create_lobby(event, given.lobby_body([player]), game=other_game)
 
     expect_status(answer, 403, 404, because="the game is not the key's")
-    expect_equal(given.state(player), None, "the player of the refused lobby here")
+    expect_unknown(given.state(player), "the player of the refused lobby here")
     there = other_game_api.export_player(player)
     expect_status(there, 404, because="nobody was created in the other game either")
 
@@ -178,33 +172,32 @@ def test_the_lobby_of_an_unknown_game_is_not_read(given: Given, api: Api, player
 def test_an_event_of_another_mode_gets_409(given: Given, api: Api, player: str) -> None:
     event = given.world.event("other_mode_event")
 
-    answer = api.create_lobby(event, lobby_body(given, [player]))
+    answer = api.create_lobby(event, given.lobby_body([player]))
 
-    expect_status(answer, 409, because="the event takes no pushed lobbies")
-    state = given.state(player) or {"lobbies": []}
-    expect_equal(state["lobbies"], [], "the lobbies of the player")
+    expect_status(answer, 409, because="the event's mode takes no lobbies from the server API")
+    expect_equal(given.lobbies(player), [], "the lobbies of the player")
 
 
 @requirement("LOBBY-6")
 def test_a_lobby_creates_its_players_and_shows_in_each(
-    given: Given, api: Api, event: str, roster: list[str]
+    given: Given, api: Api, roster: list[str]
 ) -> None:
-    lobby = needed_lobby(api, event, lobby_body(given, roster, capacity=4))
+    lobby = given.lobby(roster, capacity=4)["id"]
 
     for player in roster:
         expect_status(api.get_player(player), 200, because="the lobby created the player")
-        expect_equal([row["id"] for row in given.export(player)["lobbies"]], [lobby], "lobbies")
+        expect_equal(ids(given.export(player)["lobbies"]), [lobby], "the lobbies in the export")
         shown = mention(given.profile(player), lobby)
         expect_that(shown is not None, f"lobby {lobby} in the profile", "none")
 
 
 @requirement("LOBBY-7")
-@pytest.mark.parametrize("fill", [{}, {"fillBots": True}, {"fillBots": False}])
+@pytest.mark.parametrize("fill", [{}, {"fillBots": True}])
 @pytest.mark.parametrize("capacity", [3, 4, 8])
 def test_humans_and_bots_fit_the_capacity(
     fill: dict[str, bool], capacity: int, given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    data = api.create_lobby(event, lobby_body(given, roster, capacity=capacity, **fill)).data
+    data = api.create_lobby(event, given.lobby_body(roster, capacity=capacity, **fill)).data
 
     bots = data.get("botSlots", 0)
     expect_that(0 <= bots <= capacity - 3, f"at most {capacity - 3} bots", bots)
@@ -212,30 +205,32 @@ def test_humans_and_bots_fit_the_capacity(
 
 
 @requirement("LOBBY-7")
+@pytest.mark.parametrize("capacity", [3, 4, 8])
 def test_without_fill_bots_there_are_no_bots(
-    given: Given, api: Api, event: str, roster: list[str]
+    capacity: int, given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    body = lobby_body(given, roster, capacity=8, fillBots=False)
+    data = api.create_lobby(event, given.lobby_body(roster, capacity=capacity, fillBots=False)).data
 
-    expect_equal(api.create_lobby(event, body).data.get("botSlots", 0), 0, "the bots of the lobby")
+    expect_equal(data.get("botSlots", 0), 0, "the bots of a lobby with fillBots false")
+    expect_fields(data, participantCount=3)
 
 
 @requirement("LOBBY-7")
 def test_more_players_than_seats_are_refused(
     given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    answer = api.create_lobby(event, lobby_body(given, roster, capacity=2))
+    answer = api.create_lobby(event, given.lobby_body(roster, capacity=2))
 
     expect_status(answer, 400, 409, because="three players do not fit two seats")
-    states = [given.state(player) or {"lobbies": []} for player in roster]
-    expect_equal([state["lobbies"] for state in states], [[], [], []], "the players' lobbies")
+    lobbies = [given.lobbies(player) for player in roster]
+    expect_equal(lobbies, [[], [], []], "the players' lobbies")
 
 
 @requirement("LOBBY-8")
 def test_a_lobby_reads_as_it_was_created(
     given: Given, api: Api, event: str, roster: list[str]
 ) -> None:
-    created = api.create_lobby(event, lobby_body(given, roster, capacity=6)).data
+    created = api.create_lobby(event, given.lobby_body(roster, capacity=6)).data
 
     read = api.get_lobby(created["id"])
 
@@ -272,12 +267,12 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-def refused_lobby(given: Given, api: Api, event: str, body: dict[str, Any], player: str) -> None:
+def expect_refused(given: Given, api: Api, event: str, body: dict[str, Any], player: str) -> None:
     """The body gets 400, and its player is not created."""
     answer = api.create_lobby(event, body)
 
     expect_status(answer, 400, because="the body is not valid")
-    expect_equal(given.state(player), None, "the player of the refused lobby")
+    expect_unknown(given.state(player), "the player of the refused lobby")
 
 
 @requirement("LOBBY-10")
@@ -285,7 +280,7 @@ def refused_lobby(given: Given, api: Api, event: str, body: dict[str, Any], play
 def test_a_bad_field_of_a_lobby_gets_400(
     fault: str, given: Given, api: Api, event: str, player: str
 ) -> None:
-    refused_lobby(given, api, event, lobby_body(given, [player], **FAULTS[fault]), player)
+    expect_refused(given, api, event, given.lobby_body([player], **FAULTS[fault]), player)
 
 
 @requirement("LOBBY-10")
@@ -293,7 +288,7 @@ def test_a_bad_field_of_a_lobby_gets_400(
 def test_a_player_that_is_no_text_gets_400(
     stranger: Any, given: Given, api: Api, event: str, player: str
 ) -> None:
-    refused_lobby(given, api, event, lobby_body(given, [player, stranger]), player)
+    expect_refused(given, api, event, given.lobby_body([player, stranger]), player)
 
 
 @requirement("LOBBY-10")
@@ -301,7 +296,7 @@ def test_a_player_that_is_no_text_gets_400(
 def test_a_missing_field_of_a_lobby_gets_400(
     field: str, given: Given, api: Api, event: str, player: str
 ) -> None:
-    body = lobby_body(given, [player])
+    body = given.lobby_body([player])
     del body[field]
 
-    refused_lobby(given, api, event, body, player)
+    expect_refused(given, api, event, body, player)

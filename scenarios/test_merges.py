@@ -1,31 +1,31 @@
 """MERGE: one player is folded into another."""
 
-import re
-
-import pytest
-
-from conformance.client.api import Api
-from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
-from conformance.testkit.expect import (
+from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
+    Answer,
+    Api,
+    Given,
+    Ledger,
+    Request,
     expect_equal,
     expect_fields,
+    expect_placeholder,
     expect_status,
     expect_that,
     expect_unchanged,
+    ids,
+    needed,
+    requirement,
 )
-from conformance.testkit.given import Given, needed
-from conformance.testkit.ledgers import Ledger
-
-requirement = pytest.mark.requirement
 
 LARGE = 2**31 - 1
-PLACEHOLDER = re.compile(r"__merged_[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}__")
 
 
 @requirement("MERGE-1")
 def test_a_merge_names_both_players_and_the_placeholder(given: Given, api: Api) -> None:
     source, target = given.player(), given.player()
-    ids = [given.export(player)["player"]["id"] for player in (source, target)]
+    known = [given.export(player)["player"]["id"] for player in (source, target)]
 
     answer = api.merge_player(source, target)
 
@@ -33,15 +33,12 @@ def test_a_merge_names_both_players_and_the_placeholder(given: Given, api: Api) 
     expect_fields(
         answer.data,
         status="merged",
-        fromPlayerId=ids[0],
+        fromPlayerId=known[0],
         fromExternalPlayerId=source,
-        toPlayerId=ids[1],
+        toPlayerId=known[1],
         toExternalPlayerId=target,
     )
-    placeholder = answer.data["anonymizedExternalPlayerId"]
-    expect_that(
-        PLACEHOLDER.fullmatch(str(placeholder)) is not None, "__merged_<uuid>__", placeholder
-    )
+    expect_placeholder(answer.data["anonymizedExternalPlayerId"], "merged")
 
 
 @requirement("MERGE-2")
@@ -94,7 +91,7 @@ def test_the_sources_grants_are_the_targets(given: Given, api: Api) -> None:
     outcome = given.merged(source, target)
 
     expect_equal(outcome["counts"]["grantsReassigned"], 2, "counts.grantsReassigned")
-    owned = sorted(grant["id"] for grant in given.export(target)["grants"])
+    owned = ids(given.export(target)["grants"])
     expect_equal(owned, sorted([*moved, kept]), "the grants of the target")
     for grant in moved:
         acked = api.ack_grant(target, grant)
@@ -119,19 +116,27 @@ def test_an_ack_at_the_moment_of_the_merge_is_not_lost(given: Given, api: Api) -
     for turn in range(5 * ROUNDS):
         source, target = given.names.player(), given.player()
         grant = given.grant(source)["id"]
-        ids = {"fromExternalId": source, "toExternalId": target}
-        merge = api.request("mergePlayer", path=ids)
+        merge = merge_request(api, source, target)
         ack = api.request("ackGrant", path={"externalId": source, "grantId": grant})
-        # Reads in between: the later the acks come, the further the merge has got.
+        # Reads in between delay the acks: each turn they meet the merge at another point.
         look = api.request("exportPlayer", path={"externalId": target})
 
         answers = api.together([merge, *[look] * (turn % 5), *[ack] * 4])
 
         needed(answers[0], "MERGE-1", "a merge")
-        acked = any(answer.status == 200 for answer in answers[-4:])
         reported = [(row["id"], row["status"]) for row in given.export(target)["grants"]]
-        status = "claimed" if acked else "pending"
-        expect_equal(reported, [(grant, status)], "the grants of the target")
+        expected = [(grant, status_after(answers[-4:]))]
+        expect_equal(reported, expected, "id and status of the target's grants")
+
+
+def merge_request(api: Api, source: str, target: str) -> Request:
+    """A merge, to be sent together with other requests."""
+    return api.request("mergePlayer", path={"fromExternalId": source, "toExternalId": target})
+
+
+def status_after(acks: list[Answer]) -> str:
+    """The status of a pending grant after these acks: one that got 200 has claimed it."""
+    return "claimed" if any(ack.status == 200 for ack in acks) else "pending"
 
 
 @requirement("MERGE-4")
@@ -142,7 +147,7 @@ def test_lobbies_move_without_duplicates(given: Given) -> None:
 
     given.merged(source, target)
 
-    lobbies = sorted(lobby["id"] for lobby in given.export(target)["lobbies"])
+    lobbies = ids(given.export(target)["lobbies"])
     expect_equal(lobbies, sorted([both, one]), "the lobbies of the target")
 
 
@@ -166,9 +171,9 @@ def test_the_sources_id_is_free_for_a_new_player(ledger: Ledger, given: Given) -
 
     expect_status(created, 201, because="the merged-away id is free")
     state = given.state(source) or {}
-    expect_that(state["player"] != old, "a new player", f"the old id {old}")
-    expect_equal([g["id"] for g in state["grants"]], [created.data["id"]], "the new one's grants")
-    expect_equal((state["wallet"], state["inventory"]), ({}, {}), "the new player's holdings")
+    expect_that(state["player"] != old, "a new player", f"the merged-away player's id {old}")
+    expect_equal(ids(state["grants"]), [created.data["id"]], "the new player's grants")
+    expect_fields(state, wallet={}, inventory={})
     expect_equal(ledger.held(target), 70, "the target's holding")
 
 
@@ -203,75 +208,51 @@ def test_the_id_merged_again_is_a_new_merge(ledger: Ledger, given: Given, api: A
     expect_equal(ledger.held(target), 74, "the target's holding")
 
 
+def expect_refused(given: Given, source: str, target: str, *statuses: int, because: str) -> None:
+    """The merge is refused and changes nothing."""
+    before = given.states([source, target])
+
+    answer = given.api.merge_player(source, target)
+
+    expect_status(answer, *statuses, because=because)
+    expect_unchanged(before, given.states([source, target]), "source and target")
+
+
 @requirement("MERGE-7")
 def test_a_missing_source_gets_404_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api, player: str
+    ledger: Ledger, given: Given, player: str
 ) -> None:
-    target = ledger.filled(5)
-    before = given.state(target)
-
-    answer = api.merge_player(player, target)
-
-    expect_status(answer, 404, because="the source is unknown")
-    expect_unchanged(before, given.state(target), "the target")
-    expect_equal(given.state(player), None, "the source")
+    expect_refused(given, player, ledger.filled(5), 404, because="the source is unknown")
 
 
 @requirement("MERGE-7")
 def test_a_missing_target_gets_404_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api, player: str
+    ledger: Ledger, given: Given, player: str
 ) -> None:
-    source = ledger.filled(5)
-    before = given.state(source)
-
-    answer = api.merge_player(source, player)
-
-    expect_status(answer, 404, because="the target is unknown")
-    expect_unchanged(before, given.state(source), "the source")
-    expect_equal(given.state(player), None, "the target")
+    expect_refused(given, ledger.filled(5), player, 404, because="the target is unknown")
 
 
 @requirement("MERGE-7")
-def test_a_merge_with_itself_gets_422_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api
-) -> None:
+def test_a_merge_with_itself_gets_422_and_changes_nothing(ledger: Ledger, given: Given) -> None:
     player = ledger.filled(5)
-    before = given.state(player)
 
-    answer = api.merge_player(player, player)
-
-    expect_status(answer, 422, because="a player cannot be merged into itself")
-    expect_unchanged(before, given.state(player), "the player")
+    expect_refused(given, player, player, 422, because="a player cannot be merged into itself")
 
 
 @requirement("MERGE-7")
-def test_a_banned_target_gets_422_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api
-) -> None:
+def test_a_banned_target_gets_422_and_changes_nothing(ledger: Ledger, given: Given) -> None:
     source, target = ledger.filled(5), ledger.filled(6)
     given.banned(target)
-    before = [given.state(source), given.state(target)]
 
-    answer = api.merge_player(source, target)
-
-    expect_status(answer, 422, because="the target is banned")
-    expect_unchanged(before[0], given.state(source), "the source")
-    expect_unchanged(before[1], given.state(target), "the target")
+    expect_refused(given, source, target, 422, because="the target is banned")
 
 
 @requirement("MERGE-7")
-def test_an_erased_target_is_refused_and_changes_nothing(
-    ledger: Ledger, given: Given, api: Api
-) -> None:
+def test_an_erased_target_is_refused_and_changes_nothing(ledger: Ledger, given: Given) -> None:
     source, target = ledger.filled(5), ledger.filled(6)
     given.erased(target)
-    before = given.state(source)
 
-    answer = api.merge_player(source, target)
-
-    expect_status(answer, 404, 422, because="the target is erased")
-    expect_unchanged(before, given.state(source), "the source")
-    expect_equal(given.state(target), None, "the erased target")
+    expect_refused(given, source, target, 404, 422, because="the target is erased")
 
 
 @requirement("MERGE-8")
@@ -279,17 +260,13 @@ def test_simultaneous_merges_move_everything_once(ledger: Ledger, given: Given, 
     for _ in range(ROUNDS):
         source, target = ledger.filled(70), ledger.filled(5)
         grant = given.grant(source)["id"]
-        request = api.request(
-            "mergePlayer", path={"fromExternalId": source, "toExternalId": target}
-        )
 
-        answers = api.together([request] * SIMULTANEOUS)
+        answers = api.together([merge_request(api, source, target)] * SIMULTANEOUS)
 
         merged = [a for a in answers if a.status == 200 and a.data["status"] == "merged"]
-        expect_equal(len(merged), 1, "the number of answers that say merged")
+        expect_equal(len(merged), 1, "the number of answers with the status merged")
         expect_equal(ledger.held(target), 75, "the target's holding")
-        grants = [row["id"] for row in given.export(target)["grants"]]
-        expect_equal(grants, [grant], "the target's grants")
+        expect_equal(ids(given.export(target)["grants"]), [grant], "the target's grants")
 
 
 @requirement("MERGE-9")
@@ -302,8 +279,7 @@ def test_a_grants_key_stays_used_for_the_target(given: Given, api: Api) -> None:
     answer = api.create_grant(target, body)
 
     expect_status(answer, 200, 409, because="the key was used before the merge")
-    grants = [row["id"] for row in given.export(target)["grants"]]
-    expect_equal(grants, [grant], "the grants of the target")
+    expect_equal(ids(given.export(target)["grants"]), [grant], "the grants of the target")
 
 
 @requirement("MERGE-9")
@@ -317,5 +293,4 @@ def test_a_grants_key_stays_used_for_the_freed_id(given: Given, api: Api) -> Non
 
     expect_status(answer, 200, 409, because="the key was used before the merge")
     expect_equal(given.grants(source), [], "the grants of the freed id")
-    grants = [row["id"] for row in given.export(target)["grants"]]
-    expect_equal(grants, [grant], "the grants of the target")
+    expect_equal(ids(given.export(target)["grants"]), [grant], "the grants of the target")

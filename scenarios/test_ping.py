@@ -1,13 +1,15 @@
-"""PING: is the key good?"""
+"""PING: the key that asks, described."""
 
-import pytest
-
-from conformance.client.api import Api
-from conformance.settings.run import Run
-from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
+from conformance.testkit import (
+    Api,
+    Run,
+    expect_equal,
+    expect_fields,
+    expect_no_secret,
+    expect_status,
+    harmless,
+    requirement,
+)
 
 
 @harmless
@@ -26,5 +28,4 @@ def test_ping_describes_the_key_that_asks(api: Api, run: Run) -> None:
 def test_ping_shows_no_secret(api: Api) -> None:
     api.ping()
 
-    # Secrets are masked before a scenario sees a response; the judge of exchanges saw it before.
-    expect_that("AUTH-6" not in api.channel.recorder.findings, "no secret in the answer", "one")
+    expect_no_secret(api)

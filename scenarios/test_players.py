@@ -5,17 +5,23 @@ from typing import Any
 
 import pytest
 
-from conformance.client.api import Api
-from conformance.failures import NotExercised
-from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
-from conformance.testkit.given import Given, mention
-
-requirement = pytest.mark.requirement
-harmless = pytest.mark.harmless
+from conformance.testkit import (
+    Api,
+    Given,
+    assume,
+    expect_below_500,
+    expect_equal,
+    expect_fields,
+    expect_status,
+    expect_that,
+    harmless,
+    mention,
+    requirement,
+)
 
 
 def lists_of(document: Any) -> Iterator[list[Any]]:
-    """Every list of a profile, however deep; what they are called is free."""
+    """Every list of a profile, however deep: their names are free."""
     if isinstance(document, list):
         yield document
     if isinstance(document, dict):
@@ -24,7 +30,7 @@ def lists_of(document: Any) -> Iterator[list[Any]]:
 
 
 def places(document: Any, ids: list[str]) -> list[int]:
-    """Where those of the ids stand that a list of the profile holds, in the order of the ids."""
+    """Where these ids stand in the list of the profile that has them, without those it lacks."""
     for rows in lists_of(document):
         found = [next((n for n, row in enumerate(rows) if mention([row], id)), -1) for id in ids]
         if max(found) >= 0:
@@ -35,32 +41,32 @@ def places(document: Any, ids: list[str]) -> list[int]:
 @harmless
 @requirement("PLAYER-1")
 def test_the_profile_of_an_unknown_player_gets_404(api: Api, player: str) -> None:
-    expect_status(api.get_player(player), 404, because="nobody has named the player yet")
+    expect_status(api.get_player(player), 404, because="no request has named the player yet")
 
 
 @requirement("PLAYER-2")
 def test_a_profile_shows_what_was_done(given: Given, player: str) -> None:
     grants = [given.grant(player)["id"] for _ in range(3)]
     given.acked(player, grants[0])
-    stranger = given.grant(given.names.player())["id"]
+    foreign = given.grant(given.names.player())["id"]
 
     profile = given.profile(player)
 
     missing = [id for id in grants if mention(profile, id) is None]
     expect_equal(missing, [], "grants that the profile lacks")
-    expect_equal(mention(profile, stranger), None, "another player's grant in the profile")
+    expect_equal(mention(profile, foreign), None, "another player's grant in the profile")
 
 
 @requirement("PLAYER-2")
 def test_a_profile_shows_its_lobbies(given: Given, player: str) -> None:
     lobbies = [given.lobby([player])["id"] for _ in range(2)]
-    stranger = given.lobby([given.names.player()])["id"]
+    foreign = given.lobby([given.names.player()])["id"]
 
     profile = given.profile(player)
 
     missing = [id for id in lobbies if mention(profile, id) is None]
     expect_equal(missing, [], "lobbies that the profile lacks")
-    expect_equal(mention(profile, stranger), None, "a lobby without the player in the profile")
+    expect_equal(mention(profile, foreign), None, "a lobby without the player in the profile")
 
 
 @requirement("PLAYER-2.order")
@@ -69,7 +75,11 @@ def test_a_profile_lists_the_newest_first(given: Given, player: str) -> None:
 
     found = places(given.profile(player), grants)
 
-    expect_equal(found, sorted(found, reverse=True), "the places of three grants, oldest first")
+    expect_equal(
+        found,
+        sorted(found, reverse=True),
+        "the places of three grants in the list, from the oldest to the newest grant",
+    )
 
 
 @requirement("PLAYER-3")
@@ -100,7 +110,7 @@ def test_a_limit_bounds_the_lobbies(given: Given, player: str) -> None:
 def test_a_bad_limit_is_no_crash(limit: str, given: Given, api: Api) -> None:
     answer = api.get_player(given.player(), limit)
 
-    expect_that(answer.status < 500, "an answer below 500", f"status {answer.status}")
+    expect_below_500(answer)
 
 
 @harmless
@@ -118,8 +128,7 @@ Counters = dict[str, float]
 def counters(given: Given, player: str, limit: int | None = None) -> Counters:
     """The numbers of the summary by their path; NotExercised for a profile without one."""
     summary = given.profile(player, limit).get("summary")
-    if summary is None:
-        raise NotExercised("the profile has no summary")
+    assume(summary is not None, "the profile has no summary")
     return dict(numbers(summary))
 
 
@@ -139,10 +148,10 @@ def test_the_summary_counts_whatever_the_limit(given: Given, player: str) -> Non
 
     small, large = counters(given, player, 1), counters(given, player, 50)
 
-    expect_equal(small, large, "the counters under another limit")
+    expect_equal(small, large, "the counters with limit=1, compared with limit=50,")
     odd = {name: number for name, number in small.items() if number % 1}
     expect_equal(odd, {}, "counters that are no integers")
-    expect_that(3 in small.values(), "a counter of 3 grants", small)
+    expect_that(3 in small.values(), "a counter of 3 for three grants", small)
 
 
 @requirement("PLAYER-5")
@@ -153,4 +162,4 @@ def test_the_summary_counts_one_more_after_a_grant(given: Given, player: str) ->
     given.grant(player)
 
     rises = {name: now - before.get(name, 0) for name, now in counters(given, player).items()}
-    expect_that(1 in rises.values(), "a counter that is one higher", rises)
+    expect_that(1 in rises.values(), "a counter that is one higher after one more grant", rises)

@@ -1,4 +1,4 @@
-"""RATE: what happens past the budget, seen with a key that has a small one."""
+"""RATE: what happens past the budget, with a key that has a small one."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,20 @@ from itertools import pairwise
 
 import pytest
 
-from conformance.client.api import Answer, Api, pause
 from conformance.failures import Inconclusive, Mismatch
-from conformance.settings.names import Names
-from conformance.testkit.expect import expect_code, expect_equal, expect_status, expect_that
-from conformance.testkit.given import Given
-
-requirement = pytest.mark.requirement
+from conformance.testkit import (
+    Answer,
+    Api,
+    Given,
+    Names,
+    expect_code,
+    expect_envelope,
+    expect_equal,
+    expect_status,
+    expect_that,
+    pause,
+    requirement,
+)
 
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
 MAX_REQUESTS = 1000
@@ -20,10 +27,10 @@ SECONDS = 50
 
 
 def spent(call: Callable[[], Answer]) -> list[Answer]:
-    """The answers of a key with a small budget, which repeating a call spends, up to the 429.
+    """The answers to a call that is repeated until the budget is spent; the last one is the 429.
 
-    Mismatch (RATE-1) where more was answered in less than a minute than a small budget allows;
-    Inconclusive where the path is too slow to send so much.
+    Mismatch (RATE-1) where the server answers more in less than a minute than its budget allows;
+    Inconclusive where the network is too slow to spend the budget.
     """
     deadline = time.monotonic() + SECONDS
     answers: list[Answer] = []
@@ -41,7 +48,7 @@ def spent(call: Callable[[], Answer]) -> list[Answer]:
 
 
 def spent_anew(call: Callable[[], Answer]) -> list[Answer]:
-    """What `spent` answers; in the next window, where another test has left nothing of this one."""
+    """The same, in the next window where an earlier test has spent all of this one."""
     answers = spent(call)
     if len(answers) == 1:
         time.sleep(pause(answers[0].exchange))
@@ -71,12 +78,11 @@ def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Nam
     remaining = [int(value.partition(";")[0]) for value in reported if value is not None]
     falls = [before - after for before, after in pairwise(remaining)]
     expect_that(min(remaining, default=0) >= 0, "RateLimit-Remaining never below 0", reported)
-    # Where a window rolls over, or slides, remaining rises or stands still in between. But what is
-    # reported as left before the 429 has been left by falls of one.
-    expect_that(
-        max(falls, default=1) <= 1, "RateLimit-Remaining to fall by one a request", reported
-    )
-    stands = max(falls, default=1) <= 0 and remaining[-1] > 0
+    # Where a window rolls over, or slides, remaining rises or stands still in between. It never
+    # falls by more than one, and it falls unless it is spent.
+    steepest = max(falls, default=1)
+    expect_that(steepest <= 1, "RateLimit-Remaining to fall by one a request", reported)
+    stands = steepest <= 0 and remaining[-1] > 0
     expect_that(not stands, "RateLimit-Remaining to fall until it is spent", reported)
 
 
@@ -88,7 +94,7 @@ def test_past_the_budget_a_429_carries_the_headers(refusal: Answer) -> None:
 
 @requirement("ERR-1")
 def test_a_429_carries_the_envelope(refusal: Answer) -> None:
-    expect_that(refusal.code is not None, "the error envelope on a 429", "no error code in it")
+    expect_envelope(refusal)
 
 
 @requirement("RATE-2")
@@ -128,5 +134,7 @@ def test_a_throttled_write_changes_nothing_and_succeeds_later(
     time.sleep(pause(refused.exchange))
     answer = throttled_api.migrate_players({"rows": rows[-1:]})
 
-    expect_status(answer, 200, because=f"Retry-After ({refused.header('Retry-After')} s) passed")
-    expect_equal(answer.data["applied"], 1, "rows applied by the first import that was taken")
+    expect_status(
+        answer, 200, because=f"Retry-After ({refused.header('Retry-After')} s) has passed"
+    )
+    expect_equal(answer.data["applied"], 1, "the rows that the import applied after Retry-After")

@@ -2,11 +2,8 @@
 
 import pytest
 
-from conformance.client.api import Api
-from conformance.client.recorder import Recorder
 from conformance.fuzzing import IN_SEQUENCES, explore
-from conformance.settings.run import Run
-from conformance.testkit.given import Given
+from conformance.testkit import Api, Given, Recorder, Run
 
 
 @pytest.mark.usefixtures("trusted_export")

@@ -88,13 +88,53 @@ def test_the_stateful_test_names_what_it_can_accuse_of_and_no_more() -> None:
     assert accused == set(IN_SEQUENCES)
 
 
+def scenarios(source: str) -> Iterator[ast.FunctionDef]:
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            yield node
+
+
 def test_every_scenario_names_a_requirement() -> None:
     bare = [
-        f"{file.name}::{node.name}"
+        f"{file.name}::{scenario.name}"
         for file in resources.scenarios().glob("test_*.py")
-        for node in ast.parse(file.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.FunctionDef)
-        and node.name.startswith("test_")
-        and not any("requirement" in ast.unparse(mark) for mark in node.decorator_list)
+        for scenario in scenarios(file.read_text(encoding="utf-8"))
+        if not any("requirement" in ast.unparse(mark) for mark in scenario.decorator_list)
     ]
     assert bare == []
+
+
+BRANCHES = (ast.If, ast.IfExp, ast.Match, ast.Try, ast.TryStar, ast.While)
+"""Loops over rounds and comprehensions with a filter are none."""
+
+
+def branches(source: str) -> list[str]:
+    return [
+        f"{scenario.name}: {ast.unparse(node)}"
+        for scenario in scenarios(source)
+        for node in ast.walk(scenario)
+        if isinstance(node, BRANCHES)
+    ]
+
+
+@pytest.mark.parametrize("file", sorted(resources.scenarios().glob("test_*.py")), ids=str)
+def test_no_scenario_branches(file: Path) -> None:
+    assert branches(file.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("if a:\n  b()", 1),
+        ("for _ in a:\n  b = c if d else e", 1),
+        ("while a:\n  b()", 1),
+        ("try:\n  a()\nexcept B:\n  c()", 1),
+        ("with a:\n  match b:\n    case 1: c()", 1),
+        ("def f():\n  if a: b()", 1),
+        ("for a in [b for b in c if b]:\n  d(a)", 0),
+    ],
+)
+def test_a_branch_is_found(body: str, found: int) -> None:
+    indented = "".join(f"  {line}\n" for line in body.splitlines())
+    assert len(branches(f"def test_x():\n{indented}")) == found
+    assert branches(f"def helper():\n{indented}") == []

@@ -1,8 +1,8 @@
 """Property-based testing: single operations with Schemathesis, sequences with Hypothesis.
 
-`generation` makes cases, `stand_ins` are the values in them that stand for things on the
+`schema_cases` makes cases, `placeholders` are the values in them that stand for things on the
 server, `binding` turns a case into a request in which they are real, `fuzzer` checks it.
-`machine` drives random sequences of operations and compares the server with `model`.
+`state_machine` drives random sequences of operations and compares the server with `model`.
 
 Both are loaded when they are first used: a run without generated cases need not wait for them.
 """
@@ -14,6 +14,8 @@ from conformance.client.recorder import Recorder
 from conformance.contract.openapi import Operation
 from conformance.settings.run import Run
 from conformance.testkit.given import Given
+
+__all__ = ["IN_CASES", "IN_SEQUENCES", "explore", "fuzz"]
 
 IN_CASES = ("HTTP-1", "HTTP-2", "ERR-1", "ERR-3", "ERR-4", "AUTH-1")
 """What a generated case can accuse a server of."""

@@ -29,7 +29,7 @@ from conformance.fuzzing.schema_cases import SETTINGS
 from conformance.fuzzing.shrink_limit import Shrinking
 from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
 from conformance.testkit.given import Given, state_of
-from conformance.testkit.import_batches import Import
+from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger
 
 State = Mapping[str, Any] | None
@@ -218,7 +218,7 @@ class Machine(RuleBasedStateMachine):
         """An import of one row. Imports have keys of their own here: sharing them is free."""
         row: dict[str, Any] = {"externalPlayerId": self.name(player)}
         row["idempotencyKey"] = self.name(f"{ledger}-{key}")
-        imported = Import(ledger, self.given)
+        imported = ImportBatch(ledger, self.given)
         if ledger in LEDGERS:
             row = {**imported.row(), **row}
         answer = imported.send([row])

@@ -5,7 +5,7 @@ from conformance.failures import Blocked
 from conformance.linearizability.models import Call, Kind
 from conformance.testkit.expect import describe
 from conformance.testkit.given import mention, needed
-from conformance.testkit.import_batches import Import
+from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger, held_in
 
 
@@ -29,7 +29,7 @@ class Holdings:
 
     def imported(self) -> Call:
         """An import of one row."""
-        batch = Import(self.ledger.name, self.ledger.given)
+        batch = ImportBatch(self.ledger.name, self.ledger.given)
         answer = batch.send([batch.row(self.names["source"])])
         needed(answer, "MIG-1", "an import of one row")
         if answer.data["applied"] != 1:

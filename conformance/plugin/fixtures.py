@@ -17,7 +17,7 @@ from conformance.settings.run import Run
 from conformance.settings.target import World
 from conformance.testkit.export_probe import ExportProbe
 from conformance.testkit.given import Given
-from conformance.testkit.import_batches import Import
+from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger
 from conformance.testkit.sample_requests import Samples
 
@@ -45,7 +45,7 @@ def world(request: pytest.FixtureRequest) -> World:
 
 @pytest.fixture
 def channel(request: pytest.FixtureRequest) -> Channel:
-    """The way to the server, with judge and recorder on it."""
+    """The channel to the server, which checks and records every exchange."""
     node: pytest.Item = request.node
     return run_of(request).channel(node.stash.setdefault(RECORDER, Recorder()))
 
@@ -117,14 +117,14 @@ def given(
 
 @pytest.fixture(scope="session")
 def check_export(request: pytest.FixtureRequest) -> Callable[[Given], None]:
-    """Tries the export before a scenario looks through it, once and apart from its evidence."""
+    """Checks the export once, before a scenario relies on it, apart from its evidence."""
     session, probe = run_of(request), ExportProbe()
 
     def check(_: Given) -> None:
         if session.command_line.harmless_only:
             return  # trying the export takes writes
         own = session.api(session.channel(), "server")
-        names = session.run.names(f"lookout-{os.getpid()}")
+        names = session.run.names(f"export-probe-{os.getpid()}")
         probe.check(Given(own, names, session.run.target.world))
 
     return check
@@ -132,7 +132,7 @@ def check_export(request: pytest.FixtureRequest) -> Callable[[Given], None]:
 
 @pytest.fixture
 def trusted_export(check_export: Callable[[Given], None], given: Given) -> None:
-    """For tests that look at exports all the time."""
+    """Checks the export for tests that rely on it throughout."""
     check_export(given)
 
 
@@ -161,15 +161,15 @@ def player(names: Names) -> str:
 
 
 @pytest.fixture(params=["players", "wallet", "inventory"])
-def batch(request: pytest.FixtureRequest, given: Given) -> Import:
+def batch(request: pytest.FixtureRequest, given: Given) -> ImportBatch:
     """The three imports in turn, in one set of words."""
-    return Import(request.param, given)
+    return ImportBatch(request.param, given)
 
 
 @pytest.fixture(params=["wallet", "inventory"])
-def ledger_batch(request: pytest.FixtureRequest, given: Given) -> Import:
+def ledger_batch(request: pytest.FixtureRequest, given: Given) -> ImportBatch:
     """The imports that add to a ledger, in turn."""
-    return Import(request.param, given)
+    return ImportBatch(request.param, given)
 
 
 @pytest.fixture(params=["migratePlayers", "migrateWallet", "migrateInventory"])

@@ -1,1 +1,87 @@
-"""What scenarios are written with."""
+"""What scenarios are written with: `from conformance.testkit import …`.
+
+- Marks: `requirement`, `harmless`.
+- Arrange: `Given`, `Ledger`, `ImportBatch`, `Samples`, `needed`, `assume`.
+- Act: `Api` with its `Answer`; `SIMULTANEOUS` requests at once, in `ROUNDS`.
+- Assert: `expect_…`; `mention`, `ids` and `state_of` find what to compare.
+"""
+
+from conformance.client.api import Answer, Api, pause
+from conformance.client.recorder import Recorder
+from conformance.contract.openapi import BASE_PATH, JSON
+from conformance.http.exchange import Request
+from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
+from conformance.settings.names import Names
+from conformance.settings.profiles import PROFILES
+from conformance.settings.run import Run
+from conformance.settings.target import World
+from conformance.testkit.expect import (
+    expect_below_500,
+    expect_code,
+    expect_envelope,
+    expect_equal,
+    expect_fields,
+    expect_no_secret,
+    expect_placeholder,
+    expect_status,
+    expect_success_or_refusal,
+    expect_that,
+    expect_unchanged,
+    expect_unknown,
+)
+from conformance.testkit.given import (
+    Given,
+    State,
+    assume,
+    ids,
+    mention,
+    needed,
+    state_of,
+    with_another_end,
+)
+from conformance.testkit.import_batches import ImportBatch
+from conformance.testkit.ledgers import SIGN, Ledger
+from conformance.testkit.markers import harmless, requirement
+from conformance.testkit.sample_requests import Samples
+
+__all__ = [
+    "BASE_PATH",
+    "JSON",
+    "PROFILES",
+    "ROUNDS",
+    "SIGN",
+    "SIMULTANEOUS",
+    "Answer",
+    "Api",
+    "Given",
+    "ImportBatch",
+    "Ledger",
+    "Names",
+    "Recorder",
+    "Request",
+    "Run",
+    "Samples",
+    "State",
+    "World",
+    "assume",
+    "expect_below_500",
+    "expect_code",
+    "expect_envelope",
+    "expect_equal",
+    "expect_fields",
+    "expect_no_secret",
+    "expect_placeholder",
+    "expect_status",
+    "expect_success_or_refusal",
+    "expect_that",
+    "expect_unchanged",
+    "expect_unknown",
+    "harmless",
+    "ids",
+    "mention",
+    "needed",
+    "pause",
+    "requirement",
+    "state_of",
+    "with_another_end",
+]

@@ -1,11 +1,13 @@
 """Assertions that explain themselves to a server's developer."""
 
+import re
 from typing import Any
 
-from conformance.client.api import Answer
+from conformance.client.api import Answer, Api
 from conformance.failures import Mismatch
 
 ABSENT = "nothing"
+UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
 def expect_status(answer: Answer, *statuses: int, because: str) -> None:
@@ -19,6 +21,40 @@ def expect_code(answer: Answer, code: str) -> None:
     """The failure has this error code."""
     if answer.code != code:
         raise Mismatch(f"error code {code!r}", f"{answer.code!r} with {describe(answer)}")
+
+
+def expect_envelope(answer: Answer) -> None:
+    """The failure carries the error envelope."""
+    expect_that(answer.code is not None, "the error envelope", "no error code in the body")
+
+
+def expect_below_500(answer: Answer) -> None:
+    """Whatever the server makes of the request, it does not crash."""
+    expect_that(answer.status < 500, "an answer below 500", answer.exchange.describe())
+
+
+def expect_success_or_refusal(
+    answer: Answer, status: int, /, *refusals: int, because: str, **fields: Any
+) -> None:
+    """Where the contract leaves it to the server: a success with these members, or a refusal."""
+    expect_status(answer, status, *refusals, because=because)
+    if answer.status == status:
+        expect_fields(answer.data, **fields)
+
+
+def expect_placeholder(received: Any, event: str) -> None:
+    """The name that a player has once it is `merged` or `deleted`."""
+    fits = re.fullmatch(f"__{event}_{UUID}__", str(received)) is not None
+    expect_that(fits, f"__{event}_<uuid>__", received)
+
+
+def expect_no_secret(api: Api) -> None:
+    """No response of this scenario showed a secret.
+
+    Secrets are masked before a scenario sees a response; the rules of every exchange looked before.
+    """
+    shown = "AUTH-6" in api.channel.recorder.findings
+    expect_that(not shown, "no secret in a response", "a response with the secret of a key")
 
 
 def expect_equal(received: Any, expected: Any, what: str) -> None:
@@ -58,6 +94,11 @@ def shown(value: Any) -> str:
     """A value in a sentence; a long one is cut."""
     text = repr(value)
     return text if len(text) <= 300 else f"{text[:300]}…"
+
+
+def expect_unknown(state: dict[str, Any] | None, who: str) -> None:
+    """The server knows no such player: the state (see `Given.state`) is None."""
+    expect_that(state is None, f"{who} to be unknown", f"a player with {shown(state)}")
 
 
 def expect_unchanged(before: Any, after: Any, what: str) -> None:

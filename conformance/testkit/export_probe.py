@@ -16,22 +16,22 @@ class ExportProbe:
 
     def __init__(self) -> None:
         self._tried = False
-        self._trouble: tuple[str, str, str] | None = None
+        self._defect: tuple[str, str, str] | None = None
 
     def check(self, given: Given) -> None:
         """Blocked by the requirement of EXP that the export breaks."""
         if not self._tried:
             with suppress(Blocked, NotExercised):  # what cannot be arranged says nothing about it
-                self._trouble = trouble_of(given)
+                self._defect = defect_of(given)
             self._tried = True
-        if self._trouble is not None:
-            raise Blocked(*self._trouble)
+        if self._defect is not None:
+            raise Blocked(*self._defect)
 
 
-def trouble_of(given: Given) -> tuple[str, str, str] | None:
+def defect_of(given: Given) -> tuple[str, str, str] | None:
     """What is wrong with the export as a way to look at players, or None.
 
-    That is the requirement to blame, what was needed and what came.
+    That is the requirement to blame, what was needed and what was received.
     """
     nobody = given.api.export_player(given.names.player())
     if nobody.status == 200:

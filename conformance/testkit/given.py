@@ -4,7 +4,7 @@ A step that fails blocks the scenario and names the requirement to blame; it nev
 scenario's own requirement.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from conformance.client.api import Answer, Api, JsonObject
@@ -31,7 +31,7 @@ GRANT_FIELDS = (
 class Given:
     """Brings the server into a state, through the API alone, and looks at it.
 
-    `before_looking` may block a look, where the export is not to be trusted (see `probe`).
+    `before_export` may block a look through the export, where it cannot be trusted (`ExportProbe`).
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class Given:
         api: Api,
         names: Names,
         world: World,
-        before_looking: Callable[["Given"], None] | None = None,
+        before_export: Callable[["Given"], None] | None = None,
     ) -> None:
         self.api = api
-        self._before_looking = before_looking
+        self._before_export = before_export
         self.sure = api.with_retries()
         self.names = names
         self.world = world
@@ -91,12 +91,12 @@ class Given:
 
     def export(self, player: str) -> JsonObject:
         """The player's export: the state as the contract shows it."""
-        self._look_out()
+        self._check_export()
         return needed(self.api.export_player(player), "EXP-1", "an export of the player").data
 
-    def _look_out(self) -> None:
-        if self._before_looking is not None:
-            self._before_looking(self)
+    def _check_export(self) -> None:
+        if self._before_export is not None:
+            self._before_export(self)
 
     def grants(self, player: str) -> list[str]:
         """The ids of the grants that the player's export lists; none for a stranger."""
@@ -109,12 +109,15 @@ class Given:
             raise NotExercised("the server key has no game: /ping names none")
         return self.api.game_id
 
+    def lobby_body(self, players: Sequence[Any], **fields: Any) -> dict[str, Any]:
+        """A valid body with a key of its own; `fields` are added or replaced."""
+        return {"key": self.names.key(), "externalPlayerIds": list(players), **fields}
+
     def lobby(self, players: Sequence[str], **fields: Any) -> JsonObject:
         """A new lobby with these players, as the 201 shows it."""
         self.game()
         event = self.world.event("lobby_event")
-        body = {"key": self.names.key(), "externalPlayerIds": list(players), **fields}
-        answer = self.sure.create_lobby(event, body)
+        answer = self.sure.create_lobby(event, self.lobby_body(players, **fields))
         return needed(answer, "LOBBY-1", "a new lobby", status=201).data
 
     def banned(self, player: str) -> JsonObject:
@@ -124,11 +127,24 @@ class Given:
 
     def state(self, player: str) -> State:
         """What the player has, without what changes by being looked at; None for a stranger."""
-        self._look_out()
+        self._check_export()
         answer = self.api.export_player(player)
         if answer.status == 404:
             return None
         return state_of(needed(answer, "EXP-1", "an export of the player").data)
+
+    def states(self, players: Iterable[str]) -> dict[str, State]:
+        """The state of each player."""
+        return {player: self.state(player) for player in players}
+
+    def holdings(self, player: str) -> tuple[dict[str, int], dict[str, int]]:
+        """What the player holds in wallet and inventory; nothing for a stranger."""
+        state = self.state(player) or {"wallet": {}, "inventory": {}}
+        return state["wallet"], state["inventory"]
+
+    def lobbies(self, player: str) -> list[str]:
+        """The ids of the lobbies that the player's export lists; none for a stranger."""
+        return list((self.state(player) or {"lobbies": []})["lobbies"])
 
     def profile(self, player: str, limit: object = None) -> JsonObject:
         """The player's profile."""
@@ -147,10 +163,15 @@ def state_of(export: JsonObject) -> dict[str, Any]:
             {name: grant[name] for name in GRANT_FIELDS if name in grant}
             for grant in sorted(export["grants"], key=lambda grant: str(grant["id"]))
         ],
-        "lobbies": sorted(str(lobby["id"]) for lobby in export["lobbies"]),
+        "lobbies": ids(export["lobbies"]),
         "wallet": {key: held for key, held in wallet.items() if held},
         "inventory": {key: held for key, held in inventory.items() if held},
     }
+
+
+def ids(rows: Iterable[JsonObject]) -> list[str]:
+    """The ids of the rows of an export, sorted."""
+    return sorted(str(row["id"]) for row in rows)
 
 
 def mention(document: Any, id: str) -> dict[str, Any] | None:
@@ -175,6 +196,12 @@ def with_another_end(id: str) -> str:
     """An id of the same form that nothing has: its last letters or digits are changed."""
     changed = "".join("1" if c != "1" else "2" for c in id[-4:])
     return id[:-4] + changed
+
+
+def assume(holds: bool, otherwise: str) -> None:
+    """NotExercised, with the sentence `otherwise`, where a target lacks what a scenario needs."""
+    if not holds:
+        raise NotExercised(otherwise)
 
 
 def needed(answer: Answer, requirement: str, what: str, status: int = 200) -> Answer:

@@ -14,7 +14,7 @@ OPERATIONS = {
 }
 
 
-class Import:
+class ImportBatch:
     """One import of the target: `name` is `players`, `wallet` or `inventory`.
 
     A good row adds `amount` to the first declared currency or item.

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.client.api import Answer, JsonObject
+from conformance.http.exchange import Request
 from conformance.testkit.given import Given, needed
+
+SIGN = {"increment": 1, "decrement": -1}
+"""What a change by 1 adds, by its direction."""
+
+PROMISED_BY = {"increment": "LEDGER-1", "decrement": "LEDGER-2"}
+"""The requirement by which a change succeeds, by its direction."""
 
 
 @dataclass(frozen=True)
@@ -60,31 +67,52 @@ class Ledger:
         """A second declared item or currency; NotExercised where there is none."""
         return self.given.world.some(self.words.catalogue, 2)[1]
 
+    @property
+    def other(self) -> "Ledger":
+        """The other of the two ledgers."""
+        name, *_ = WORDS.keys() - {self.name}
+        return Ledger(name, self.given)
+
     def increment(self, player: str, amount: Any, key: str | None = None, **body: Any) -> Answer:
         """Credit or grant; `body` adds further fields, such as `idempotencyKey`."""
-        return self._change(self.words.increment, player, amount, key, body)
+        return self.change("increment", player, amount, key, **body)
 
     def decrement(self, player: str, amount: Any, key: str | None = None, **body: Any) -> Answer:
         """Debit or revoke."""
-        return self._change(self.words.decrement, player, amount, key, body)
+        return self.change("decrement", player, amount, key, **body)
 
-    def change(self, direction: str, player: str, amount: Any, **body: Any) -> Answer:
-        """`increment` or `decrement`, by name."""
-        change = self.increment if direction == "increment" else self.decrement
-        return change(player, amount, **body)
-
-    def _change(
-        self, operation: str, player: str, amount: Any, key: str | None, body: dict[str, Any]
+    def change(
+        self, direction: str, player: str, amount: Any, key: str | None = None, **body: Any
     ) -> Answer:
+        """`increment` or `decrement`, by name."""
+        return Answer(self.given.api.send(self.request(direction, player, amount, key, **body)))
+
+    def changed(self, direction: str, player: str, amount: int, **body: Any) -> Answer:
+        """A change that succeeded; else the scenario is blocked by the rule of its direction."""
+        answer = self.change(direction, player, amount, **body)
+        return needed(answer, PROMISED_BY[direction], f"{direction} of {amount} in the {self.name}")
+
+    def request(
+        self, direction: str, player: str, amount: Any, key: str | None = None, **body: Any
+    ) -> Request:
+        """The request of a change, to be sent together with others."""
+        fields = {self.words.amount_field: amount, **body}
+        return self.raw_request(direction, player, fields, key)
+
+    def raw_request(
+        self, direction: str, player: str, body: dict[str, Any], key: str | None = None
+    ) -> Request:
+        """The same with a body as it is."""
+        operation = {"increment": self.words.increment, "decrement": self.words.decrement}
         path = {"externalId": player, self.words.path_field: key or self.key}
-        return self.given.api.call(operation, {self.words.amount_field: amount, **body}, path=path)
+        return self.given.api.request(operation[direction], body, path=path)
 
     def holding(self, answer: Answer) -> Any:
         """The holding that a success names."""
         return answer.data[self.words.holding_field]
 
     def held(self, player: str, key: str | None = None) -> int:
-        """The holding as the export tells it; 0 where it is not listed."""
+        """The holding that the export lists; 0 where it is left out."""
         return held_in(self.given.export(player), self.name, key or self.key)
 
     def filled(self, amount: int, key: str | None = None) -> str:
@@ -100,7 +128,7 @@ class Ledger:
 
 
 def held_in(export: JsonObject, ledger: str, key: str) -> int:
-    """The holding of a key that an export tells; 0 where it is not listed (LEDGER-11)."""
+    """The holding of a key that an export lists; 0 where it is left out (LEDGER-11)."""
     words = WORDS[ledger]
     amounts = [row[words.holding_field] for row in export[ledger] if row[words.key_field] == key]
     return int(sum(amounts))

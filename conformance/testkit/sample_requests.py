@@ -8,7 +8,9 @@ from conformance.client.api import Answer, Api, Body
 from conformance.contract.openapi import Schemas
 from conformance.failures import NotExercised
 from conformance.http.exchange import Request
-from conformance.testkit.given import Given, needed
+from conformance.testkit.given import Given
+from conformance.testkit.import_batches import ImportBatch
+from conformance.testkit.ledgers import Ledger
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Sample:
 
 
 class Samples:
-    """Makes samples. `of` needs a target that declares a world; `blind` needs nothing at all."""
+    """Makes samples. `of` needs a target that declares a world; `minimal` needs nothing of it."""
 
     def __init__(self, given: Given) -> None:
         self.given = given
@@ -42,14 +44,14 @@ class Samples:
         """A call that succeeds, on players, grants and lobbies that exist.
 
         NotExercised for an operation that the suite does not know by name: what it needs to
-        succeed is anybody's guess, and its shape is what fuzzing checks.
+        succeed cannot be known here, and fuzzing checks its shape.
         """
         if operation not in MAKERS:
             raise NotExercised(f"the suite does not know what {operation} needs to succeed")
         return MAKERS[operation](self)
 
-    def blind(self, operation: str) -> Sample:
-        """A valid call about nothing that exists, for what is refused before anyway."""
+    def minimal(self, operation: str) -> Sample:
+        """A valid call about nothing that exists: enough where the server refuses it anyway."""
         known = self.given.api.channel.spec.operation(operation)
         names = [part[1:-1] for part in known.path.split("/") if part.startswith("{")]
         path = {name: self.given.names.player() for name in names}
@@ -79,10 +81,6 @@ class Samples:
             raise NotExercised(f"the suite cannot make up a value of {sorted(schema)}")
         return plain[schema["type"]]
 
-    def ping(self) -> Sample:
-        """`/ping`."""
-        return Sample("ping")
-
     def about_player(self, operation: str, body: Body | None = None) -> Sample:
         """An operation on one known player."""
         player = self.given.player()
@@ -99,8 +97,7 @@ class Samples:
         player = self.given.player()
         event = self.given.world.event("lobby_event")
         path = {"gameId": self.given.game(), "eventKey": event}
-        body = {"key": self.given.names.key(), "externalPlayerIds": [player]}
-        return Sample("createLobby", path, body, (player,))
+        return Sample("createLobby", path, self.given.lobby_body([player]), (player,))
 
     def lobby_read(self) -> Sample:
         """Reading a lobby that exists."""
@@ -115,35 +112,22 @@ class Samples:
         path = {"fromExternalId": source, "toExternalId": target}
         return Sample("mergePlayer", path, None, (source, target))
 
-    def adjustment(self, operation: str) -> Sample:
+    def change(self, operation: str, name: str) -> Sample:
         """A change of a holding that is large enough for it."""
-        wallet = operation in ("creditWallet", "debitWallet")
-        names = (
-            ("economyKey", "currencies", "amount") if wallet else ("itemKey", "items", "quantity")
-        )
-        path_field, catalogue, amount = names
-        player = self.given.player()
-        path = {"externalId": player, path_field: self.given.world.some(catalogue)[0]}
-        filled = self.given.api.call(
-            "creditWallet" if wallet else "grantItem", {amount: 10}, path=path
-        )
-        needed(filled, "LEDGER-1", "a holding of 10")
-        body = {amount: 3, "idempotencyKey": self.given.names.key()}
+        player, ledger = self.given.player(), Ledger(name, self.given)
+        ledger.fill(player, 10)
+        body = {ledger.words.amount_field: 3, "idempotencyKey": self.given.names.key()}
+        path = {"externalId": player, ledger.words.path_field: ledger.key}
         return Sample(operation, path, body, (player,))
 
-    def batch(self, operation: str) -> Sample:
+    def batch(self, name: str) -> Sample:
         """An import of one row about a known player."""
-        player = self.given.player()
-        row: dict[str, Any] = {"externalPlayerId": player, "idempotencyKey": self.given.names.key()}
-        if operation == "migrateWallet":
-            row |= {"economyKey": self.given.world.some("currencies")[0], "amount": 4}
-        if operation == "migrateInventory":
-            row |= {"itemKey": self.given.world.some("items")[0], "quantity": 4}
-        return Sample(operation, {}, {"rows": [row]}, (player,))
+        player, batch = self.given.player(), ImportBatch(name, self.given)
+        return Sample(batch.operation, {}, {"rows": [batch.row(player)]}, (player,))
 
 
 MAKERS: dict[str, Callable[[Samples], Sample]] = {
-    "ping": Samples.ping,
+    "ping": lambda _: Sample("ping"),
     "createGrant": lambda make: make.about_player("createGrant", make.given.grant_body()),
     "ackGrant": Samples.ack,
     "createLobby": Samples.lobby,
@@ -152,13 +136,13 @@ MAKERS: dict[str, Callable[[Samples], Sample]] = {
     "banPlayer": lambda make: make.about_player("banPlayer", {"reason": "conformance"}),
     "unbanPlayer": lambda make: make.about_player("unbanPlayer"),
     "mergePlayer": Samples.merge,
-    "grantItem": lambda make: make.adjustment("grantItem"),
-    "revokeItem": lambda make: make.adjustment("revokeItem"),
-    "creditWallet": lambda make: make.adjustment("creditWallet"),
-    "debitWallet": lambda make: make.adjustment("debitWallet"),
-    "migratePlayers": lambda make: make.batch("migratePlayers"),
-    "migrateWallet": lambda make: make.batch("migrateWallet"),
-    "migrateInventory": lambda make: make.batch("migrateInventory"),
+    "grantItem": lambda make: make.change("grantItem", "inventory"),
+    "revokeItem": lambda make: make.change("revokeItem", "inventory"),
+    "creditWallet": lambda make: make.change("creditWallet", "wallet"),
+    "debitWallet": lambda make: make.change("debitWallet", "wallet"),
+    "migratePlayers": lambda make: make.batch("players"),
+    "migrateWallet": lambda make: make.batch("wallet"),
+    "migrateInventory": lambda make: make.batch("inventory"),
     "deletePlayer": lambda make: make.about_player("deletePlayer", {"reason": "test"}),
     "exportPlayer": lambda make: make.about_player("exportPlayer"),
 }

@@ -1,0 +1,9 @@
+"""The two marks of a scenario."""
+
+import pytest
+
+requirement = pytest.mark.requirement
+"""The requirements that a scenario decides: `@requirement("MERGE-6")`."""
+
+harmless = pytest.mark.harmless
+"""The scenario changes nothing on a server that keeps the contract: it runs with a live key too."""
