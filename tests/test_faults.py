@@ -25,7 +25,7 @@ from conformance.reference.ledger import Inventory, Wallet
 KNOWN = faults()
 FAULT = Fault("some-fault", "is wrong", (), requirements=("GRANT-2", "GRANT-4"))
 VARIANT = Variant("some-variant", "is yes", (), point="whether")
-CAUGHT = Detection("some-fault", 1, True, 2.0, 1, {"GRANT-2": ["scenarios"]}, [])
+CAUGHT = Detection("some-fault", 1, 2.0, 1, {"GRANT-2": ["scenarios"]})
 
 
 def test_there_are_enough_faults_and_enough_of_them_are_subtle() -> None:
@@ -103,7 +103,7 @@ def test_another_requirement_alone_is_missed_and_beside_is_beyond() -> None:
 
 
 def test_a_variant_is_cleared_only_by_a_pass() -> None:
-    passed = Detection("some-variant", 1, True, 2.0, 0, {}, [])
+    passed = Detection("some-variant", 1, 2.0, 0)
     assert row_of(VARIANT, [passed]).finding is Finding.CLEARED
     for worse in (
         replace(passed, reported={"GRANT-2": ["scenarios"]}),
@@ -157,24 +157,24 @@ def test_the_matrix_has_a_column_for_every_requirement_and_a_sign_for_every_case
 
 def test_a_journal_is_resumed_after_a_kill(tmp_path: Path) -> None:
     trial, path = Trial("some-fault", 1, full=True), tmp_path / "deep" / "journal.jsonl"
-    Journal(path, resume=False).add(trial, CAUGHT)
+    Journal(path, full=True, resume=False).add(trial, CAUGHT)
     with path.open("a") as file:
         file.write('{"id": "some-fault", "seed": 2, "fu')
 
-    resumed = Journal(path, resume=True)
+    resumed = Journal(path, full=True, resume=True)
     assert resumed.known == {trial: CAUGHT}
 
     later = Trial("some-fault", 3, full=True)
     resumed.add(later, replace(CAUGHT, seed=3))
-    assert list(Journal(path, resume=True).known) == [trial, later]
-    assert Journal(path, resume=False).known == {}
+    assert list(Journal(path, full=True, resume=True).known) == [trial, later]
+    assert Journal(path, full=True, resume=False).known == {}
 
 
 def test_the_journal_of_another_suite_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_text('{"format": "kraty-conformance-detections", "suite": "of old"}\n')
     with pytest.raises(UsageError, match="another version"):
-        Journal(path, resume=True)
+        Journal(path, full=True, resume=True)
 
 
 def test_the_faults_are_listed() -> None:
