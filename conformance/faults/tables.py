@@ -108,7 +108,7 @@ def matrix(rows: Iterable[Row]) -> list[str]:
     for family, found in by_family(rows).items():
         ids = [id for id in catalogue() if id.partition("-")[0] == family]
         short = [id.removeprefix(f"{family}-") for id in ids]
-        lines += [f"## {family}", "", f"| fault | {' | '.join(short)} |"]
+        lines += [f"### {family}", "", f"| fault | {' | '.join(short)} |"]
         lines += [f"| --- |{' :-: |' * len(ids)}"]
         lines += [f"| `{row.id}` | {' | '.join(cell(row, id) for id in ids)} |" for row in found]
         lines.append("")
