@@ -253,8 +253,17 @@ def test_a_run_without_results_fails_the_trial() -> None:
         def run(self, command: Sequence[str]) -> tuple[int, str]:
             return 1, " ".join(command)
 
-    with pytest.raises(RuntimeError, match="(?s)no results for grant-race:.* --seed 5 .*-n 0"):
+    with pytest.raises(RuntimeError, match=r"(?s)no results for grant-race:.* --seed 5 .*-n 0"):
         attempt(Trial("grant-race", 5), Broken())
+
+
+def test_what_goes_wrong_in_a_trial_is_reported_as_its_failure() -> None:
+    class Missing(Processes):
+        def run(self, command: Sequence[str]) -> tuple[int, str]:
+            raise FileNotFoundError(2, "No such file or directory", command[0])
+
+    with pytest.raises(RuntimeError, match="grant-race: FileNotFoundError: .*No such file"):
+        attempt(Trial("grant-race", 1), Missing())
 
 
 def test_killed_processes_take_their_children_with_them() -> None:

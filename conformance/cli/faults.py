@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from conformance.cli.stopping import stop
 from conformance.failures import UsageError
 from conformance.faults.campaign import Journal, read_journal, run_campaign
 from conformance.faults.deviations import Deviation
@@ -26,7 +27,6 @@ from conformance.faults.tables import (
 )
 from conformance.faults.trial import Detection, Trial
 from conformance.faults.variants import VARIANTS
-from conformance.results.verdict import EXIT_USAGE
 
 DEFAULT_JOURNAL = "reports/faults.jsonl"
 EXIT_MISSED = EXIT_STALE = 1
@@ -51,7 +51,13 @@ def faults_group(context: click.Context, markdown: bool) -> None:
     help="Run the whole suite, not only the tests of the broken requirement.",
 )
 @click.option("--variants", is_flag=True, help="Try the conformant variants: none may be accused.")
-@click.option("-n", "workers", default=os.cpu_count() or 1, help="Trials at a time.")
+@click.option(
+    "-n",
+    "workers",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    help="Trials at a time.",
+)
 @click.option("--seed", default=1, show_default=True, help="The first seed.")
 @click.option("--seeds", default=1, show_default=True, help="Trials of each fault.")
 @click.option(
@@ -90,7 +96,7 @@ def run_faults(
     every: Mapping[str, Deviation] = VARIANTS if variants else faults()
     unknown = [id for id in ids if id not in every]
     if unknown:
-        _stop(f"there is no {'variant' if variants else 'fault'} {unknown[0]!r}", EXIT_USAGE)
+        stop(f"there is no {'variant' if variants else 'fault'} {unknown[0]!r}")
     chosen = [every[id] for id in (ids or every)]
     numbers = range(seed, seed + seeds)
     trials = [Trial(one.id, number, full) for one in chosen for number in numbers]
@@ -98,13 +104,13 @@ def run_faults(
     try:
         detections = _run(trials, workers, Journal(journal, full=full, resume=resume))
     except UsageError as error:
-        _stop(str(error), EXIT_USAGE)
+        stop(str(error))
     except OSError as error:
-        _stop(f"cannot write the journal {journal}: {error.strerror}", EXIT_USAGE)
+        stop(f"cannot write the journal {journal}: {error.strerror}")
     except KeyboardInterrupt:
-        _stop(f"interrupted; --resume --journal {journal} goes on from here", EXIT_INTERRUPTED)
+        stop(f"interrupted; --resume --journal {journal} goes on from here", EXIT_INTERRUPTED)
     except RuntimeError as error:
-        _stop(f"a trial failed: {error}", EXIT_INTERRUPTED)
+        stop(f"a trial failed: {error}", EXIT_INTERRUPTED)
     rows = [row_of(one, [d for d in detections if d.id == one.id]) for one in chosen]
     if as_json:
         document = document_of(rows, full=full, seeds=list(numbers), problems=problems)
@@ -135,13 +141,15 @@ def write_table(journal: Path, page: Path, *, check: bool) -> None:
     try:
         text = page.read_text(encoding="utf-8")
         made = with_table(text, power_table(*read_journal(journal)))
-        if check and made != text:
-            _stop(f"{page} is out of date: run `kraty-conformance faults table`", EXIT_STALE)
+        if made == text:
+            return
+        if check:
+            stop(f"{page} is out of date: run `kraty-conformance faults table`", EXIT_STALE)
         page.write_text(made, encoding="utf-8")
     except UsageError as error:
-        _stop(str(error), EXIT_USAGE)
+        stop(str(error))
     except OSError as error:
-        _stop(f"cannot use {error.filename}: {error.strerror}", EXIT_USAGE)
+        stop(f"cannot use {error.filename}: {error.strerror}")
 
 
 def exit_code(rows: Iterable[Row], problems: Sequence[str]) -> int:
@@ -177,9 +185,3 @@ def _show(rows: Sequence[Row], problems: Sequence[str], *, with_matrix: bool) ->
     for problem in problems:
         print(f"error: {problem}")
     print(", ".join(f"{count} {name}" for name, count in counts_of(rows).items()))
-
-
-def _stop(message: str, code: int) -> None:
-    """End with one line."""
-    print(f"kraty-conformance: {message}", file=sys.stderr)
-    sys.exit(code)

@@ -117,10 +117,13 @@ class Processes:
 
 
 def attempt(trial: Trial, processes: Processes) -> Detection:
-    """Run the trial. RuntimeError where the suite leaves no results."""
+    """Run the trial. RuntimeError where the suite leaves no results that can be read."""
     started = time.monotonic()
     for selection in selections(deviation_of(trial.id), full=trial.full):
-        code, rows, output = run_suite(trial, selection, processes)
+        try:
+            code, rows, output = run_suite(trial, selection, processes)
+        except (OSError, ValueError, LookupError) as error:
+            raise RuntimeError(f"{trial.id}: {type(error).__name__}: {error}") from error
         reported = named(rows)
         if reported:
             break
