@@ -262,7 +262,7 @@ def test_what_goes_wrong_in_a_trial_is_reported_as_its_failure() -> None:
         def run(self, command: Sequence[str]) -> tuple[int, str]:
             raise FileNotFoundError(2, "No such file or directory", command[0])
 
-    with pytest.raises(RuntimeError, match="grant-race: FileNotFoundError: .*No such file"):
+    with pytest.raises(RuntimeError, match=r"grant-race: FileNotFoundError: .*No such file"):
         attempt(Trial("grant-race", 1), Missing())
 
 
