@@ -6,8 +6,8 @@ Both run against the same faulty servers. Schemathesis runs all of its phases an
 checks with 100 examples; what it reports of the reference server itself, which is conformant, is
 recorded first as its baseline, and only what it reports beyond that counts as found. The suite
 runs whole, as `kraty-conformance faults run --full` does. Trials of an earlier run are taken from
-`--journal` and `--plain`, so this can be broken off and gone on with; `--kept` makes the table of
-what there is. Prints it, and writes `benchmarks/results/detection.json`.
+`--journal` and `--plain`, so an interrupted run can be resumed; `--kept` makes the table of what
+there is. Prints it, and writes `benchmarks/results/detection.json`.
 """
 
 import argparse
@@ -19,17 +19,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from conformance import resources
-from conformance.faults.apart import apart, each_apart
 from conformance.faults.campaign import Journal, run_campaign
 from conformance.faults.deviations import Difficulty
 from conformance.faults.registry import faults
 from conformance.faults.scoring import Finding, finding_of
-from conformance.faults.trial import Detection, Trial, served
+from conformance.faults.trial import Detection, Trial
+from conformance.lifecycle.bundled_target import running_server
 from conformance.reference.app import BASE_PATH
 from conformance.reference.world import load_world
 
@@ -70,14 +71,14 @@ def schemathesis(url: str, baseline: Path, *more: str) -> int:
 def record_baseline(baseline: Path) -> None:
     """Record what Schemathesis reports of the reference server."""
     for _ in range(BASELINE_RUNS):
-        with served(None) as url:
+        with running_server() as url:
             schemathesis(url, baseline, "--baseline-update")
 
 
 def try_plain(id: str, baseline: Path) -> Plain:
     """One faulty server."""
     started = time.monotonic()
-    with served(id) as url:
+    with running_server(id) as url:
         found = schemathesis(url, baseline) == 1
     return Plain(id, found, round(time.monotonic() - started, 1))
 
@@ -122,12 +123,12 @@ def try_all(ids: Sequence[str], workers: int, file: Path) -> list[Plain]:
     with (
         tempfile.TemporaryDirectory() as folder,
         file.open("a", encoding="utf-8") as results,
+        ThreadPoolExecutor(workers) as pool,
     ):
         baseline = Path(folder, "baseline.json")
         if left:
-            apart(record_baseline, baseline)
-        trials = each_apart(partial(try_plain, baseline=baseline), left, workers)
-        for _, one in trials:
+            record_baseline(baseline)
+        for one in pool.map(partial(try_plain, baseline=baseline), left):
             known[one.id] = one
             results.write(json.dumps(asdict(one)) + "\n")
             results.flush()
@@ -144,14 +145,14 @@ def main() -> None:
     parser.add_argument("-n", dest="workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--journal", type=Path, default=Path("reports/faults.jsonl"))
     parser.add_argument("--plain", type=Path, default=PLAIN)
-    parser.add_argument("--kept", action="store_true", help="only tell of what --plain has")
+    parser.add_argument("--kept", action="store_true", help="try only what --plain has")
     arguments = parser.parse_args()
     found = kept(arguments.plain)
     ids = arguments.ids or [id for id in faults() if id in found or not arguments.kept]
     plain = try_all(ids, arguments.workers, arguments.plain)
-    journal = Journal(arguments.journal, resume=True)
+    journal = Journal(arguments.journal, full=True, resume=True)
     trials = [Trial(id, SEED, full=True) for id in ids]
-    suite = [detection for _, detection in run_campaign(trials, arguments.workers, journal)]
+    suite = list(run_campaign(trials, arguments.workers, journal))
     rows = [
         (str(name), *counted([one for one in plain if one.id in group], suite))
         for name, group in groups(ids).items()

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from conformance import resources
-from conformance.faults.trial import served
-from conformance.lifecycle.bundled_target import declared
+from conformance.lifecycle.bundled_target import declared, running_server
 from conformance.lifecycle.pytest_args import pytest_arguments
 from conformance.plugin.session import CONFORMANCE
 from conformance.reference.world import load_world
@@ -51,7 +50,7 @@ def main() -> int:
     world = load_world(resources.world_file())
     os.environ.update({name: world.key(role).token for role, name in DEFAULT_VARIABLES.items()})
     meter = Meter()
-    with tempfile.TemporaryDirectory() as folder, served(None) as url:
+    with tempfile.TemporaryDirectory() as folder, running_server() as url:
         target = Path(folder, "target.toml")
         write_target(target, "reference", url, declared(world))
         options = ["--target", str(target), "--reports", folder, "--keep", "-q"]

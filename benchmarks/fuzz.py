@@ -23,8 +23,9 @@ from pathlib import Path
 from measuring import SINGLE_OPERATION, cost_of, middle, schemathesis, spread, suite, table, write
 
 from conformance.faults.registry import faults
-from conformance.faults.trial import REPORTED, served
+from conformance.faults.trial import REPORTED
 from conformance.fuzzing import IN_CASES
+from conformance.lifecycle.bundled_target import running_server
 
 EXAMPLES = "100"
 SEED = "1"
@@ -45,7 +46,7 @@ class Run:
 
 def ours(fault: str | None = None) -> Run:
     """The suite's fuzzing of one server."""
-    with tempfile.TemporaryDirectory() as folder, served(fault) as url:
+    with tempfile.TemporaryDirectory() as folder, running_server(fault) as url:
         command = suite(url, Path(folder), *GENERATED, "-p", "stopwatch")
         cost = cost_of(command, STOPWATCH=folder)
         measured = [json.loads(file.read_text()) for file in Path(folder).glob("*.json")]
@@ -57,7 +58,7 @@ def ours(fault: str | None = None) -> Run:
 
 def plain(fault: str | None, *more: str) -> Run:
     """Schemathesis' fuzzing of one server; with a baseline, it reports what is not in that."""
-    with served(fault) as url:
+    with running_server(fault) as url:
         counts = ("-n", EXAMPLES, "--seed", SEED, "--continue-on-failure")
         cost = cost_of(schemathesis(url, *SINGLE_OPERATION, *counts, *more))
     found = CASES.search(cost.output)

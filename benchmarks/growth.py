@@ -20,7 +20,7 @@ from typing import Any
 from measuring import Cost, cost_of, middle, serving, spread, suite, table, write
 
 from conformance import resources
-from conformance.faults.trial import served
+from conformance.lifecycle.bundled_target import running_server
 from conformance.reference.app import BASE_PATH, Application, Server, Settings
 from conformance.reference.world import World, load_world
 from conformance.settings.profiles import STANDARD
@@ -76,7 +76,7 @@ def measured(url: str, *arguments: str) -> Cost:
 
 def examples(times: int) -> Cost:
     """Fuzzing with so many times the default examples."""
-    with served(None) as url:
+    with running_server() as url:
         return measured(url, "-k", "generated", "--examples", str(STANDARD.examples * times))
 
 
@@ -105,7 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    with served(None) as url:
+    with running_server() as url:
         start = middle([measured(url, *START_UP).seconds for _ in range(rounds)])
     print(f"A run of two requests, taken off each time below: {start:.2f} s\n")
     series: dict[str, tuple[Callable[[int], Cost], tuple[int, ...]]] = {

@@ -25,7 +25,7 @@ import httpx
 from measuring import interleaved, middle, serving, spread, table, token, write
 
 from conformance import resources
-from conformance.faults.trial import served
+from conformance.lifecycle.bundled_target import running_server
 from conformance.reference.serving import listen, origin
 
 CONNECTIONS = 8
@@ -115,7 +115,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("benchmarks/server.py: wrk is not installed (Debian and Homebrew have it)")
-    kinds = {CEILING: lambda: serving(lambda: hello), REFERENCE: lambda: served(None), MOCK: prism}
+    kinds = {CEILING: lambda: serving(lambda: hello), REFERENCE: running_server, MOCK: prism}
     if shutil.which("npx") is None:
         print("npx is not installed: Prism is left out", file=sys.stderr)
         del kinds[MOCK]

@@ -39,8 +39,8 @@ from measuring import (
     write,
 )
 
-from conformance.faults.trial import served
 from conformance.lifecycle import pytest_args as launch
+from conformance.lifecycle.bundled_target import running_server
 
 SEED = "1"
 EXAMPLES = "100"
@@ -108,7 +108,7 @@ class Watched:
 
 def replayed(recording: Path) -> float:
     """The floor: seconds in which the recorded requests are sent and answered."""
-    with served(None) as url:
+    with running_server() as url:
         parts = urlsplit(url)
         script = Path(__file__).with_name("replay.py")
         command = [sys.executable, str(script), str(parts.hostname), str(parts.port)]
@@ -142,14 +142,14 @@ class Unwatched:
 
 def started(runs: Watched) -> float:
     """A short run on a server that is up; seconds from the command to the first request."""
-    with served(None) as url:
+    with running_server() as url:
         runs.run("-k", "test_ping", url=url)
     return runs.starts()[-1]
 
 
 def plain(*more: str) -> float:
     """Seconds of `schemathesis run`."""
-    with served(None) as url:
+    with running_server() as url:
         command = schemathesis(url, *SINGLE_OPERATION, "-n", EXAMPLES, "--seed", SEED, *more)
         cost = cost_of(command)
     if cost.code not in (0, 1):

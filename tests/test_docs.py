@@ -12,6 +12,8 @@ from support import ROOT
 
 from conformance.cli import main
 from conformance.contract.requirements import catalogue
+from conformance.faults.campaign import read_journal
+from conformance.faults.registry import faults
 from conformance.settings.options import OPTIONS
 
 
@@ -28,6 +30,14 @@ def test_the_table_of_free_points_is_current() -> None:
 def test_the_table_of_faults_is_current() -> None:
     made = CliRunner().invoke(main, ["faults", "--markdown"]).output
     assert (ROOT / "docs" / "faults.md").read_text() == made
+
+
+def test_the_table_of_detections_is_current_and_has_every_fault() -> None:
+    journal, page = (ROOT / "docs" / name for name in ("power.jsonl", "power.md"))
+    options = ["--check", "--journal", str(journal), "--page", str(page)]
+    done = CliRunner().invoke(main, ["faults", "table", *options])
+    assert done.exit_code == 0, done.stderr
+    assert {detection.id for detection in read_journal(journal)[1]} == set(faults())
 
 
 def test_the_requirements_are_listed_for_programs() -> None:

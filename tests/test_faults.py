@@ -3,6 +3,9 @@
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +17,27 @@ from conformance.cli.faults import exit_code
 from conformance.contract.requirements import catalogue
 from conformance.failures import UsageError
 from conformance.faults.building_blocks import fault as seed
-from conformance.faults.campaign import Journal
+from conformance.faults.campaign import Journal, read_journal
 from conformance.faults.deviations import Difficulty, Fault, Variant, settings_of
 from conformance.faults.registry import faults, first_of_each, gaps
 from conformance.faults.scoring import Finding, by_family, counts_of, row_of
-from conformance.faults.tables import BROKEN, FALSE_ACCUSATION, NAMED, cell, matrix
-from conformance.faults.trial import Detection, Technique, Trial, named, technique_of
+from conformance.faults.tables import BEGIN, BROKEN, END, FALSE_ACCUSATION, NAMED, cell, matrix
+from conformance.faults.trial import (
+    Detection,
+    Processes,
+    Technique,
+    Trial,
+    attempt,
+    named,
+    selections,
+    technique_of,
+)
 from conformance.reference.ledger import Inventory, Wallet
 
 KNOWN = faults()
 FAULT = Fault("some-fault", "is wrong", (), requirements=("GRANT-2", "GRANT-4"))
 VARIANT = Variant("some-variant", "is yes", (), point="whether")
-CAUGHT = Detection("some-fault", 1, True, 2.0, 1, {"GRANT-2": ["scenarios"]}, [])
+CAUGHT = Detection("some-fault", 1, 2.0, 1, {"GRANT-2": ["scenarios"]})
 
 
 def test_there_are_enough_faults_and_enough_of_them_are_subtle() -> None:
@@ -43,12 +55,12 @@ def test_every_requirement_is_reached_and_every_fault_breaks_one() -> None:
     assert gaps(KNOWN) == []
 
 
-def test_a_requirement_that_no_fault_reaches_is_told() -> None:
+def test_a_requirement_that_no_fault_reaches_is_reported() -> None:
     fewer = {id: fault for id, fault in KNOWN.items() if "DEL-7" not in fault.requirements}
     assert gaps(fewer) == ["no fault reaches DEL-7"]
 
 
-def test_a_fault_that_breaks_nothing_known_is_told() -> None:
+def test_a_fault_that_breaks_nothing_known_is_reported() -> None:
     odd = {"odd": replace(FAULT, id="odd", requirements=())}
     strange = {"strange": replace(FAULT, requirements=("GRANT-99",))}
     assert gaps({**KNOWN, **odd, **strange}) == [
@@ -95,7 +107,7 @@ def test_caught_means_named_in_every_trial() -> None:
     assert row_of(FAULT, [CAUGHT, nothing]).finding is Finding.MISSED
 
 
-def test_another_requirement_alone_is_missed_and_beside_is_beyond() -> None:
+def test_another_requirement_alone_is_a_miss_and_a_further_one_is_a_false_accusation() -> None:
     other = replace(CAUGHT, reported={"ACK-1": ["scenarios"]})
     both = replace(CAUGHT, reported={**CAUGHT.reported, **other.reported})
     assert row_of(FAULT, [other]).finding is Finding.MISSED
@@ -103,7 +115,7 @@ def test_another_requirement_alone_is_missed_and_beside_is_beyond() -> None:
 
 
 def test_a_variant_is_cleared_only_by_a_pass() -> None:
-    passed = Detection("some-variant", 1, True, 2.0, 0, {}, [])
+    passed = Detection("some-variant", 1, 2.0, 0)
     assert row_of(VARIANT, [passed]).finding is Finding.CLEARED
     for worse in (
         replace(passed, reported={"GRANT-2": ["scenarios"]}),
@@ -113,7 +125,7 @@ def test_a_variant_is_cleared_only_by_a_pass() -> None:
         assert row_of(VARIANT, [worse]).finding is Finding.ACCUSED
 
 
-def test_one_that_is_not_well_fails_the_command() -> None:
+def test_one_bad_row_fails_the_command() -> None:
     rows = [row_of(FAULT, [CAUGHT])]
     assert exit_code(rows, []) == 0
     assert exit_code(rows, ["no fault reaches GRANT-1"]) == 1
@@ -121,7 +133,7 @@ def test_one_that_is_not_well_fails_the_command() -> None:
         assert exit_code([row_of(FAULT, [replace(CAUGHT, reported=reported)])], []) == 1
 
 
-def test_a_fault_that_only_one_way_names_is_counted() -> None:
+def test_a_fault_that_only_one_technique_names_is_counted() -> None:
     scenarios = row_of(FAULT, [CAUGHT])
     histories = row_of(FAULT, [replace(CAUGHT, reported={"GRANT-4": ["histories"]})])
     both = row_of(FAULT, [CAUGHT, replace(CAUGHT, reported={"GRANT-4": ["fuzzing"]})])
@@ -132,7 +144,7 @@ def test_a_fault_that_only_one_way_names_is_counted() -> None:
     }
 
 
-def test_a_way_is_known_by_the_scenario_module() -> None:
+def test_a_technique_is_known_by_the_scenario_module() -> None:
     rows = [
         {"id": "GRANT-2", "checks": [check("scenarios/test_sequences.py::test_x", "failed")]},
         {"id": "GRANT-1", "checks": [check("scenarios/test_grants.py::test_x", "warned")]},
@@ -157,24 +169,114 @@ def test_the_matrix_has_a_column_for_every_requirement_and_a_sign_for_every_case
 
 def test_a_journal_is_resumed_after_a_kill(tmp_path: Path) -> None:
     trial, path = Trial("some-fault", 1, full=True), tmp_path / "deep" / "journal.jsonl"
-    Journal(path, resume=False).add(trial, CAUGHT)
+    Journal(path, full=True, resume=False).add(trial, CAUGHT)
     with path.open("a") as file:
         file.write('{"id": "some-fault", "seed": 2, "fu')
 
-    resumed = Journal(path, resume=True)
+    resumed = Journal(path, full=True, resume=True)
     assert resumed.known == {trial: CAUGHT}
 
     later = Trial("some-fault", 3, full=True)
     resumed.add(later, replace(CAUGHT, seed=3))
-    assert list(Journal(path, resume=True).known) == [trial, later]
-    assert Journal(path, resume=False).known == {}
+    assert list(Journal(path, full=True, resume=True).known) == [trial, later]
+    assert Journal(path, full=True, resume=False).known == {}
 
 
-def test_the_journal_of_another_suite_is_refused(tmp_path: Path) -> None:
+def test_a_journal_is_put_into_the_order_of_the_catalogue(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    path.write_text('{"format": "kraty-conformance-detections", "suite": "of old"}\n')
-    with pytest.raises(UsageError, match="another version"):
-        Journal(path, resume=True)
+    journal = Journal(path, full=True, resume=False)
+    expected = [replace(CAUGHT, id=id, seed=seed) for id in list(KNOWN)[:3] for seed in (1, 2)]
+    for detection in reversed(expected):
+        journal.add(Trial(detection.id, detection.seed, full=True), detection)
+    assert read_journal(path)[1] == expected[::-1]
+    journal.rewrite()
+    assert read_journal(path)[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"format": "kraty-conformance-detections", "suite": "of old"}\n', "another version"),
+        ("[]\n", "not a journal"),
+        ("", "not a journal"),
+    ],
+)
+def test_another_journal_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=reason):
+        Journal(path, full=True, resume=True)
+
+
+def test_a_journal_of_another_mode_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    Journal(path, full=False, resume=False)
+    with pytest.raises(UsageError, match="another mode"):
+        Journal(path, full=True, resume=True)
+
+
+def test_the_table_replaces_only_what_is_between_the_markers(tmp_path: Path) -> None:
+    journal, page = tmp_path / "journal.jsonl", tmp_path / "page.md"
+    one = replace(CAUGHT, id="grant-race", reported={"GRANT-4": ["histories"]})
+    Journal(journal, full=True, resume=False).add(Trial(one.id, one.seed, full=True), one)
+    page.write_text(f"# Mine\n\n{BEGIN}\nold\n{END}\nMine too\n")
+    options = ["faults", "table", "--journal", str(journal), "--page", str(page)]
+
+    stale = CliRunner().invoke(main, [*options, "--check"])
+    assert (stale.exit_code, stale.stderr.count("\n")) == (1, 1)
+    assert f"{page} is out of date" in stale.stderr
+    assert "old" in page.read_text()
+
+    assert CliRunner().invoke(main, options).exit_code == 0
+    text = page.read_text()
+    assert text.startswith(f"# Mine\n\n{BEGIN}\n")
+    assert text.endswith(f"{END}\nMine too\n")
+    for line in ("- mode: full", "- seeds: 1", f"- faults: 1 of {len(KNOWN)}, in 1 trials"):
+        assert line in text.splitlines()
+    assert "old" not in text
+    assert CliRunner().invoke(main, [*options, "--check"]).exit_code == 0
+
+    page.write_text("no markers")
+    unusable = CliRunner().invoke(main, options)
+    assert (unusable.exit_code, unusable.stderr.count("\n")) == (2, 1)
+
+
+def test_a_variant_is_tried_with_the_whole_suite_and_a_fault_with_its_requirement_first() -> None:
+    assert selections(VARIANT, full=False) == selections(FAULT, full=True) == [[]]
+    by_hand, generated = selections(FAULT, full=False)
+    assert by_hand == ["--requirement", "GRANT-2", "-k", "not (generated or sequences)"]
+    assert generated == ["--requirement", "GRANT-2", "-k", "generated or sequences"]
+
+
+def test_a_run_without_results_fails_the_trial() -> None:
+    class Broken(Processes):
+        def run(self, command: Sequence[str]) -> tuple[int, str]:
+            return 1, " ".join(command)
+
+    with pytest.raises(RuntimeError, match=r"(?s)no results for grant-race:.* --seed 5 .*-n 0"):
+        attempt(Trial("grant-race", 5), Broken())
+
+
+def test_what_goes_wrong_in_a_trial_is_reported_as_its_failure() -> None:
+    class Missing(Processes):
+        def run(self, command: Sequence[str]) -> tuple[int, str]:
+            raise FileNotFoundError(2, "No such file or directory", command[0])
+
+    with pytest.raises(RuntimeError, match=r"grant-race: FileNotFoundError: .*No such file"):
+        attempt(Trial("grant-race", 1), Missing())
+
+
+def test_killed_processes_take_their_children_with_them() -> None:
+    processes = Processes()
+    with ThreadPoolExecutor(2) as pool:
+        started = time.monotonic()
+        running = [pool.submit(processes.run, ["sh", "-c", "sleep 60 & wait"]) for _ in range(2)]
+        time.sleep(0.2)
+        processes.kill()
+        assert [future.result() for future in running] == [(-9, "")] * 2  # no child holds the pipe
+    assert time.monotonic() - started < 30
+    with pytest.raises(RuntimeError, match="over"):
+        processes.run(["true"])
 
 
 def test_the_faults_are_listed() -> None:
@@ -203,7 +305,14 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(started, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_a_campaign_names_a_fault_and_clears_a_variant(tmp_path: Path) -> None:
+def test_the_suite_runs_on_a_variant(tmp_path: Path) -> None:
+    done = command("run", "--fault", "no-nulls", "-k", "test_ping", "--reports", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = json.loads((tmp_path / "latest" / "results.json").read_text())
+    assert results["target"]["name"] == "bundled reference server with no-nulls"
+
+
+def test_a_campaign_names_a_fault(tmp_path: Path) -> None:
     journal = ["--journal", str(tmp_path / "journal.jsonl"), "-n", "1"]
 
     caught = command("faults", "run", "auth-session-code", "--json", *journal)

@@ -1,4 +1,4 @@
-"""The suite names what a faulty server breaks: a sample of the catalogue in quick mode.
+"""The suite names what a faulty server breaks: a sample of the catalogue in narrow mode.
 
 Every requirement has at least one fault here; `kraty-conformance faults run --full` tries all of
 them with the whole suite.
@@ -10,10 +10,9 @@ import pytest
 from support import Runner, reference
 
 from conformance.contract.requirements import catalogue
-from conformance.faults.apart import apart
 from conformance.faults.registry import faults, first_of_each
 from conformance.faults.scoring import Finding, finding_of
-from conformance.faults.trial import Trial, attempt
+from conformance.faults.trial import Processes, Trial, attempt
 from conformance.reference.app import Settings
 from conformance.reference.erasure import Gdpr
 from conformance.reference.ledger import Wallet
@@ -27,7 +26,7 @@ SEED = 7
 
 @pytest.mark.parametrize("id", list(dict.fromkeys(fault.id for fault in SAMPLE.values())))
 def test_a_seeded_fault_is_named(id: str) -> None:
-    detection = apart(attempt, Trial(id, SEED))
+    detection = attempt(Trial(id, SEED), Processes())
 
     assert finding_of(faults()[id], [detection]) is Finding.CAUGHT, detection
 

@@ -3,15 +3,17 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from conformance.cli.stopping import stop
 from conformance.failures import UsageError
-from conformance.faults.campaign import Journal, run_campaign
+from conformance.faults.campaign import Journal, read_journal, run_campaign
 from conformance.faults.deviations import Deviation
 from conformance.faults.registry import faults, gaps
 from conformance.faults.scoring import GOOD, Row, counts_of, document_of, row_of
@@ -19,16 +21,16 @@ from conformance.faults.tables import (
     fault_catalogue,
     fault_lines,
     matrix,
-    outcome_markdown,
     outcome_table,
+    power_table,
+    with_table,
 )
 from conformance.faults.trial import Detection, Trial
 from conformance.faults.variants import VARIANTS
-from conformance.results.verdict import EXIT_USAGE
 
 DEFAULT_JOURNAL = "reports/faults.jsonl"
-EXIT_MISSED = 1
-EXIT_BROKEN_OFF = 3
+EXIT_MISSED = EXIT_STALE = 1
+EXIT_INTERRUPTED = 3
 
 
 @click.group(name="faults", invoke_without_command=True)
@@ -43,9 +45,19 @@ def faults_group(context: click.Context, markdown: bool) -> None:
 
 @faults_group.command(name="run")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option("--full", is_flag=True, help="The whole suite, not the broken requirement alone.")
-@click.option("--variants", is_flag=True, help="The conformant variants: none may be accused.")
-@click.option("-n", "workers", default=os.cpu_count() or 1, help="Trials at a time.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Run the whole suite, not only the tests of the broken requirement.",
+)
+@click.option("--variants", is_flag=True, help="Try the conformant variants: none may be accused.")
+@click.option(
+    "-n",
+    "workers",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    help="Trials at a time.",
+)
 @click.option("--seed", default=1, show_default=True, help="The first seed.")
 @click.option("--seeds", default=1, show_default=True, help="Trials of each fault.")
 @click.option(
@@ -53,16 +65,11 @@ def faults_group(context: click.Context, markdown: bool) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     default=DEFAULT_JOURNAL,
     show_default=True,
-    help="Where every trial is kept at once.",
+    help="Where each result is kept at once.",
 )
-@click.option("--resume", is_flag=True, help="Leave out what the journal has.")
+@click.option("--resume", is_flag=True, help="Leave out the trials that the journal has.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document, not a table.")
 @click.option("--matrix", "with_matrix", is_flag=True, help="Print fault by requirement too.")
-@click.option(
-    "--markdown",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write counts and matrix to a file.",
-)
 def run_faults(
     ids: tuple[str, ...],
     *,
@@ -75,68 +82,98 @@ def run_faults(
     resume: bool,
     as_json: bool,
     with_matrix: bool,
-    markdown: Path | None,
 ) -> None:
     r"""Run the suite against faulty servers and see whether it names what they break.
 
     \b
     Exit codes:
       0  all are caught, or no variant is accused
-      1  one is missed or accused, or a requirement is named that it does not break
+      1  a fault is missed, a variant is accused, or a requirement is named that is not broken
       2  wrong usage
-      3  broken off
+      3  interrupted, or a trial left no results
     """
-    every: dict[str, Deviation] = dict(VARIANTS) if variants else dict(faults())
+    full = full or variants
+    every: Mapping[str, Deviation] = VARIANTS if variants else faults()
     unknown = [id for id in ids if id not in every]
     if unknown:
-        _stop(f"there is no {'variant' if variants else 'fault'} {unknown[0]!r}", EXIT_USAGE)
+        stop(f"there is no {'variant' if variants else 'fault'} {unknown[0]!r}")
     chosen = [every[id] for id in (ids or every)]
     numbers = range(seed, seed + seeds)
     trials = [Trial(one.id, number, full) for one in chosen for number in numbers]
     problems = [] if ids or variants else gaps(faults())
     try:
-        detections = _run(trials, workers, Journal(journal, resume=resume))
+        detections = _run(trials, workers, Journal(journal, full=full, resume=resume))
     except UsageError as error:
-        _stop(str(error), EXIT_USAGE)
+        stop(str(error))
     except OSError as error:
-        _stop(f"cannot write the journal {journal}: {error.strerror}", EXIT_USAGE)
+        stop(f"cannot write the journal {journal}: {error.strerror}")
     except KeyboardInterrupt:
-        _stop(f"interrupted; --resume --journal {journal} goes on from here", EXIT_BROKEN_OFF)
+        stop(f"interrupted; --resume --journal {journal} goes on from here", EXIT_INTERRUPTED)
     except RuntimeError as error:
-        _stop(f"a trial broke off: {error}", EXIT_BROKEN_OFF)
+        stop(f"a trial failed: {error}", EXIT_INTERRUPTED)
     rows = [row_of(one, [d for d in detections if d.id == one.id]) for one in chosen]
     if as_json:
         document = document_of(rows, full=full, seeds=list(numbers), problems=problems)
         print(json.dumps(document, indent=2))
     else:
         _show(rows, problems, with_matrix=with_matrix)
-    if markdown is not None:
-        title = f"{'Variants' if variants else 'Faults'}, {'full' if full else 'narrow'} mode"
-        markdown.write_text(outcome_markdown(rows, title), encoding="utf-8")
     sys.exit(exit_code(rows, problems))
 
 
+@faults_group.command(name="table")
+@click.option(
+    "--journal",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="docs/power.jsonl",
+    show_default=True,
+    help="The journal of a campaign.",
+)
+@click.option(
+    "--page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default="docs/power.md",
+    show_default=True,
+    help="The page that shows it, between two marker comments.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the page is out of date.")
+def write_table(journal: Path, page: Path, *, check: bool) -> None:
+    """Write fault by requirement, from the journal of a campaign, into a page."""
+    try:
+        text = page.read_text(encoding="utf-8")
+        made = with_table(text, power_table(*read_journal(journal)))
+        if made == text:
+            return
+        if check:
+            stop(f"{page} is out of date: run `kraty-conformance faults table`", EXIT_STALE)
+        page.write_text(made, encoding="utf-8")
+    except UsageError as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"cannot use {error.filename}: {error.strerror}")
+
+
 def exit_code(rows: Iterable[Row], problems: Sequence[str]) -> int:
-    """0 where every fault is caught and nothing more named, and no variant is accused."""
-    well = all(row.finding in GOOD for row in rows)
-    return 0 if well and not problems else EXIT_MISSED
+    """0 if every fault is caught, nothing else is named, and no variant is accused."""
+    good = all(row.finding in GOOD for row in rows)
+    return 0 if good and not problems else EXIT_MISSED
 
 
 def _run(trials: Sequence[Trial], workers: int, journal: Journal) -> list[Detection]:
     """All detections, with progress on the terminal's error stream."""
     console = Console(stderr=True)
     columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("trials", total=len(trials))
-        detections = []
-        for _, detection in run_campaign(trials, workers, journal):
+    detections = []
+    with (
+        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
+        closing(run_campaign(trials, workers, journal)) as campaign,
+    ):
+        for detection in progress.track(campaign, total=len(trials)):
             detections.append(detection)
             named = ", ".join(detection.reported) or "nothing"
             progress.console.print(
                 f"{detection.id}, seed {detection.seed}: named {named} ({detection.seconds:.1f} s)",
                 highlight=False,
             )
-            progress.advance(task)
     return detections
 
 
@@ -148,9 +185,3 @@ def _show(rows: Sequence[Row], problems: Sequence[str], *, with_matrix: bool) ->
     for problem in problems:
         print(f"error: {problem}")
     print(", ".join(f"{count} {name}" for name, count in counts_of(rows).items()))
-
-
-def _stop(message: str, code: int) -> None:
-    """End with one line."""
-    print(f"kraty-conformance: {message}", file=sys.stderr)
-    sys.exit(code)

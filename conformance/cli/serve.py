@@ -7,7 +7,7 @@ import click
 from conformance import resources
 from conformance.cli.stopping import stop
 from conformance.faults.deviations import settings_of
-from conformance.faults.trial import deviation_of
+from conformance.faults.registry import deviation_of
 from conformance.lifecycle.bundled_target import declared
 from conformance.reference.app import BASE_PATH, create_app
 from conformance.reference.serving import listen, origin, serve

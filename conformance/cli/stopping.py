@@ -6,7 +6,7 @@ from typing import NoReturn
 from conformance.results.verdict import EXIT_USAGE
 
 
-def stop(message: str) -> NoReturn:
-    """End with one line and the exit code for wrong usage."""
+def stop(message: str, code: int = EXIT_USAGE) -> NoReturn:
+    """End with one line and an exit code, by default the one for wrong usage."""
     print(f"kraty-conformance: {message}", file=sys.stderr)
-    sys.exit(EXIT_USAGE)
+    sys.exit(code)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from conformance.faults.deviations import settings_of
-from conformance.faults.trial import deviation_of
+from conformance.faults.registry import deviation_of
 from conformance.lifecycle.server_process import NO_SUCH_FAULT
 from conformance.reference.app import create_app
 from conformance.reference.serving import serve_for_parent

@@ -58,7 +58,7 @@ def gap() -> None:
 
 def scratch(state: GameState, name: str) -> dict[Any, Any]:
     """What a fault remembers of a game beside the reference server's own state."""
-    kept: dict[Any, Any] = state.__dict__.setdefault(f"notes on {name}", {})
+    kept: dict[Any, Any] = state.__dict__.setdefault(f"scratch {name}", {})
     return kept
 
 

@@ -1,51 +1,80 @@
-"""Many trials, several at a time, journalled so that a campaign can be resumed."""
+"""Many trials, several at a time, in a journal from which a campaign can be resumed."""
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
-from conformance import resources
+from conformance import __version__, resources
 from conformance.failures import UsageError
-from conformance.faults.apart import each_apart
-from conformance.faults.trial import Detection, Trial, attempt
+from conformance.faults.registry import deviations
+from conformance.faults.trial import Detection, Processes, Trial, attempt
 
 FORMAT = "kraty-conformance-detections"
 
 
 class Journal:
-    """The detections of a campaign on disk, one a line, behind a line that says of which suite."""
+    """The detections of a campaign on disk, one a line, after a line that names suite and mode."""
 
-    def __init__(self, path: Path, *, resume: bool) -> None:
+    def __init__(self, path: Path, *, full: bool, resume: bool) -> None:
         self.path = path
         self.known: dict[Trial, Detection] = {}
-        head = {"format": FORMAT, "suite": digest()}
+        self._head = {
+            "format": FORMAT,
+            "version": __version__,
+            "suite": digest(),
+            "mode": "full" if full else "narrow",
+        }
         if resume and path.exists():
-            self._read(head)
+            head, detections = read_journal(path)
+            if head != self._head:
+                reason = "it is of another version of the suite, or of another mode"
+                raise UsageError(f"cannot resume {path}: {reason}; start anew without --resume")
+            self.known = {Trial(one.id, one.seed, full): one for one in detections}
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Anew on resuming too: behind a line that ends in its middle the next would be lost.
-        lines = [head, *(asdict(detection) for detection in self.known.values())]
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-
-    def _read(self, head: dict[str, str]) -> None:
-        first, *lines = self.path.read_text(encoding="utf-8").splitlines() or [""]
-        if first != json.dumps(head):
-            reason = "it is of another version of the suite, or no journal"
-            raise UsageError(f"cannot resume {self.path}: {reason}; start anew without --resume")
-        for line in lines:
-            try:
-                detection = Detection(**json.loads(line))
-            except ValueError:
-                continue  # a killed campaign leaves a line that ends in its middle
-            self.known[Trial(detection.id, detection.seed, detection.full)] = detection
+        # A killed campaign may have left half a line, to which the next one would be appended.
+        self.rewrite()
 
     def add(self, trial: Trial, detection: Detection) -> None:
         """Keep a detection, on disk at once."""
         self.known[trial] = detection
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(detection)) + "\n")
+            file.write(_line(detection))
+
+    def rewrite(self) -> None:
+        """Write the whole file, in the order of the catalogue."""
+        order = {id: place for place, id in enumerate(deviations())}
+        known = sorted(self.known.values(), key=lambda d: (order.get(d.id, len(order)), d.seed))
+        lines = [json.dumps(self._head) + "\n", *map(_line, known)]
+        new = self.path.with_name(self.path.name + ".new")
+        new.write_text("".join(lines), encoding="utf-8")
+        new.replace(self.path)
+
+
+def read_journal(path: Path) -> tuple[dict[str, str], list[Detection]]:
+    """The head of a journal and its detections. UsageError where the file is none."""
+    first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    try:
+        head: dict[str, str] = json.loads(first)
+        if head["format"] != FORMAT:
+            raise ValueError
+    except (ValueError, TypeError, KeyError):
+        raise UsageError(f"{path} is not a journal of `faults run`") from None
+    detections = []
+    for line in lines:
+        try:
+            detections.append(Detection(**json.loads(line)))
+        except ValueError:
+            continue  # a killed campaign leaves half a line
+    return head, detections
+
+
+def _line(detection: Detection) -> str:
+    members = asdict(detection)
+    filled = {name: value for name, value in members.items() if value not in ("", [], {})}
+    return json.dumps(filled) + "\n"
 
 
 def digest() -> str:
@@ -57,15 +86,21 @@ def digest() -> str:
     return content.hexdigest()
 
 
-def run_campaign(
-    trials: Sequence[Trial], workers: int, journal: Journal
-) -> Iterator[tuple[Trial, Detection]]:
-    """Each trial with its detection, as they come; those that the journal has come first."""
-    for trial in trials:
-        if trial in journal.known:
-            yield trial, journal.known[trial]
+def run_campaign(trials: Sequence[Trial], workers: int, journal: Journal) -> Generator[Detection]:
+    """The detection of each trial as it comes; those in the journal come first.
+
+    To close the generator kills the trials that run.
+    """
+    yield from [journal.known[trial] for trial in trials if trial in journal.known]
     waiting = [trial for trial in trials if trial not in journal.known]
-    with closing(each_apart(attempt, waiting, workers)) as detections:
-        for trial, detection in detections:
-            journal.add(trial, detection)
-            yield trial, detection
+    processes = Processes()
+    with ThreadPoolExecutor(workers) as pool:
+        futures = {pool.submit(attempt, trial, processes): trial for trial in waiting}
+        try:
+            for future in as_completed(futures):
+                journal.add(futures[future], future.result())
+                yield future.result()
+        finally:
+            processes.kill()
+            pool.shutdown(cancel_futures=True)
+    journal.rewrite()

@@ -77,10 +77,10 @@ def origin_of(deviating: type) -> type:
     return next(cls for cls in deviating.__mro__ if cls.__module__.startswith(REFERENCE))
 
 
-def _combined(default: type, classes: list[type]) -> type:
-    """One class with the overrides of all those that deviate from `default`."""
-    overriding = tuple(cls for cls in classes if issubclass(default, origin_of(cls)))
-    if not overriding:
-        return default
-    whole = len(overriding) == 1 and issubclass(overriding[0], default)
-    return overriding[0] if whole else type("Combined", (*overriding, default), {})
+def _combined(part: type, classes: list[type]) -> type:
+    """A part of the reference server with the overrides of all classes that deviate from it.
+
+    Of two that override the same method, the first comes first and may call the other by `super`.
+    """
+    overriding = [cls for cls in classes if issubclass(part, origin_of(cls))]
+    return type(part.__name__, (*overriding, part), {}) if overriding else part

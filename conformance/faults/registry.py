@@ -1,10 +1,10 @@
-"""All seeded faults, and what is wrong with the catalogue of them."""
+"""All seeded faults and variants by id, and what is wrong with the catalogue of faults."""
 
 from collections.abc import Iterable, Mapping
 
 from conformance.contract.requirements import catalogue
 from conformance.faults.building_blocks import FAULTS
-from conformance.faults.deviations import Fault
+from conformance.faults.deviations import Deviation, Fault
 from conformance.faults.seeded import (
     acks,
     auth,
@@ -19,6 +19,7 @@ from conformance.faults.seeded import (
     players,
     protocol,
 )
+from conformance.faults.variants import VARIANTS
 
 MODULES = (
     *(auth, protocol, budgets, grants, acks, lobbies, players),
@@ -32,6 +33,16 @@ def faults() -> dict[str, Fault]:
     families = list(dict.fromkeys(id.partition("-")[0] for id in catalogue()))
     ordered = sorted(FAULTS.values(), key=lambda fault: families.index(fault.family))
     return {fault.id: fault for fault in ordered}
+
+
+def deviations() -> dict[str, Deviation]:
+    """Every fault, then every variant, by its id."""
+    return {**faults(), **VARIANTS}
+
+
+def deviation_of(id: str) -> Deviation:
+    """The fault or variant with this id; KeyError where there is none."""
+    return deviations()[id]
 
 
 def gaps(known: Mapping[str, Fault]) -> list[str]:

@@ -15,11 +15,11 @@ FORMAT_VERSION = 1
 
 
 class Finding(StrEnum):
-    """What a campaign found out about a fault, or about a variant."""
+    """The result of a campaign for a fault or a variant."""
 
     CAUGHT = "caught"
     """In every trial a requirement that the fault breaks was named."""
-    FALSE_ACCUSATION = "beyond"
+    FALSE_ACCUSATION = "false accusation"
     """Caught, but a requirement was named too that the fault does not break."""
     MISSED = "missed"
     """In some trial no requirement that the fault breaks was named."""
@@ -36,7 +36,7 @@ GOOD = (Finding.CAUGHT, Finding.CLEARED)
 class Row:
     """One fault or variant: what was expected, what was named, over all of its trials.
 
-    `ways` are those that named a requirement which the fault breaks.
+    `techniques` are those that named a requirement which the fault breaks.
     """
 
     id: str
@@ -54,11 +54,11 @@ def row_of(deviation: Deviation, detections: Sequence[Detection]) -> Row:
     expected = deviation.requirements if isinstance(deviation, Fault) else ()
     named = {id for detection in detections for id in detection.reported}
     techniques = {
-        way
+        technique
         for detection in detections
         for id, found in detection.reported.items()
         if id in expected
-        for way in found
+        for technique in found
     }
     return Row(
         id=deviation.id,
@@ -86,7 +86,7 @@ def finding_of(deviation: Deviation, detections: Sequence[Detection]) -> Finding
 
 
 def counts_of(rows: Iterable[Row]) -> dict[str, int]:
-    """How many rows have each finding, and how many faults only one way names."""
+    """How many rows have each finding, and how many faults only one technique names."""
     listed = list(rows)
     findings = {finding: sum(row.finding is finding for row in listed) for finding in Finding}
     only = {f"only by {one}": sum(row.techniques == (one,) for row in listed) for one in Technique}

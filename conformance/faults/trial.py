@@ -1,38 +1,25 @@
-"""One trial: the suite runs against one deviating server, each in a process of its own."""
+"""One trial: `kraty-conformance run --fault ID` in a process of its own, its results read back."""
 
 import json
-import logging
-import multiprocessing
 import os
 import signal
-import socket
+import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from conformance import resources
 from conformance.contract.requirements import catalogue
-from conformance.faults.deviations import Deviation, Fault, settings_of
-from conformance.faults.registry import faults
-from conformance.faults.variants import VARIANTS
-from conformance.lifecycle.bundled_target import declared
-from conformance.lifecycle.pytest_args import pytest_arguments
-from conformance.reference.app import create_app
-from conformance.reference.serving import listen, origin, serve
-from conformance.reference.world import load_world
+from conformance.faults.deviations import Deviation, Fault
+from conformance.faults.registry import deviation_of
 from conformance.results.check import Outcome
-from conformance.settings.target import DEFAULT_VARIABLES, write_target
 
-PROCESSES: Any = multiprocessing.get_context("fork" if hasattr(os, "fork") else "spawn")
-"""How processes are started: forking saves them the imports."""
 REPORTED = (Outcome.FAILED, Outcome.WARNED)
 """Outcomes that name a requirement as broken; a SHOULD is warned of."""
 UNDECIDED = (Outcome.BLOCKED, Outcome.INCONCLUSIVE)
@@ -62,7 +49,7 @@ class Trial:
     """What to try: a fault or variant by id, with a seed.
 
     A `full` trial runs the whole suite. Any other runs the tests of the fault's main requirement:
-    those written by hand, and only where these see nothing, the generated ones.
+    those written by hand, and the generated ones only where these see nothing.
     """
 
     id: str
@@ -72,47 +59,82 @@ class Trial:
 
 @dataclass(frozen=True)
 class Detection:
-    """What came of a trial.
+    """The outcome of a trial.
 
     `reported` are the requirements that the suite named as broken, each with the techniques that
-    did; `undecided` those of which it said nothing. `code` is its exit code, `output` the end
-    of what it printed, kept where nothing was reported.
+    did. `code` is its exit code. Where nothing was reported, `undecided` are the requirements of
+    which the suite said nothing, and `output` is the end of what it printed.
     """
 
     id: str
     seed: int
-    full: bool
     seconds: float
     code: int
-    reported: dict[str, list[str]]
-    undecided: list[str]
+    reported: dict[str, list[str]] = field(default_factory=dict)
+    undecided: list[str] = field(default_factory=list)
     output: str = ""
 
 
-def deviation_of(id: str) -> Deviation:
-    """The fault or variant with this id; KeyError where there is none."""
-    return {**VARIANTS, **faults()}[id]
+class Processes:
+    """Commands that run side by side, each with all of its children in a group of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._killed = False
+
+    def run(self, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command to its end: its exit code and what it printed."""
+        with self._lock:
+            if self._killed:
+                raise RuntimeError("the campaign is over")
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            self._running.add(process)
+        try:
+            output, _ = process.communicate()
+        finally:
+            self._running.discard(process)
+        return process.returncode, output
+
+    def kill(self) -> None:
+        """Kill all that run; no other starts from then on."""
+        with self._lock:
+            self._killed = True
+            for process in list(self._running):
+                if sys.platform == "win32":  # a Ctrl-C reaches the children there
+                    process.kill()
+                    continue
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
-def attempt(trial: Trial) -> Detection:
-    """Run the trial. It changes this process's environment, so give it one of its own."""
+def attempt(trial: Trial, processes: Processes) -> Detection:
+    """Run the trial. RuntimeError where the suite leaves no results that can be read."""
     started = time.monotonic()
-    deviation = deviation_of(trial.id)
-    with tempfile.TemporaryDirectory(prefix="kc-trial-") as folder, served(trial.id) as url:
-        code, rows, output = 0, list[dict[str, Any]](), ""
-        for selection in selections(deviation, full=trial.full):
-            code, rows, output = suite(Path(folder), url, trial.seed, selection)
-            if named(rows):
-                break
+    for selection in selections(deviation_of(trial.id), full=trial.full):
+        try:
+            code, rows, output = run_suite(trial, selection, processes)
+        except (OSError, ValueError, LookupError) as error:
+            raise RuntimeError(f"{trial.id}: {type(error).__name__}: {error}") from error
+        reported = named(rows)
+        if reported:
+            break
     return Detection(
         id=trial.id,
         seed=trial.seed,
-        full=trial.full,
         seconds=round(time.monotonic() - started, 2),
         code=code,
-        reported=named(rows),
-        undecided=[row["id"] for row in rows if row["outcome"] in UNDECIDED],
-        output="" if named(rows) else output[-4000:],
+        reported=reported,
+        undecided=[] if reported else [row["id"] for row in rows if row["outcome"] in UNDECIDED],
+        output="" if reported else output[-4000:],
     )
 
 
@@ -124,55 +146,27 @@ def selections(deviation: Deviation, *, full: bool) -> list[list[str]]:
     return [[*main, "-k", f"not ({GENERATED})"], [*main, "-k", GENERATED]]
 
 
-def suite(
-    folder: Path, url: str, seed: int, selection: list[str]
+def run_suite(
+    trial: Trial, selection: Sequence[str], processes: Processes
 ) -> tuple[int, list[dict[str, Any]], str]:
-    """Run the suite in a child of this process: exit code, rows of the results, output."""
-    world = load_world(resources.world_file())
-    target, reports, log = folder / "target.toml", folder / "reports", folder / "output.txt"
-    write_target(target, "deviating server", url, declared(world))
-    os.environ.update({name: world.key(role).token for role, name in DEFAULT_VARIABLES.items()})
-    options = ["--target", str(target), "--reports", str(reports), "--seed", str(seed)]
-    options += ["--trust-target", "--keep"]
-    child = PROCESSES.Process(
-        target=_run_pytest, args=(pytest_arguments([*options, "-q", *selection]), log)
-    )
-    with _deaf():
-        child.start()
-    try:
-        child.join()
-    finally:  # where this is interrupted
-        child.kill()
-        child.join()
-    results = reports / "latest" / "results.json"
-    output = log.read_text(errors="replace")
-    if not results.exists():
-        raise RuntimeError(f"the suite left no results:\n{output[-4000:]}")
-    return int(child.exitcode or 0), json.loads(results.read_text())["requirements"], output
+    """Run the suite once: its exit code, the rows of its results, what it printed."""
+    with tempfile.TemporaryDirectory(prefix="kc-trial-") as folder:
+        command = [sys.executable, "-m", "conformance", "run", "--fault", trial.id]
+        command += ["--seed", str(trial.seed), "--reports", folder, "--keep", "-q", "-n", "0"]
+        code, output = processes.run([*command, *selection])
+        results = Path(folder, "latest", "results.json")
+        if not results.exists():
+            raise RuntimeError(f"the suite left no results for {trial.id}:\n{output[-4000:]}")
+        return code, read_rows(results), output
 
 
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes that start here do not hear Ctrl-C: who started them ends them."""
-    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, heard)
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The requirements of a `results.json`, each with its outcome and its checks."""
+    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["requirements"]
+    return rows
 
 
-def _run_pytest(arguments: list[str], log: Path) -> None:
-    """Run pytest with its output in a file."""
-    with log.open("ab", buffering=0) as file:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(file.fileno(), stream.fileno())
-        code = pytest.main(arguments)
-        sys.stdout.flush()
-        os._exit(int(code))
-
-
-def named(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+def named(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
     """The requirements that the results name as broken, each with the techniques that did."""
     reported = {}
     for row in rows:
@@ -183,27 +177,6 @@ def named(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def technique_of(test: str) -> Technique:
-    """What kind of test this is, by its id."""
+    """The technique of a test, by its id."""
     module = test.partition("::")[0].rpartition("/")[2]
     return TECHNIQUES.get(module, Technique.SCENARIOS)
-
-
-@contextmanager
-def served(id: str | None) -> Iterator[str]:
-    """A deviating server, or the reference server, in a process of its own, by its base URL."""
-    bound = listen("127.0.0.1", 0)
-    server = PROCESSES.Process(target=_serve, args=(id, bound), daemon=True)
-    with _deaf():
-        server.start()
-    try:
-        yield origin(bound)
-    finally:
-        server.terminate()
-        server.join()
-        bound.close()
-
-
-def _serve(id: str | None, bound: socket.socket) -> None:
-    logging.disable()  # a fault that crashes is meant to
-    world = load_world(resources.world_file())
-    serve(create_app(world, settings_of([deviation_of(id)] if id else [])), bound)

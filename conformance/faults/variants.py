@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from conformance.faults.building_blocks import document, gap, leaves
+from conformance.faults.building_blocks import T, document, gap, leaves
 from conformance.faults.deviations import Variant
 from conformance.reference.app import Server
 from conformance.reference.bodies import (
@@ -42,11 +42,19 @@ from conformance.reference.world import Key
 VARIANTS: dict[str, Variant] = {}
 
 
-def variant(id: str, point: str, summary: str, *classes: type, threads: bool = False) -> None:
-    """Register a variant."""
-    VARIANTS[id] = Variant(id, summary, classes, threads=threads, point=point)
+def variant(
+    id: str, point: str, summary: str, *, parts: tuple[type, ...] = (), threads: bool = False
+) -> Callable[[T], T]:
+    """Register the decorated class as a variant; `parts` deviate together with it."""
+
+    def register(cls: T) -> T:
+        VARIANTS[id] = Variant(id, summary, (cls, *parts), threads=threads, point=point)
+        return cls
+
+    return register
 
 
+@variant("whole-floats", "`1.0` for an integer", "is taken as 1")
 class WholeFloats(Server):
     """Takes 1.0 where an integer is asked for."""
 
@@ -64,9 +72,7 @@ class WholeFloats(Server):
         return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-variant("whole-floats", "`1.0` for an integer", "is taken as 1", WholeFloats)
-
-
+@variant("no-nulls", "an explicit `null` for an optional field", "gets 400")
 class NoNulls(Server):
     """Refuses an explicit null for an optional field."""
 
@@ -78,9 +84,12 @@ class NoNulls(Server):
         return super().alone(operation, services, call)
 
 
-variant("no-nulls", "an explicit `null` for an optional field", "gets 400", NoNulls)
-
-
+@variant(
+    "plain-texts",
+    "empty strings, control characters and lone surrogates in strings and ids, ids longer than "
+    "200 characters",
+    "get 400",
+)
 class PlainTexts(Server):
     """Refuses empty texts, control characters, lone surrogates and long ids."""
 
@@ -97,15 +106,7 @@ class PlainTexts(Server):
         return 0 < len(text) <= 200 and not odd
 
 
-variant(
-    "plain-texts",
-    "empty strings, control characters and lone surrogates in strings and ids, ids longer than "
-    "200 characters",
-    "get 400",
-    PlainTexts,
-)
-
-
+@variant("no-empty-batch", "an empty `rows`", "gets 400")
 class NoEmptyBatch(Server):
     """Refuses an empty list of rows."""
 
@@ -116,9 +117,7 @@ class NoEmptyBatch(Server):
         return super().alone(operation, services, call)
 
 
-variant("no-empty-batch", "an empty `rows`", "gets 400", NoEmptyBatch)
-
-
+@variant("body-required", "a missing body where every field is optional", "gets 400")
 class BodyRequired(Server):
     """Refuses a delete without a body."""
 
@@ -128,9 +127,7 @@ class BodyRequired(Server):
         return super().alone(operation, services, call)
 
 
-variant("body-required", "a missing body where every field is optional", "gets 400", BodyRequired)
-
-
+@variant("json-only", "a wrong or missing content type", "gets 415")
 class JsonOnly(Server):
     """Refuses a body of another media type."""
 
@@ -154,9 +151,9 @@ class JsonOnly(Server):
         return True
 
 
-variant("json-only", "a wrong or missing content type", "gets 415", JsonOnly)
-
-
+@variant(
+    "path-first", "the order of checks between 400, 404, 409 and 422", "is the path, then the body"
+)
 class PathFirst(Server):
     """Looks for what the path names before it reads the body."""
 
@@ -169,14 +166,7 @@ class PathFirst(Server):
         return super().alone(operation, services, call)
 
 
-variant(
-    "path-first",
-    "the order of checks between 400, 404, 409 and 422",
-    "is the path, then the body",
-    PathFirst,
-)
-
-
+@variant("traced", "members beside `data`, and further fields", "are there")
 class Traced(Server):
     """Puts a trace id beside `data` and into it."""
 
@@ -195,9 +185,7 @@ class TracedReply(Reply):
         return {**super().body(), "traceId": f"{time.time_ns()}"}
 
 
-variant("traced", "members beside `data`, and further fields", "are there", Traced)
-
-
+@variant("catalogue-404", "an unknown item or currency key", "gets 404")
 class Catalogue404(Ledger):
     """Answers 404 for a key that the catalogue lacks."""
 
@@ -208,9 +196,6 @@ class Catalogue404(Ledger):
             raise not_found("item or currency") from None
 
 
-variant("catalogue-404", "an unknown item or currency key", "gets 404", Catalogue404)
-
-
 class AnyKey(Ledger):
     """Takes every item and currency."""
 
@@ -218,6 +203,7 @@ class AnyKey(Ledger):
         """Nothing is unknown."""
 
 
+@variant("catalogue-200", "an unknown item or currency key", "gets 200", parts=(AnyKey,))
 class StillFails(Imports):
     """Imports still fail rows of unknown keys (MIG-3)."""
 
@@ -232,15 +218,7 @@ class StillFails(Imports):
         super().item(row)
 
 
-variant(
-    "catalogue-200",
-    "an unknown item or currency key",
-    "gets 200",
-    AnyKey,
-    StillFails,
-)
-
-
+@variant("limit-400", "what a bad `limit` gets", "is 400")
 class Limit400(Players):
     """Refuses a bad limit."""
 
@@ -250,9 +228,7 @@ class Limit400(Players):
         return super().limit(asked)
 
 
-variant("limit-400", "what a bad `limit` gets", "is 400", Limit400)
-
-
+@variant("other-profile", "the names in a profile", "are others")
 class OtherProfile(Players):
     """Names everything in a profile otherwise."""
 
@@ -265,9 +241,11 @@ class OtherProfile(Players):
         return Reply(200, {"row": data["player"], "recent": recent})
 
 
-variant("other-profile", "the names in a profile", "are others", OtherProfile)
-
-
+@variant(
+    "written-defaults",
+    "whether a default written out equals one left out, or one instant spelled two ways itself",
+    "is yes",
+)
 class WrittenDefaults(Grants):
     """A default written out equals one left out."""
 
@@ -278,14 +256,7 @@ class WrittenDefaults(Grants):
         return fingerprint(kind, source, expires and expires.timestamp(), plain)
 
 
-variant(
-    "written-defaults",
-    "whether a default written out equals one left out, or one instant spelled two ways itself",
-    "is yes",
-    WrittenDefaults,
-)
-
-
+@variant("no-past", "an `expiresAt` in the past", "gets 400")
 class NoPast(Grants):
     """Refuses an expiry in the past."""
 
@@ -295,9 +266,11 @@ class NoPast(Grants):
         return super().issue(player, body, expires_at)
 
 
-variant("no-past", "an `expiresAt` in the past", "gets 400", NoPast)
-
-
+@variant(
+    "key-of-others-200",
+    "200 or 409 for a grant key used for another player, after a merge or an erasure",
+    "is 200 with the first grant",
+)
 class OneKeyOneGrant(Grants):
     """Answers the first grant to whichever player comes with its key (GRANT-5, DEL-9)."""
 
@@ -308,14 +281,7 @@ class OneKeyOneGrant(Grants):
         return super().create(external_id, body)
 
 
-variant(
-    "key-of-others-200",
-    "200 or 409 for a grant key used for another player, after a merge or an erasure",
-    "is 200 with the first grant",
-    OneKeyOneGrant,
-)
-
-
+@variant("replay-as-it-stands", "the body of a create replayed after the ack", "is the claimed row")
 class ReplayAsItStands(Grants):
     """Replays the create with the claimed row."""
 
@@ -323,14 +289,7 @@ class ReplayAsItStands(Grants):
         return Reply(200, self.state.grants[first.answer["id"]].view())
 
 
-variant(
-    "replay-as-it-stands",
-    "the body of a create replayed after the ack",
-    "is the claimed row",
-    ReplayAsItStands,
-)
-
-
+@variant("silent-ack", "whether `ackedBy` is reported", "is no")
 class SilentAck(Grants):
     """Does not tell who acknowledged a grant."""
 
@@ -339,9 +298,7 @@ class SilentAck(Grants):
         grant.acked_by = None
 
 
-variant("silent-ack", "whether `ackedBy` is reported", "is no", SilentAck)
-
-
+@variant("lobby-conflict", "another body for a lobby's key", "gets 409")
 class LobbyConflict(Lobbies):
     """Refuses another body for a lobby's key."""
 
@@ -357,9 +314,7 @@ class LobbyConflict(Lobbies):
         return reply
 
 
-variant("lobby-conflict", "another body for a lobby's key", "gets 409", LobbyConflict)
-
-
+@variant("roster-400", "a roster over capacity, and an empty roster", "get 400")
 class Roster400(Lobbies):
     """Says 400 for a roster over capacity, and for an empty one."""
 
@@ -372,9 +327,7 @@ class Roster400(Lobbies):
         return super().create(game_id, event_key, body)
 
 
-variant("roster-400", "a roster over capacity, and an empty roster", "get 400", Roster400)
-
-
+@variant("game-hidden", "403 or 404 for an unknown game", "is 403")
 class GameHidden(Lobbies):
     """Says 403 for every game but the key's."""
 
@@ -383,9 +336,12 @@ class GameHidden(Lobbies):
             raise ApiError(403, "tenant_mismatch", "The key belongs to another game")
 
 
-variant("game-hidden", "403 or 404 for an unknown game", "is 403", GameHidden)
-
-
+@variant(
+    "merge-otherwise",
+    "the counts of a merge's replay, a replay whose target is gone, 404 or 422 for a target that "
+    "is erased",
+    "are zero, 200, and 422",
+)
 class MergeOtherwise(Merging):
     """Counts nothing on a replay, keeps the seat of both, and knows merges whose target is gone."""
 
@@ -405,15 +361,11 @@ class MergeOtherwise(Merging):
         return done and {**done, "counts": dict.fromkeys(done["counts"], 0)}
 
 
-variant(
-    "merge-otherwise",
-    "the counts of a merge's replay, a replay whose target is gone, 404 or 422 for a target that "
-    "is erased",
-    "are zero, 200, and 422",
-    MergeOtherwise,
+@variant(
+    "key-of-holding",
+    "one key for two currencies, items or players, or up and down",
+    "is independent",
 )
-
-
 class KeyOfHolding(Ledger):
     """An idempotency key is used for one player, one currency or item, and one direction."""
 
@@ -425,14 +377,7 @@ class KeyOfHolding(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-variant(
-    "key-of-holding",
-    "one key for two currencies, items or players, or up and down",
-    "is independent",
-    KeyOfHolding,
-)
-
-
+@variant("lists-zero", "whether an export lists a holding of zero", "is yes")
 class ListsZero(Ledger):
     """Lists a holding of zero."""
 
@@ -441,14 +386,7 @@ class ListsZero(Ledger):
         return [{self.key_field: k, self.holding_field: held} for k, held in amounts.items()]
 
 
-variant(
-    "lists-zero",
-    "whether an export lists a holding of zero",
-    "is yes",
-    ListsZero,
-)
-
-
+@variant("small-amounts", "amounts beyond 2^31-1", "get 400")
 class SmallAmounts(Ledger):
     """Refuses amounts beyond 2^31-1."""
 
@@ -458,9 +396,7 @@ class SmallAmounts(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-variant("small-amounts", "amounts beyond 2^31-1", "get 400", SmallAmounts)
-
-
+@variant("skips-used", "an imported key with other content", "is skipped")
 class SkipsUsed(Imports):
     """Skips a used key whatever comes with it."""
 
@@ -470,9 +406,7 @@ class SkipsUsed(Imports):
         return super().row(scope, row, apply)
 
 
-variant("skips-used", "an imported key with other content", "is skipped", SkipsUsed)
-
-
+@variant("typed-rows", "a row of wrong types", "refuses the whole batch with 400")
 class TypedRows(Imports):
     """Refuses the whole batch for a row of wrong types."""
 
@@ -496,9 +430,7 @@ class TypedRows(Imports):
         return name in known and not isinstance(value, str)
 
 
-variant("typed-rows", "a row of wrong types", "refuses the whole batch with 400", TypedRows)
-
-
+@variant("eager-imports", "whether a failed or skipped row makes its player known", "is yes")
 class EagerImports(Imports):
     """Makes the player of a row before it looks at the rest of it."""
 
@@ -507,14 +439,11 @@ class EagerImports(Imports):
         return super().row(scope, row, apply)
 
 
-variant(
-    "eager-imports",
-    "whether a failed or skipped row makes its player known",
-    "is yes",
-    EagerImports,
+@variant(
+    "merged-is-erased",
+    "which no-op a merged-away id gets from an erasure",
+    "is no_op_already_erased",
 )
-
-
 class MergedIsErased(Gdpr):
     """Calls a merged-away id erased."""
 
@@ -528,14 +457,7 @@ class MergedIsErased(Gdpr):
         return Reply(200, self.outcome(done["fromPlayerId"], external_id, placeholder, 0, status))
 
 
-variant(
-    "merged-is-erased",
-    "which no-op a merged-away id gets from an erasure",
-    "is no_op_already_erased",
-    MergedIsErased,
-)
-
-
+@variant("quiet-budget", "RateLimit headers below the limit", "are not sent")
 class QuietBudget(Budget):
     """Sends the RateLimit headers on a 429 only."""
 
@@ -544,9 +466,7 @@ class QuietBudget(Budget):
         return spent if not spent.allowed else replace(spent, headers={})
 
 
-variant("quiet-budget", "RateLimit headers below the limit", "are not sent", QuietBudget)
-
-
+@variant("sliding-budget", "fixed, sliding or bucketed windows", "are sliding")
 class SlidingBudget(Budget):
     """Counts in a sliding window."""
 
@@ -567,9 +487,12 @@ class SlidingBudget(Budget):
         return Spent(allowed, seconds, self.headers(key.budget, remaining, seconds))
 
 
-variant("sliding-budget", "fixed, sliding or bucketed windows", "are sliding", SlidingBudget)
-
-
+@variant(
+    "slow-writes",
+    "in which order simultaneous calls take effect, and how long they take",
+    "is that of a lock, a millisecond each",
+    threads=True,
+)
 class Slow(Server):
     """Takes its time over every write, with the lock of the game held."""
 
@@ -578,12 +501,3 @@ class Slow(Server):
             if operation.method == "POST":
                 gap()
             return super().alone(operation, services, call)
-
-
-variant(
-    "slow-writes",
-    "in which order simultaneous calls take effect, and how long they take",
-    "is that of a lock, a millisecond each",
-    Slow,
-    threads=True,
-)

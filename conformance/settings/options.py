@@ -74,6 +74,6 @@ OPTIONS = (
         DEFAULT_SHRINK_SECONDS,
         {"type": int},
     ),
-    Option("--fault", "ID", "test the bundled server with this seeded fault"),
+    Option("--fault", "ID", "test the bundled server with this seeded fault or conformant variant"),
     Option("--requirement", "ID,...", "run only the tests of these requirements"),
 )

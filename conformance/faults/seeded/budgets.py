@@ -32,9 +32,9 @@ class On429(Budget):
         try:
             super().check(spent)
         except ApiError as error:
-            raise self.retold(error, spent) from None
+            raise self.changed(error, spent) from None
 
-    def retold(self, error: ApiError, spent: Spent) -> ApiError:
+    def changed(self, error: ApiError, spent: Spent) -> ApiError:
         """The 429 with other headers."""
         error.headers = {**error.headers, **self.headers_of(spent)}
         return error
@@ -72,7 +72,7 @@ class ResetEpoch(On429):
 class OtherCode(On429):
     """The 429 has the code too_many_requests."""
 
-    def retold(self, error: ApiError, spent: Spent) -> ApiError:
+    def changed(self, error: ApiError, spent: Spent) -> ApiError:
         error.code = "too_many_requests"
         return error
 

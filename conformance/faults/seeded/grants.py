@@ -80,18 +80,6 @@ class ReplayNewTime(Grants):
         return Reply(200, {**first.answer, "createdAt": stamp(now())})
 
 
-class Fingerprinted(Grants):
-    """Forgets something when it compares bodies."""
-
-    def fingerprint(self, body: GrantBody) -> str:
-        plain = msgspec.to_builtins(body)
-        return fingerprint(self.compared(plain))
-
-    def compared(self, body: dict[str, Any]) -> Any:
-        """What of the body is compared."""
-        raise NotImplementedError
-
-
 @fault("grant-compares-order", "GRANT-2", difficulty=SUBTLE)
 class OrderCompared(Grants):
     """The order of keys inside metadata counts."""
@@ -101,18 +89,11 @@ class OrderCompared(Grants):
 
 
 @fault("grant-ignores-metadata", "GRANT-3", difficulty=SUBTLE)
-class IgnoresMetadata(Fingerprinted):
+class IgnoresMetadata(Grants):
     """Bodies are the same when all but metadata is."""
 
-    def compared(self, body: dict[str, Any]) -> Any:
-        return {**body, "metadata": None}
-
-
-def as_texts(value: Any) -> Any:
-    """The value with all its leaves as texts."""
-    if isinstance(value, dict):
-        return {name: as_texts(item) for name, item in value.items()}
-    return [as_texts(item) for item in value] if isinstance(value, list) else str(value)
+    def fingerprint(self, body: GrantBody) -> str:
+        return fingerprint({**msgspec.to_builtins(body), "metadata": None})
 
 
 @fault("grant-compares-true-as-1", "GRANT-3", difficulty=SUBTLE)
@@ -124,13 +105,6 @@ class TrueIsOne(Grants):
         reply = super().create(external_id, first if first == body else body)
         scratch(self.state, "bodies")[body.idempotencyKey] = first
         return reply
-
-
-def as_sets(value: Any) -> Any:
-    """The value with its lists in a fixed order."""
-    if isinstance(value, dict):
-        return {name: as_sets(item) for name, item in value.items()}
-    return sorted(map(as_sets, value), key=json.dumps) if isinstance(value, list) else value
 
 
 @fault("grant-absent-is-any", "GRANT-3", difficulty=SUBTLE)

@@ -38,11 +38,7 @@ def slowly(holdings: Holdings, key: str, amount: int) -> int:
 
 
 @fault(
-    "mixed-up-and-down",
-    "LEDGER-6",
-    "LEDGER-11",
-    "MERGE-2",
-    "MIG-7",
+    *("mixed-up-and-down", "LEDGER-6", "LEDGER-11", "MERGE-2", "MIG-7"),
     difficulty=SUBTLE,
     racing=(*UP, *DOWN),
 )
@@ -75,8 +71,7 @@ class LockedLedger(Ledger):
 
 
 @fault(
-    "mixed-import-and-change",
-    *("MIG-7", "LEDGER-6", "LEDGER-11", "MERGE-2"),
+    *("mixed-import-and-change", "MIG-7", "LEDGER-6", "LEDGER-11", "MERGE-2"),
     difficulty=SUBTLE,
     parts=(LockedLedger,),
     racing=(*UP, *DOWN, operations.migrate_wallet, operations.migrate_inventory),

@@ -1,6 +1,7 @@
 """Faults of the imports."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -88,7 +89,7 @@ class NegativeSubtracts(Server):
             amount = row.get("amount") if isinstance(row, dict) else None
             if type(amount) is int and amount < 0:
                 row["amount"] = -amount
-                call = Call(call.game, call.key, call.path, call.query, msgspec.json.encode(body))
+                call = replace(call, raw=msgspec.json.encode(body))
         return super().alone(operation, services, call)
 
 
@@ -120,36 +121,17 @@ class Rows999(Imports):
         return super().batch(scope, body, shape, apply)
 
 
-class Unbounded(Server):
-    """Takes batches of any length."""
+@fault("import-too-many-and-done", "MIG-4", difficulty=SUBTLE)
+class TooManyAndDone(Server):
+    """Rows are applied as they are read; the 1001st gets 400 and the others stay."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         body = document(call)
         rows = body.get("rows") if isinstance(body, dict) else None
         if operation.handler not in IMPORTS or not isinstance(rows, list) or len(rows) <= 1000:
             return super().alone(operation, services, call)
-        return self.beyond(operation, services, call, rows)
-
-    def beyond(
-        self, operation: Operation, services: Services, call: Call, rows: list[Any]
-    ) -> Reply:
-        """What becomes of a batch that is too long."""
-        raise NotImplementedError
-
-    def part(self, call: Call, rows: list[Any]) -> Call:
-        """The call with these rows only."""
-        raw = msgspec.json.encode({"rows": rows})
-        return Call(call.game, call.key, call.path, call.query, raw)
-
-
-@fault("import-too-many-and-done", "MIG-4", difficulty=SUBTLE)
-class TooManyAndDone(Unbounded):
-    """Rows are applied as they are read; the 1001st gets 400 and the others stay."""
-
-    def beyond(
-        self, operation: Operation, services: Services, call: Call, rows: list[Any]
-    ) -> Reply:
-        super().alone(operation, services, self.part(call, rows[:1000]))
+        first = msgspec.json.encode({"rows": rows[:1000]})
+        super().alone(operation, services, replace(call, raw=first))
         raise invalid("$.rows", "too many")
 
 

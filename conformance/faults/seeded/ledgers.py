@@ -25,15 +25,8 @@ DOWN = (operations.debit_wallet, operations.revoke_item)
 
 
 @fault(
-    "ledger-holding-before",
-    "LEDGER-1",
-    "LEDGER-11",
-    "MERGE-2",
-    "LEDGER-3",
-    "LEDGER-6",
-    "LEDGER-10",
-    "LEDGER-12",
-    "MIG-7",
+    *("ledger-holding-before", "LEDGER-1", "LEDGER-11", "MERGE-2", "LEDGER-3", "LEDGER-6"),
+    *("LEDGER-10", "LEDGER-12", "MIG-7"),
     difficulty=MEDIUM,
 )
 class HoldingBefore(Ledger):
@@ -118,21 +111,13 @@ class LastKeyOnly(Ledger):
         return reply
 
 
-class Fingerprinted(Ledger):
-    """Forgets something when it compares bodies."""
-
-    forgets: tuple[str, ...] = ()
-
-    def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
-        kept = {k: getattr(body, k) for k in body.__struct_fields__ if k not in self.forgets}
-        return fingerprint(change, key, kept)
-
-
 @fault("ledger-ignores-reason", "LEDGER-4", difficulty=SUBTLE)
-class IgnoresReason(Fingerprinted):
+class IgnoresReason(Ledger):
     """Another reason with a used key answers the first call."""
 
-    forgets = ("reason",)
+    def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
+        compared = {k: getattr(body, k) for k in body.__struct_fields__ if k != "reason"}
+        return fingerprint(change, key, compared)
 
 
 @fault("ledger-conflict-applies", "LEDGER-4", "LEDGER-10", difficulty=MEDIUM)
@@ -322,12 +307,7 @@ class KeySwallowsPlayer(Ledger):
 
 
 @fault(
-    "ledger-export-behind",
-    "LEDGER-11",
-    "EXP-1",
-    "LEDGER-10",
-    "LEDGER-12",
-    "MERGE-2",
+    *("ledger-export-behind", "LEDGER-11", "EXP-1", "LEDGER-10", "LEDGER-12", "MERGE-2"),
     difficulty=SUBTLE,
 )
 class ExportBehind(Gdpr):

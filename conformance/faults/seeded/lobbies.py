@@ -129,20 +129,10 @@ class Nearest(Lobbies):
         return super().read(game_id, next(same, lobby_id))
 
 
-class Coercing(Rewriting):
-    """Changes the body of a lobby before it is validated."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        return self.coerced(body) if operation.handler is operations.create_lobby else body
-
-    def coerced(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The body as it is validated."""
-        raise NotImplementedError
-
-
 @fault("lobby-capacity-zero", "LOBBY-10", "ERR-4", difficulty=SUBTLE)
-class CapacityZero(Coercing):
+class CapacityZero(Rewriting):
     """A capacity of zero counts as none."""
 
-    def coerced(self, body: dict[str, Any]) -> dict[str, Any]:
-        return body if body.get("capacity") else {**body, "capacity": None}
+    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+        zero = operation.handler is operations.create_lobby and not body.get("capacity")
+        return {**body, "capacity": None} if zero else body

@@ -11,27 +11,14 @@ from conformance.reference.replies import Reply
 from conformance.reference.state import GameState, Holdings, Player
 
 
-class CorruptedResponse(Merging):
-    """Answers a merge otherwise."""
+@fault("merge-ids-swapped", "MERGE-1", "MERGE-6", "HTTP-4", difficulty=MEDIUM)
+class IdsSwapped(Merging):
+    """The answer names the source as target and the other way round."""
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         reply = super().merge(source_id, target_id)
-        return replace(reply, data={**reply.data, **self.changed(reply.data)})
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The members of the answer that differ."""
-        raise NotImplementedError
-
-
-@fault("merge-ids-swapped", "MERGE-1", "MERGE-6", "HTTP-4", difficulty=MEDIUM)
-class IdsSwapped(CorruptedResponse):
-    """The answer names the source as target and the other way round."""
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "fromExternalPlayerId": data["toExternalPlayerId"],
-            "toExternalPlayerId": data["fromExternalPlayerId"],
-        }
+        swapped = {"fromExternalPlayerId": target_id, "toExternalPlayerId": source_id}
+        return replace(reply, data={**reply.data, **swapped})
 
 
 @fault("merge-keeps-larger", "MERGE-2", "MERGE-6", "MERGE-8", difficulty=SUBTLE)
@@ -155,10 +142,7 @@ class ChecksLate(Merging):
 
 
 @fault(
-    "merge-race",
-    "MERGE-8",
-    "MERGE-2",
-    "MERGE-3",
+    *("merge-race", "MERGE-8", "MERGE-2", "MERGE-3"),
     difficulty=SUBTLE,
     racing=(operations.merge_player,),
 )
