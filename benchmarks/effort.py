@@ -20,7 +20,7 @@ import pytest
 from conformance import resources
 from conformance.lifecycle.bundled_target import declared, running_server
 from conformance.lifecycle.pytest_args import pytest_arguments
-from conformance.plugin.session import CONFORMANCE
+from conformance.plugin.session import SESSION
 from conformance.reference.world import load_world
 from conformance.settings.profiles import function_of
 from conformance.settings.target import DEFAULT_VARIABLES, write_target
@@ -37,7 +37,7 @@ class Meter:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
         """Compare before and after."""
-        run = item.config.stash[CONFORMANCE]
+        run = item.config.stash[SESSION]
         before = run.wire.path.requests, run.players.count
         result = yield
         after = run.wire.path.requests, run.players.count

@@ -19,7 +19,7 @@ import pytest
 from conformance.client.channel import Channel
 from conformance.http.exchange import Exchange, Request
 from conformance.http.transport import Transport
-from conformance.plugin import session
+from conformance.plugin.conclusion import Conclusion
 
 SPENT: dict[str, float] = defaultdict(float)
 FIRST: list[float] = []
@@ -92,7 +92,7 @@ def _patch() -> None:
     together = watched("http", Transport.send_simultaneously)
     Transport.send_simultaneously = together  # type: ignore[method-assign]
     Channel._take = watched("checking", Channel._take)  # type: ignore[method-assign]
-    session.Conformance.finish = watched("reporting", session.Conformance.finish)  # type: ignore[method-assign]
+    Conclusion.finish = watched("reporting", Conclusion.finish)  # type: ignore[method-assign]
 
 
 def pytest_collection_finish() -> None:

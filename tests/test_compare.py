@@ -1,9 +1,8 @@
 """Results side by side: regressions first, and a regression of a MUST fails the command."""
 
-import json
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from test_report import document, written
@@ -11,6 +10,7 @@ from test_report import document, written
 from conformance.cli import main
 from conformance.report.comparison import Change, change_of, compare, comparison_markdown
 from conformance.results.check import Check, Outcome
+from conformance.results.document import Document
 
 CHANGES = {
     ("passed", "passed"): Change.SAME,
@@ -39,7 +39,7 @@ def test_a_change_is_named(outcomes: tuple[str, ...]) -> None:
     assert change_of(outcomes) is CHANGES[outcomes]
 
 
-def results(**outcomes: Outcome) -> dict[str, Any]:
+def results(**outcomes: Outcome) -> Document:
     """Results with these outcomes; `GRANT_2` is the requirement GRANT-2."""
     return document(
         *(Check(id.replace("_", "-"), "t", outcome, "m") for id, outcome in outcomes.items())
@@ -62,8 +62,8 @@ def test_the_worst_changes_come_first() -> None:
 
 
 def test_requirements_that_one_suite_did_not_know_are_told() -> None:
-    older = json.loads(json.dumps(BEFORE))
-    older["requirements"] = [row for row in older["requirements"] if row["id"] != "ACK-1"]
+    known = tuple(row for row in BEFORE.requirements if row.id != "ACK-1")
+    older = msgspec.structs.replace(BEFORE, requirements=known)
     line = next(line for line in compare([older, BEFORE]).lines if line.id == "ACK-1")
     assert line.outcomes == ("absent", "passed")
 
@@ -71,9 +71,7 @@ def test_requirements_that_one_suite_did_not_know_are_told() -> None:
 @pytest.mark.parametrize(
     ("later", "code"), [([FIXED], 0), ([BROKEN], 1), ([FIXED, BROKEN], 1), ([BEFORE], 0)]
 )
-def test_a_regression_of_a_must_is_exit_1(
-    later: list[dict[str, Any]], code: int, tmp_path: Path
-) -> None:
+def test_a_regression_of_a_must_is_exit_1(later: list[Document], code: int, tmp_path: Path) -> None:
     paths = [written(tmp_path / str(n), made) for n, made in enumerate([BEFORE, *later])]
 
     done = CliRunner().invoke(main, ["compare", *map(str, paths)])
@@ -94,8 +92,8 @@ def test_the_forms_name_the_regression(tmp_path: Path) -> None:
 
 
 def test_names_of_targets_are_text() -> None:
-    odd = json.loads(json.dumps(BEFORE))
-    odd["target"]["name"] = "<b>|x"
+    target = msgspec.structs.replace(BEFORE.target, name="<b>|x")
+    odd = msgspec.structs.replace(BEFORE, target=target)
     head = comparison_markdown(compare([odd, BROKEN])).splitlines()[4]
     assert "<b>" not in head
     assert r"\|x" in head

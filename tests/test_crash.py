@@ -93,7 +93,10 @@ def test_a_run_that_is_interrupted_writes_its_results(tmp_path: Path) -> None:
         assert process.wait(DEADLINE) == 3
 
     verdict = results(tmp_path)["verdict"]
-    assert (verdict["verdict"], verdict["trouble"]) == ("inconclusive", "the run was interrupted")
+    assert (verdict["verdict"], verdict["abortReason"]) == (
+        "inconclusive",
+        "the run was interrupted",
+    )
     assert verdict["outcomes"]["MUST"]["passed"] > 0
 
 
@@ -112,7 +115,7 @@ def test_a_run_that_is_asked_to_end_writes_its_results(
         assert process.wait(DEADLINE) == 3
 
     document = results(tmp_path)
-    assert document["verdict"]["trouble"] == "the run was interrupted"
+    assert document["verdict"]["abortReason"] == "the run was interrupted"
     assert document["cleanup"]["created"] == document["cleanup"]["erased"] > 0
     assert (tmp_path / "reports" / "latest" / "summary.md").exists()
 
@@ -127,7 +130,7 @@ def test_a_run_in_the_background_can_be_asked_to_end(tmp_path: Path) -> None:
         until(lambda: reported(tmp_path) > 20)
         process.terminate()
         assert process.wait(DEADLINE) == 3
-    assert results(tmp_path)["verdict"]["trouble"] == "the run was interrupted"
+    assert results(tmp_path)["verdict"]["abortReason"] == "the run was interrupted"
 
 
 def test_an_interruption_is_never_lost(tmp_path: Path) -> None:
@@ -141,7 +144,7 @@ def test_an_interruption_is_never_lost(tmp_path: Path) -> None:
 
     written = tmp_path / "reports" / "latest" / "results.json"
     if written.exists():
-        assert results(tmp_path)["verdict"]["trouble"] == "the run was interrupted"
+        assert results(tmp_path)["verdict"]["abortReason"] == "the run was interrupted"
     assert "verdict: conformant" not in (tmp_path / "output.txt").read_text()
 
 
@@ -198,7 +201,7 @@ def test_workers_are_copies_of_the_process_that_starts_them(tmp_path: Path) -> N
         copies[0].kill()
         until(lambda: any("-u" in each.cmdline() for each in workers_of(process)))
         assert process.wait(DEADLINE) == 3
-    assert results(tmp_path)["verdict"]["trouble"].endswith(" died")
+    assert results(tmp_path)["verdict"]["abortReason"].endswith(" died")
 
 
 def test_a_worker_that_is_killed_makes_the_run_inconclusive(tmp_path: Path) -> None:
@@ -207,7 +210,7 @@ def test_a_worker_that_is_killed_makes_the_run_inconclusive(tmp_path: Path) -> N
         workers_of(process)[0].kill()
         assert process.wait(DEADLINE) == 3
 
-    assert "died" in results(tmp_path)["verdict"]["trouble"]
+    assert "died" in results(tmp_path)["verdict"]["abortReason"]
 
 
 def test_a_server_that_dies_is_not_accused(tmp_path: Path) -> None:

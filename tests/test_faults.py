@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from test_report import document
 
 from conformance.cli import main
 from conformance.cli.faults import exit_code
@@ -21,7 +22,17 @@ from conformance.faults.campaign import Journal, read_journal
 from conformance.faults.deviations import Difficulty, Fault, Variant, settings_of
 from conformance.faults.registry import faults, first_of_each, gaps
 from conformance.faults.scoring import Finding, by_family, counts_of, row_of
-from conformance.faults.tables import BEGIN, BROKEN, END, FALSE_ACCUSATION, NAMED, cell, matrix
+from conformance.faults.tables import (
+    BEGIN,
+    BROKEN,
+    END,
+    FALSE_ACCUSATION,
+    NAMED,
+    cell,
+    matrix,
+    power_table,
+    with_table,
+)
 from conformance.faults.trial import (
     Detection,
     Processes,
@@ -33,6 +44,7 @@ from conformance.faults.trial import (
     technique_of,
 )
 from conformance.reference.ledger import Inventory, Wallet
+from conformance.results.check import Check, Outcome
 
 KNOWN = faults()
 FAULT = Fault("some-fault", "is wrong", (), requirements=("GRANT-2", "GRANT-4"))
@@ -145,17 +157,13 @@ def test_a_fault_that_only_one_technique_names_is_counted() -> None:
 
 
 def test_a_technique_is_known_by_the_scenario_module() -> None:
-    rows = [
-        {"id": "GRANT-2", "checks": [check("scenarios/test_sequences.py::test_x", "failed")]},
-        {"id": "GRANT-1", "checks": [check("scenarios/test_grants.py::test_x", "warned")]},
-        {"id": "GRANT-3", "checks": [check("scenarios/test_grants.py::test_x", "passed")]},
-    ]
-    assert named(rows) == {"GRANT-1": ["scenarios"], "GRANT-2": ["stateful test"]}
+    made = document(
+        Check("GRANT-2", "scenarios/test_sequences.py::test_x", Outcome.FAILED),
+        Check("GRANT-1", "scenarios/test_grants.py::test_x", Outcome.WARNED),
+        Check("GRANT-3", "scenarios/test_grants.py::test_x", Outcome.PASSED),
+    )
+    assert named(made.requirements) == {"GRANT-1": ["scenarios"], "GRANT-2": ["stateful test"]}
     assert technique_of("scenarios/test_histories.py::test_y[wallet]") is Technique.HISTORIES
-
-
-def check(test: str, outcome: str) -> dict[str, str]:
-    return {"test": test, "outcome": outcome}
 
 
 def test_the_matrix_has_a_column_for_every_requirement_and_a_sign_for_every_case() -> None:
@@ -216,29 +224,21 @@ def test_a_journal_of_another_mode_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_table_replaces_only_what_is_between_the_markers(tmp_path: Path) -> None:
-    journal, page = tmp_path / "journal.jsonl", tmp_path / "page.md"
+    journal = tmp_path / "journal.jsonl"
     one = replace(CAUGHT, id="grant-race", reported={"GRANT-4": ["histories"]})
     Journal(journal, full=True, resume=False).add(Trial(one.id, one.seed, full=True), one)
-    page.write_text(f"# Mine\n\n{BEGIN}\nold\n{END}\nMine too\n")
-    options = ["faults", "table", "--journal", str(journal), "--page", str(page)]
+    table = power_table(*read_journal(journal))
 
-    stale = CliRunner().invoke(main, [*options, "--check"])
-    assert (stale.exit_code, stale.stderr.count("\n")) == (1, 1)
-    assert f"{page} is out of date" in stale.stderr
-    assert "old" in page.read_text()
+    page = with_table(f"# Mine\n\n{BEGIN}\nold\n{END}\nMine too\n", table)
 
-    assert CliRunner().invoke(main, options).exit_code == 0
-    text = page.read_text()
-    assert text.startswith(f"# Mine\n\n{BEGIN}\n")
-    assert text.endswith(f"{END}\nMine too\n")
+    assert page.startswith(f"# Mine\n\n{BEGIN}\n")
+    assert page.endswith(f"{END}\nMine too\n")
     for line in ("- mode: full", "- seeds: 1", f"- faults: 1 of {len(KNOWN)}, in 1 trials"):
-        assert line in text.splitlines()
-    assert "old" not in text
-    assert CliRunner().invoke(main, [*options, "--check"]).exit_code == 0
-
-    page.write_text("no markers")
-    unusable = CliRunner().invoke(main, options)
-    assert (unusable.exit_code, unusable.stderr.count("\n")) == (2, 1)
+        assert line in page.splitlines()
+    assert "old" not in page
+    assert with_table(page, table) == page
+    with pytest.raises(UsageError):
+        with_table("no markers", table)
 
 
 def test_a_variant_is_tried_with_the_whole_suite_and_a_fault_with_its_requirement_first() -> None:

@@ -4,32 +4,27 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 from haralyzer import HarParser
 from junitparser import JUnitXml
 from junitparser.junitparser import Properties
 from support import Runner, reference
-from test_report import document, exchange, failed, written
+from test_report import document, exchange, failed, head, written
 
+from conformance.contract.requirements import Level
 from conformance.failures import UsageError
 from conformance.faults.deviations import settings_of
 from conformance.faults.registry import faults
 from conformance.http.exchange import Exchange, Request, Response
-from conformance.http.traffic import LATENCY_BOUNDS, Traffic, place_of
+from conformance.http.traffic import LATENCY_BOUNDS, Moment, Traffic, TrafficRows, place_of
 from conformance.report.har import HarPart, join_parts
 from conformance.report.journal import Journal, read_journal
 from conformance.report.recovery import BROKEN_OFF, document_of
-from conformance.results.check import Check, Outcome, packed
+from conformance.results.check import Check, Outcome, TestResult
 from conformance.results.collector import Collected
-
-HEAD: dict[str, Any] = {
-    "started": 1000.0,
-    **{name: document()[name] for name in ("suite", "target", "spec")},
-    "run": {"id": "0123abcd", "profile": "standard", "seed": 1, "examples": 1},
-    "documented": {"ping": ["200", "401", "403"]},
-}
+from conformance.results.document import as_json
 
 
 def sent(body: bytes = b'{"data": {}}', started: float = 1000.5, remaining: str = "9") -> Exchange:
@@ -90,7 +85,7 @@ def test_junitparser_reads_suites_properties_and_failures(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(shutil.which("npx") is None, reason="Allure's command line needs npx (Node.js)")
 def test_allures_command_line_reads_its_results(tmp_path: Path) -> None:
-    warned = Check("MIG-9", "t", Outcome.WARNED, "expected a; received b", exchanges=[exchange()])
+    warned = Check("MIG-9", "t", Outcome.WARNED, "expected a; received b", exchanges=(exchange(),))
     path = written(tmp_path, document(failed(), warned, Check("ACK-1", "t", Outcome.PASSED)))
     command = ["npx", "--yes", "allure@3", "generate", str(path / "allure-results")]
 
@@ -116,11 +111,11 @@ def test_allures_command_line_reads_its_results(tmp_path: Path) -> None:
 
 def report(outcome: Outcome, requirement: str = "PING-1") -> str:
     """What a test reports."""
-    return packed([Check(requirement, "t", outcome, started=1002.0)], Traffic())
+    return as_json(TestResult((Check(requirement, "t", outcome, started=1002.0),), TrafficRows()))
 
 
 def test_results_are_made_from_the_journal_of_a_run_that_broke_off(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, HEAD)
+    journal = Journal(tmp_path, head())
     journal.add(report(Outcome.PASSED))
     journal.add(report(Outcome.PASSED, "PING-2"))
     with journal.path.open("a") as file:
@@ -128,14 +123,14 @@ def test_results_are_made_from_the_journal_of_a_run_that_broke_off(tmp_path: Pat
 
     made = document_of(tmp_path)
 
-    assert made["verdict"]["verdict"] == "inconclusive"
-    assert made["verdict"]["trouble"] == BROKEN_OFF
-    assert made["verdict"]["outcomes"]["MUST"]["passed"] == 2
+    assert made.verdict.verdict == "inconclusive"
+    assert made.verdict.abort_reason == BROKEN_OFF
+    assert made.verdict.outcomes[Level.MUST][Outcome.PASSED] == 2
 
 
 def test_what_failed_before_the_crash_is_failed(tmp_path: Path) -> None:
-    Journal(tmp_path, HEAD).add(report(Outcome.FAILED))
-    assert document_of(tmp_path)["verdict"]["verdict"] == "not conformant"
+    Journal(tmp_path, head()).add(report(Outcome.FAILED))
+    assert document_of(tmp_path).verdict.verdict == "not conformant"
 
 
 @pytest.mark.parametrize("text", ["", "nonsense\n", '{"format": "other", "head": {}}\n'])
@@ -150,11 +145,11 @@ def test_traffic_crosses_processes_and_adds_up() -> None:
     one.add(sent(started=1000.2, remaining="7"))
     other.add(sent(started=1000.9, remaining="5"))
     for part in (one, other):
-        both.merge(json.loads(json.dumps(part.packed())))
+        both.merge(msgspec.convert(json.loads(as_json(part.packed())), TrafficRows))
 
     assert both.of("getPlayer") == {"200": 2}
     assert both.latencies_of("getPlayer")[place_of(4.2)] == 2
-    assert both.timeline(998.0) == [{"second": 2, "requests": 2, "remaining": {"server": 5}}]
+    assert both.timeline(998.0) == (Moment(second=2, requests=2, remaining={"server": 5}),)
 
 
 def test_a_latency_belongs_to_the_first_bound_that_it_does_not_exceed() -> None:
@@ -180,5 +175,5 @@ def test_a_failing_run_leaves_its_exchanges_in_the_har_and_no_journal(run_suite:
 
 def test_collected_results_do_not_need_a_run() -> None:
     collected = Collected()
-    collected.add(json.loads(report(Outcome.PASSED)))
-    assert collected.results(HEAD, 2.0, None).document["run"]["seconds"] == 2.0
+    collected.add(msgspec.convert(json.loads(report(Outcome.PASSED)), TestResult))
+    assert collected.document(head(), 2.0, None).run.seconds == 2.0

@@ -9,7 +9,7 @@ from support import Runner, reference
 from conformance.failures import UsageError
 from conformance.lifecycle.bundled_target import running_server
 from conformance.results.check import Check, Outcome
-from conformance.results.known_status import standings, tolerated
+from conformance.results.known_status import known_statuses, tolerated
 from conformance.settings.known_failures import Known, load_known, write_known
 
 TODAY = date(2026, 11, 23)
@@ -103,7 +103,7 @@ def test_a_day_that_is_past_ends_the_toleration() -> None:
 def test_what_became_of_a_known_failure(
     outcomes: list[Outcome], fields: dict[str, object], whole: bool, status: str, problem: bool
 ) -> None:
-    (standing,) = standings([known(**fields)], map(check, outcomes), TODAY, whole=whole)
+    (standing,) = known_statuses([known(**fields)], map(check, outcomes), TODAY, whole=whole)
     assert standing.status == status
     assert (standing.problem is not None) == problem
 

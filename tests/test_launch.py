@@ -179,7 +179,7 @@ def test_no_server_boots_for_a_run_that_needs_none(
 
 def test_generating_libraries_are_not_loaded_for_what_they_do_not_generate(tmp_path: Path) -> None:
     code = (
-        "import sys, pytest; from conformance.launch import pytest_arguments; "
+        "import sys, pytest; from conformance.lifecycle.pytest_args import pytest_arguments; "
         f"pytest.main(pytest_arguments(['-k', 'test_ping', '--reports', {str(tmp_path)!r}])); "
         "print([name for name in ('hypothesis', 'schemathesis') if name in sys.modules])"
     )

@@ -2,6 +2,7 @@
 
 import itertools
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -85,8 +86,21 @@ def test_what_comes_behind_a_response_is_no_part_of_it_nor_the_next_one(
     assert bodies(exchanges(data + surplus)) == [body, b'"next"']
 
 
-def test_what_comes_behind_a_response_a_little_later_is_not_the_next_one() -> None:
-    assert bodies(exchanges(iter([FINE, FINE]))) == [b"{}", b'"next"']
+def test_what_comes_a_little_later_is_not_the_next_response() -> None:
+    answers, sent = itertools.chain([(FINE, FINE)], itertools.repeat((NEXT,))), threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        while read_head(connection):
+            for part in next(answers):
+                connection.sendall(part)
+            sent.set()
+
+    with raw_server(serve) as url:
+        transport = Transport(url, idle=2.0)
+        first = transport.send(REQUEST)
+        sent.wait()
+        assert bodies([first, transport.send(REQUEST)]) == [b"{}", b'"next"']
+        transport.close()
 
 
 def test_a_body_without_a_length_goes_on_until_the_server_hangs_up() -> None:

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -154,7 +155,7 @@ def test_what_differs_is_marked(page: Page, tmp_path: Path) -> None:
         "m",
         "kind 'crate'",
         "kind 'reward'",
-        exchanges=[exchange(responseBody='{"data": {"kind": "reward", "id": "g"}}')],
+        exchanges=(exchange(response_body='{"data": {"kind": "reward", "id": "g"}}'),),
     )
     shown(page, tmp_path, check)
     assert page.locator("mark:visible").count() == 0  # the exchange is closed
@@ -188,13 +189,16 @@ def test_it_is_dark_where_the_reader_wants_it_dark(page: Page, tmp_path: Path) -
 )
 def test_whatever_a_server_sent_is_text(text: str, page: Page, tmp_path: Path) -> None:
     sent = exchange(
-        responseBody=text, responseHeaders=[["x-" + text[:20], text]], target="/" + text, error=text
+        response_body=text,
+        response_headers=(("x-" + text[:20], text),),
+        target="/" + text,
+        error=text,
     )
-    check = Check("GRANT-2", text, Outcome.FAILED, text, text, text, exchanges=[sent])
+    check = Check("GRANT-2", text, Outcome.FAILED, text, text, text, exchanges=(sent,))
     file = tmp_path / "report.html"
     made = document(check)
-    made["target"]["name"] = text
-    made["notices"] = [text]
+    target = msgspec.structs.replace(made.target, name=text)
+    made = msgspec.structs.replace(made, target=target, notices=(text,))
     file.write_text(render_html(made), encoding="utf-8", errors="backslashreplace")
 
     page.goto(f"file://{file}")
@@ -215,8 +219,8 @@ def test_a_body_of_ten_megabytes_is_cut() -> None:
 
 def replaced(body: str) -> Check:
     """A failed check whose only response is this."""
-    sent = exchange(responseBody=body)
-    return Check("ACK-1", "t", Outcome.FAILED, "m", "a", "b", exchanges=[sent])
+    sent = exchange(response_body=body)
+    return Check("ACK-1", "t", Outcome.FAILED, "m", "a", "b", exchanges=(sent,))
 
 
 def test_a_passing_run_is_under_two_megabytes() -> None:
@@ -238,7 +242,7 @@ def test_five_hundred_failures_can_be_read(page: Page, tmp_path: Path) -> None:
             "m",
             "a",
             "b",
-            exchanges=[exchange(responseBody="y" * 4000) for _ in range(30)],
+            exchanges=(exchange(response_body="y" * 4000),) * 30,
         )
         for n in range(500)
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -15,37 +16,40 @@ from conformance.contract.openapi import load_spec
 from conformance.failures import UsageError
 from conformance.report import RunDirectory, read_results, write_results
 from conformance.report.forms import write_forms
-from conformance.report.reading import results_schema
 from conformance.report.summary import plain, render_badge, render_summary
 from conformance.results.check import Check, Outcome
 from conformance.results.collector import Collected, head_of
+from conformance.results.document import Document, Head, results_schema
+from conformance.results.evidence import ShownExchange
 from conformance.settings.run import Identity, Run
 from conformance.settings.target import Target, World
 
 NASTY = "<script>alert(1)</script> | `x` \x1b[31m **b** [a](http://x)\n# h"
 
 
-def exchange(**fields: Any) -> dict[str, Any]:
+EXCHANGE = ShownExchange(
+    operation="createGrant",
+    method="POST",
+    target="/server/v1/players/a/grants",
+    request_headers=(("Accept", "application/json"),),
+    request_body='{"idempotencyKey": "k"}',
+    status=201,
+    response_headers=(("content-type", "application/json"),),
+    response_body='{"data": {"id": "g"}}',
+    error=None,
+    started_at=1.0,
+    seconds=0.01,
+    curl="curl -i",
+)
+
+
+def exchange(**fields: Any) -> ShownExchange:
     """An exchange as results keep it."""
-    return {
-        "operation": "createGrant",
-        "method": "POST",
-        "target": "/server/v1/players/a/grants",
-        "requestHeaders": [["Accept", "application/json"]],
-        "requestBody": '{"idempotencyKey": "k"}',
-        "status": 201,
-        "responseHeaders": [["content-type", "application/json"]],
-        "responseBody": '{"data": {"id": "g"}}',
-        "error": None,
-        "startedAt": 1.0,
-        "seconds": 0.01,
-        "curl": "curl -i",
-        **fields,
-    }
+    return msgspec.structs.replace(EXCHANGE, **fields)
 
 
-def document(*checks: Check, trouble: str | None = None) -> dict[str, Any]:
-    """The results of a run that made these checks."""
+def head() -> Head:
+    """What is known of a run before its first test."""
     run = Run(
         id="0123abcd",
         profile="standard",
@@ -58,11 +62,12 @@ def document(*checks: Check, trouble: str | None = None) -> dict[str, Any]:
         target=Target("staging", "https://api.example", {}, World()),
         identity=Identity(),
     )
-    collected = Collected(checks=list(checks))
-    head = head_of(run, load_spec(resources.spec_file()), started=0.0)
-    results = collected.results(head, 1.0, trouble)
-    plain_values: dict[str, Any] = json.loads(json.dumps(results.document))
-    return plain_values
+    return head_of(run, load_spec(resources.spec_file()), started=1000.0)
+
+
+def document(*checks: Check, abort_reason: str | None = None) -> Document:
+    """The results of a run that made these checks."""
+    return Collected(checks=list(checks)).document(head(), 1.0, abort_reason)
 
 
 def failed(requirement: str = "GRANT-2", message: str = "expected 200; received 201") -> Check:
@@ -73,11 +78,11 @@ def failed(requirement: str = "GRANT-2", message: str = "expected 200; received 
         message,
         "200",
         "201",
-        exchanges=[exchange()],
+        exchanges=(exchange(),),
     )
 
 
-def written(folder: Path, content: dict[str, Any]) -> Path:
+def written(folder: Path, content: Document) -> Path:
     """The directory of a run with these results."""
     directory = RunDirectory.create(folder, "0123abcd", 0.0)
     write_results(directory.path, content)
@@ -86,11 +91,29 @@ def written(folder: Path, content: dict[str, Any]) -> Path:
 
 
 def test_what_a_run_writes_matches_the_schema_and_is_read_back(tmp_path: Path) -> None:
-    made = document(failed(), trouble="the run was interrupted")
-    jsonschema.Draft202012Validator.check_schema(results_schema())
+    made = document(failed(), abort_reason="the run was interrupted")
     path = written(tmp_path, made)
+    content = json.loads((path / "results.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(results_schema())
+    jsonschema.validate(content, results_schema())
     assert read_results(path) == made
     assert read_results(path / "results.json") == made
+
+
+def test_results_of_format_version_1_are_read(tmp_path: Path) -> None:
+    made = document(failed(), abort_reason="the run was interrupted")
+    path = written(tmp_path, made)
+    content = json.loads((path / "results.json").read_text())
+    content["verdict"]["trouble"] = content["verdict"].pop("abortReason")
+    (path / "results.json").write_text(json.dumps({**content, "version": 1}))
+    assert read_results(path) == made
+
+
+def test_a_lone_surrogate_of_a_server_is_written(tmp_path: Path) -> None:
+    made = document(failed(message="\ud800"))
+    target = msgspec.structs.replace(made.target, game_id="\ud800")
+    path = written(tmp_path, msgspec.structs.replace(made, target=target))
+    assert ascii(read_results(path).target.game_id) == ascii("\ud800")
 
 
 def spoiled(path: Path, way: str) -> None:
@@ -107,7 +130,7 @@ def spoiled(path: Path, way: str) -> None:
     elif way == "no object":
         file.write_text("[]")
     elif way == "newer":
-        file.write_text(json.dumps({**content, "version": 2}))
+        file.write_text(json.dumps({**content, "version": 3}))
     elif way == "a check left out":
         rows = copy.deepcopy(content["requirements"])
         next(row for row in rows if row["checks"])["checks"].pop()
@@ -124,9 +147,9 @@ REFUSALS = {
     "doubled": "is cut off or damaged",
     "foreign": "holds no results of kraty-conformance",
     "no object": "holds no results of kraty-conformance",
-    "newer": "has version 2 of the results",
+    "newer": "has version 3 of the results",
     "a check left out": "its footer counts other contents",
-    "a member left out": r"does not match its schema at \$.verdict",
+    "a member left out": r"does not match its schema",
     "missing": "cannot read",
 }
 

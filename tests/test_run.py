@@ -283,7 +283,7 @@ def test_an_interrupted_run_keeps_what_it_knew(tmp_path: Path) -> None:
 
     document = json.loads((tmp_path / "latest" / "results.json").read_text())
     assert code == 3, output
-    assert document["verdict"]["trouble"] == "the run was interrupted"
+    assert document["verdict"]["abortReason"] == "the run was interrupted"
     assert any(row["outcome"] == "passed" for row in document["requirements"])
     assert "Traceback" not in output
 

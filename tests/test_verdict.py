@@ -17,13 +17,13 @@ def test_an_interruption_is_told_beside_a_failure() -> None:
     )
 
 
-def verdict(*outcomes: tuple[Level, Outcome], trouble: str | None = None) -> Verdict:
-    return judge_run(outcomes, trouble).verdict
+def verdict(*outcomes: tuple[Level, Outcome], abort_reason: str | None = None) -> Verdict:
+    return judge_run(outcomes, abort_reason).verdict
 
 
 def test_a_failed_must_is_not_conformant_whatever_else_happened() -> None:
     rows = [(MUST, outcome) for outcome in Outcome]
-    assert verdict(*rows, trouble="interrupted") is Verdict.NOT_CONFORMANT
+    assert verdict(*rows, abort_reason="interrupted") is Verdict.NOT_CONFORMANT
 
 
 @pytest.mark.parametrize("undecided", [Outcome.BLOCKED, Outcome.INCONCLUSIVE])
@@ -43,7 +43,7 @@ def test_nothing_that_ran_is_inconclusive() -> None:
 
 
 def test_a_run_that_did_not_end_is_inconclusive() -> None:
-    assert verdict((MUST, Outcome.PASSED), trouble="interrupted") is Verdict.INCONCLUSIVE
+    assert verdict((MUST, Outcome.PASSED), abort_reason="interrupted") is Verdict.INCONCLUSIVE
 
 
 def test_passed_musts_are_conformant_with_others_not_exercised() -> None:

@@ -12,6 +12,7 @@ COMMANDS = {
     "serve": "conformance.cli.serve:serve_reference",
     "report": "conformance.cli.reports:rebuild_report",
     "compare": "conformance.cli.reports:compare_results",
+    "docs": "conformance.cli.docs:write_docs",
     "clean": "conformance.cli.clean:clean_up",
     "requirements": "conformance.cli.lists:list_requirements",
     "variants": "conformance.cli.lists:list_variants",

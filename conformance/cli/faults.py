@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from conformance.cli.stopping import stop
 from conformance.failures import UsageError
-from conformance.faults.campaign import Journal, read_journal, run_campaign
+from conformance.faults.campaign import Journal, run_campaign
 from conformance.faults.deviations import Deviation
 from conformance.faults.registry import faults, gaps
 from conformance.faults.scoring import GOOD, Row, counts_of, document_of, row_of
@@ -22,8 +22,6 @@ from conformance.faults.tables import (
     fault_lines,
     matrix,
     outcome_table,
-    power_table,
-    with_table,
 )
 from conformance.faults.trial import Detection, Trial
 from conformance.faults.variants import VARIANTS
@@ -118,38 +116,6 @@ def run_faults(
     else:
         _show(rows, problems, with_matrix=with_matrix)
     sys.exit(exit_code(rows, problems))
-
-
-@faults_group.command(name="table")
-@click.option(
-    "--journal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default="docs/power.jsonl",
-    show_default=True,
-    help="The journal of a campaign.",
-)
-@click.option(
-    "--page",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default="docs/power.md",
-    show_default=True,
-    help="The page that shows it, between two marker comments.",
-)
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the page is out of date.")
-def write_table(journal: Path, page: Path, *, check: bool) -> None:
-    """Write fault by requirement, from the journal of a campaign, into a page."""
-    try:
-        text = page.read_text(encoding="utf-8")
-        made = with_table(text, power_table(*read_journal(journal)))
-        if made == text:
-            return
-        if check:
-            stop(f"{page} is out of date: run `kraty-conformance faults table`", EXIT_STALE)
-        page.write_text(made, encoding="utf-8")
-    except UsageError as error:
-        stop(str(error))
-    except OSError as error:
-        stop(f"cannot use {error.filename}: {error.strerror}")
 
 
 def exit_code(rows: Iterable[Row], problems: Sequence[str]) -> int:

@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from conformance.contract.requirements import catalogue
 from conformance.faults.deviations import Deviation, Fault
 from conformance.faults.registry import deviation_of
 from conformance.results.check import Outcome
+from conformance.results.document import RequirementResult, document_from
 
 REPORTED = (Outcome.FAILED, Outcome.WARNED)
 """Outcomes that name a requirement as broken; a SHOULD is warned of."""
@@ -133,7 +133,7 @@ def attempt(trial: Trial, processes: Processes) -> Detection:
         seconds=round(time.monotonic() - started, 2),
         code=code,
         reported=reported,
-        undecided=[] if reported else [row["id"] for row in rows if row["outcome"] in UNDECIDED],
+        undecided=[] if reported else [row.id for row in rows if row.outcome in UNDECIDED],
         output="" if reported else output[-4000:],
     )
 
@@ -148,7 +148,7 @@ def selections(deviation: Deviation, *, full: bool) -> list[list[str]]:
 
 def run_suite(
     trial: Trial, selection: Sequence[str], processes: Processes
-) -> tuple[int, list[dict[str, Any]], str]:
+) -> tuple[int, tuple[RequirementResult, ...], str]:
     """Run the suite once: its exit code, the rows of its results, what it printed."""
     with tempfile.TemporaryDirectory(prefix="kc-trial-") as folder:
         command = [sys.executable, "-m", "conformance", "run", "--fault", trial.id]
@@ -160,19 +160,18 @@ def run_suite(
         return code, read_rows(results), output
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> tuple[RequirementResult, ...]:
     """The requirements of a `results.json`, each with its outcome and its checks."""
-    rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["requirements"]
-    return rows
+    return document_from(json.loads(path.read_text(encoding="utf-8"))).requirements
 
 
-def named(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+def named(rows: Sequence[RequirementResult]) -> dict[str, list[str]]:
     """The requirements that the results name as broken, each with the techniques that did."""
     reported = {}
     for row in rows:
-        checks = [check for check in row["checks"] if check["outcome"] in REPORTED]
+        checks = [check for check in row.checks if check.outcome in REPORTED]
         if checks:
-            reported[row["id"]] = sorted({str(technique_of(check["test"])) for check in checks})
+            reported[row.id] = sorted({str(technique_of(check.test)) for check in checks})
     return {id: reported[id] for id in catalogue() if id in reported}
 
 

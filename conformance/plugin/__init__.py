@@ -2,8 +2,8 @@
 
 It is inert unless scenarios are about to be collected, so `pytest tests` knows nothing of it.
 Modules: `setup`, `collection` and `conclusion` are a run from its beginning to its end, `session`
-is what tests have of it, `fixtures` what scenarios ask for, `outcomes` what a test's ending says about
-requirements, `retries` how often a test runs.
+is what tests have of it, `fixtures` what scenarios ask for, `outcomes` what a test's ending says
+about requirements, `retries` how often a test runs.
 """
 
 from collections.abc import Generator

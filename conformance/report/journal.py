@@ -52,8 +52,8 @@ def read_journal(directory: Path) -> tuple[Head, list[TestResult]]:
     path = directory / NAME
     first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
     try:
-        head = msgspec.json.decode(first, type=FirstLine).head
-    except msgspec.MsgspecError:
+        head = msgspec.convert(json.loads(first), FirstLine).head
+    except (ValueError, msgspec.MsgspecError):
         raise UsageError(f"{path} is no journal of kraty-conformance") from None
     results = []
     for line in lines:

@@ -169,7 +169,7 @@ def footer_of(requirements: Sequence[RequirementResult]) -> Footer:
 
 
 def as_json(value: msgspec.Struct, *, indent: int | None = None) -> str:
-    """JSON text of any part; lone surrogates, which no file can hold, are escaped twice."""
+    """JSON text of any part. Lone surrogates, which UTF-8 cannot hold, are JSON's own escapes."""
     plain = msgspec.to_builtins(value)
     text = json.dumps(plain, indent=indent, ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace").decode()

@@ -53,7 +53,8 @@ def judge_run(
     """The verdict on all requirements of the catalogue.
 
     `abort_reason` says why the run did not come to its end, `outdated` what is wrong with the list
-    of known failures. A failed requirement makes the server not conformant even then; a SHOULD is `failed` only where the user asked for strictness.
+    of known failures. A failed requirement makes the server not conformant even then;
+    a SHOULD is `failed` only where the user asked for strictness.
     """
     rows = list(outcomes)
     musts = Counter(outcome for level, outcome in rows if level is Level.MUST)
