@@ -17,8 +17,8 @@ from conformance.testkit import (
     expect_equal,
     expect_status,
     expect_that,
-    pause,
     requirement,
+    retry_after,
 )
 
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
@@ -51,7 +51,7 @@ def spent_anew(call: Callable[[], Answer]) -> list[Answer]:
     """The same, in the next window where an earlier test has spent all of this one."""
     answers = spent(call)
     if len(answers) == 1:
-        time.sleep(pause(answers[0].exchange))
+        time.sleep(retry_after(answers[0].exchange))
         answers = spent(call)
     return answers
 
@@ -131,7 +131,7 @@ def test_a_throttled_write_changes_nothing_and_succeeds_later(
     refused = spent(write)[-1]
     expect_equal(given.state(rows[-1]["externalPlayerId"]), None, "the player of a refused import")
 
-    time.sleep(pause(refused.exchange))
+    time.sleep(retry_after(refused.exchange))
     answer = throttled_api.migrate_players({"rows": rows[-1:]})
 
     expect_status(

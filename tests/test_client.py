@@ -60,7 +60,7 @@ def test_a_hang_that_repeats_breaks_err_3() -> None:
     with reference(hanging) as url, client(url) as api:
         request = api.request("getPlayer", path={"externalId": "x"})
         with pytest.raises(Mismatch) as raised:
-            api.insist(request)
+            api.send_repeatable(request)
     assert raised.value.requirement == "ERR-3"
     assert "TimeoutError: nothing came for 0.2 s" in raised.value.received
 
@@ -77,9 +77,9 @@ def test_a_read_that_the_path_failed_is_repeated() -> None:
 
 
 def test_a_server_that_is_gone_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conformance.client.api.REACH_SECONDS", 0.1)
+    monkeypatch.setattr("conformance.client.repetition.REACH_SECONDS", 0.1)
     with client("http://127.0.0.1:1") as api, pytest.raises(Inconclusive):
-        api.insist(api.request("ping"))
+        api.send_repeatable(api.request("ping"))
 
 
 def gateway(status: int) -> type[Server]:

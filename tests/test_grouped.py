@@ -72,7 +72,7 @@ class Scripted:
         self.channel = self
         self.recorder = Recorder()
 
-    def insist(self, request: Sent) -> Exchange:
+    def send_repeatable(self, request: Sent) -> Exchange:
         answer = self.answers.pop(0)
         if answer is None:
             raise Inconclusive("slow?")

@@ -1,31 +1,19 @@
 """The typed client of the scenarios: a method for each operation, over one `Channel`."""
 
 import copy
-import itertools
 import json
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from conformance.client.channel import Channel
-from conformance.client.network_health import (
-    MAX_UNREACHED,
-    REACH_SECONDS,
-    SLOW_SECONDS,
-    failed_in_transit,
-    may_be_slow,
-    pause_before,
-)
+from conformance.client.repetition import Repetition
 from conformance.contract.openapi import JSON
-from conformance.failures import Blocked, Inconclusive, Mismatch
+from conformance.failures import Blocked, Inconclusive
 from conformance.http.exchange import Exchange, Headers, Request, header
 
 Body = Mapping[str, Any]
 Path = Mapping[str, str]
-PATIENCE_SECONDS = 90
-"""How long a 429 is waited out that the scenario did not ask for."""
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
@@ -149,70 +137,19 @@ class Api:
         return Request(operation, known.method, target, headers or tuple(usual), raw)
 
     def send(self, request: Request) -> Exchange:
-        """Send a request, again after the pause that a 429 asks for.
+        """Send a request; a read, and a write of a client that retries them, may be repeated.
 
-        A read that the path failed is repeated, and so is a write of a `retries_writes` client.
-        Inconclusive where the budget stays spent, where the server cannot be reached, or where
-        nobody can know whether a write was applied; Mismatch where the server leaves the request
-        unanswered again and again (ERR-3).
+        Raises what `Repetition.send` does.
         """
-        return self._sent(request, repeatable=self.retries_writes or request.method == "GET")
+        repeatable = self.retries_writes or request.method == "GET"
+        return self._repetition().send(request, repeatable=repeatable)
 
-    def insist(self, request: Request) -> Exchange:
+    def send_repeatable(self, request: Request) -> Exchange:
         """Send a request of which only the answer matters: it may be repeated, whatever it does."""
-        return self._sent(request, repeatable=True)
+        return self._repetition().send(request, repeatable=True)
 
-    def _sent(self, request: Request, *, repeatable: bool) -> Exchange:
-        path = self.channel.wire.path
-        path.check(request.operation)
-        if path.unreached >= MAX_UNREACHED:
-            raise Inconclusive(f"the server could not be reached, {path.unreached} times in a row")
-        exchange = self._patiently(request)
-        failures: list[Exchange] = []
-        while failed_in_transit(exchange):
-            failures.append(exchange)
-            self._reach()
-            if path.is_proven(failures):
-                if may_be_slow(exchange) and exchange.seconds > SLOW_SECONDS:
-                    raise Inconclusive(f"{exchange.describe()}, {len(failures)} times: slow?")
-                path.condemn(failures)
-                received = f"{ending(exchange)}, {len(failures)} times, though ping is answered"
-                raise Mismatch("an answer of the API", received, "ERR-3")
-            pause_before(len(failures))
-            exchange = self._patiently(request)
-        path.answering.add(request.operation)
-        path.transit_failures += len(failures)
-        if failures and not repeatable:
-            first = f"{failures[0].describe()}; repeated, it was answered"
-            raise Inconclusive(f"{first}, but whether the first was applied cannot be known")
-        return replace(exchange, retried=True) if failures else exchange
-
-    def _patiently(self, request: Request) -> Exchange:
-        """Send once; unless this client wants to see every 429, wait until the budget allows it."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        exchange = self.channel.send(request)
-        while self.waits_on_429 and status_of(exchange) == 429:
-            if time.monotonic() > deadline:
-                raise Inconclusive(f"{exchange.describe()} for {PATIENCE_SECONDS} seconds")
-            time.sleep(pause(exchange))
-            exchange = self.channel.send(request)
-        return exchange
-
-    def _reach(self) -> None:
-        """Ping until an answer comes; Inconclusive where none does."""
-        path = self.channel.wire.path
-        deadline = time.monotonic() + (0 if path.gone else REACH_SECONDS)
-        for attempt in itertools.count():
-            exchange = self.channel.send(self.request("ping"))
-            path.gone = failed_in_transit(exchange)
-            if not path.gone:
-                path.unreached = 0
-                return
-            path.transit_failures += 1
-            if time.monotonic() > deadline:
-                path.unreached += 1
-                raise Inconclusive(f"{exchange.describe()}: the server cannot be reached")
-            pause_before(attempt)
+    def _repetition(self) -> Repetition:
+        return Repetition(self.channel, self.request("ping"), self.waits_on_429)
 
     def together(self, requests: Sequence[Request]) -> list[Answer]:
         """Send requests at the same moment; the answers in the order of the requests."""
@@ -300,20 +237,3 @@ class Api:
 def encode(body: Body | None) -> bytes:
     """JSON text of a body; nothing for None."""
     return b"" if body is None else _ENCODER.encode(body).encode()
-
-
-def status_of(exchange: Exchange) -> int | None:
-    """The status of an exchange; None where nothing was answered."""
-    return exchange.response.status if exchange.response else None
-
-
-def ending(exchange: Exchange) -> str:
-    """What came of a request: a status, or why there is none."""
-    return f"status {exchange.response.status}" if exchange.response else f"none ({exchange.error})"
-
-
-def pause(exchange: Exchange) -> float:
-    """Seconds to wait after a 429, as `Retry-After` says, within 1 to 60."""
-    response = exchange.response
-    asked = header(response.headers, "retry-after") if response else None
-    return min(max(int(asked), 1), 60) if asked and asked.isascii() and asked.isdigit() else 1

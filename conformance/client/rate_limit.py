@@ -48,17 +48,26 @@ class Window:
 
     def take(self, count: int, now: float) -> float:
         """Take requests out of the budget; or the seconds to wait first, when it has not enough."""
-        if now >= self.resets and self.resets:
-            self.remaining, self.resets = max(self.limit, 1), 0.0
+        if self.resets and now >= self.resets:
+            self._begin_anew()
         wanted = min(count, max(self.limit, 1))
         if self.resets and self.remaining < wanted:
-            if self.waited < now:  # others wait already
-                self.strikes += self.taken < max(self.limit // 2, MIN_REQUESTS)
-                self.taken, self.waited = 0, self.resets
+            self._note_wait(now)
             return self.resets - now if self.is_scarce else 0.0
         self.remaining -= wanted
         self.taken += wanted
         return 0.0
+
+    def _begin_anew(self) -> None:
+        """The window is over, and nothing is known of the next one yet."""
+        self.remaining, self.resets = max(self.limit, 1), 0.0
+
+    def _note_wait(self, now: float) -> None:
+        """A wait begins, unless others wait already; one that comes too soon is a strike."""
+        if self.waited >= now:
+            return
+        self.strikes += self.taken < max(self.limit // 2, MIN_REQUESTS)
+        self.taken, self.waited = 0, self.resets
 
     def learn(self, reported: "Window", now: float) -> None:
         """Believe what an answer reports, unless this process knows of requests after it."""

@@ -85,9 +85,14 @@ class Exchange:
     seconds: float
     retried: bool = False
 
+    @property
+    def status(self) -> int | None:
+        """The status; None where there is no response."""
+        return self.response.status if self.response else None
+
     def describe(self) -> str:
         """One line: method, target and status."""
-        ending = str(self.response.status) if self.response else self.error
+        ending = self.status or self.error
         return f"{self.request.method} {self.request.target} -> {ending}"
 
 

@@ -6,8 +6,9 @@
 - Assert: `expect_…`; `mention`, `ids` and `state_of` find what to compare.
 """
 
-from conformance.client.api import Answer, Api, pause
+from conformance.client.api import Answer, Api
 from conformance.client.recorder import Recorder
+from conformance.client.repetition import retry_after
 from conformance.contract.openapi import BASE_PATH, JSON
 from conformance.http.exchange import Request
 from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
@@ -80,8 +81,8 @@ __all__ = [
     "ids",
     "mention",
     "needed",
-    "pause",
     "requirement",
+    "retry_after",
     "state_of",
     "with_another_end",
 ]
