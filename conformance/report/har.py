@@ -1,25 +1,36 @@
 """`exchanges.har`: the exchanges that led to failures and open questions, whole.
 
-HAR 1.2, which browsers' developer tools open. Each process of a run appends the entries of its
-tests to a file of its own as they come; at the end, or after a crash, they are put together.
+Browsers' developer tools open it. Each process of a run appends the entries of its tests to a file
+as they come; at the end, or after a crash, they are put together.
 """
 
 import base64
-import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import harfile
+import msgspec
+
 from conformance import __version__
-from conformance.http.exchange import Exchange, Headers, Request, Response, header
+from conformance.http.exchange import Exchange, Headers, header
 
 NAME = "exchanges.har"
 PART = "exchanges-{}.jsonl"
 PARTS = PART.format("*")
-UNKNOWN = -1
-"""What HAR writes for a size that nobody measured."""
+HTTP_VERSION = "HTTP/1.1"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One exchange as HAR has it; `comment` is the test."""
+
+    startedDateTime: str  # noqa: N815 - HAR's name
+    time: float
+    request: harfile.Request
+    response: harfile.Response
+    timings: harfile.Timings
+    comment: str
 
 
 class HarPart:
@@ -31,92 +42,85 @@ class HarPart:
 
     def add(self, test: str, exchanges: Iterable[Exchange]) -> None:
         """Append the redacted exchanges of a test."""
-        entries = [har_entry(exchange, self.base_url, test) for exchange in exchanges]
-        if entries:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(entry) + "\n" for entry in entries)
+        lines = [msgspec.json.encode(_entry(one, self.base_url, test)) for one in exchanges]
+        if lines:
+            with self.path.open("ab") as file:
+                file.writelines(line + b"\n" for line in lines)
 
 
 def join_parts(directory: Path) -> None:
     """Put the entries of all processes into `exchanges.har`, in their order in time."""
     parts = sorted(directory.glob(PARTS))
-    entries = [entry for part in parts for entry in _entries(part)]
     if not parts and (directory / NAME).exists():
         return
-    entries.sort(key=lambda entry: str(entry["startedDateTime"]))
-    creator = {"name": "kraty-conformance", "version": __version__}
-    har = {"log": {"version": "1.2", "creator": creator, "pages": [], "entries": entries}}
-    (directory / NAME).write_text(json.dumps(har), encoding="utf-8")
+    entries = [entry for part in parts for entry in _entries(part)]
+    creator = harfile.Creator("kraty-conformance", __version__)
+    with (
+        (directory / NAME).open("w", encoding="utf-8") as file,
+        harfile.HarFile(file, creator=creator) as har,
+    ):
+        for entry in sorted(entries, key=lambda entry: entry.startedDateTime):
+            har.add_entry(**msgspec.structs.asdict(entry))
     for part in parts:
         part.unlink()
 
 
-def _entries(part: Path) -> Iterator[dict[str, Any]]:
-    for line in part.read_text(encoding="utf-8").splitlines():
+def _entries(part: Path) -> Iterator[Entry]:
+    for line in part.read_bytes().splitlines():
         try:
-            yield json.loads(line)
-        except ValueError:
+            yield msgspec.json.decode(line, type=Entry)
+        except msgspec.DecodeError:
             return  # a process that was killed left a line that ends in its middle
 
 
-def har_entry(exchange: Exchange, base_url: str, test: str) -> dict[str, Any]:
-    """One exchange; a request without an answer has the status 0, as browsers write it."""
+def _entry(exchange: Exchange, base_url: str, test: str) -> Entry:
     milliseconds = exchange.seconds * 1000
     moment = datetime.fromtimestamp(exchange.started, UTC)
-    return {
-        "startedDateTime": moment.isoformat(timespec="microseconds"),
-        "time": milliseconds,
-        "request": _request(exchange.request, base_url),
-        "response": _response(exchange.response, exchange.error),
-        "cache": {},
-        "timings": {"send": 0, "wait": milliseconds, "receive": 0},
-        "comment": test,
-    }
+    return Entry(
+        startedDateTime=moment.isoformat(timespec="microseconds"),
+        time=milliseconds,
+        request=_request(exchange, base_url),
+        response=_response(exchange),
+        timings=harfile.Timings(send=0, wait=milliseconds, receive=0),
+        comment=test,
+    )
 
 
-def _request(request: Request, base_url: str) -> dict[str, Any]:
-    query = urlsplit(request.target).query
-    shown: dict[str, Any] = {
-        "method": request.method,
-        "url": base_url + request.target,
-        "httpVersion": "HTTP/1.1",
-        "cookies": [],
-        "headers": _headers(request.headers),
-        "queryString": [
-            {"name": n, "value": v} for n, v in parse_qsl(query, keep_blank_values=True)
-        ],
-        "headersSize": UNKNOWN,
-        "bodySize": len(request.body),
-    }
-    if request.body:
-        kind = header(request.headers, "content-type") or ""
-        shown["postData"] = {"mimeType": kind, "text": request.body.decode("utf-8", "replace")}
-    return shown
+def _request(exchange: Exchange, base_url: str) -> harfile.Request:
+    request = exchange.request
+    kind = header(request.headers, "content-type") or ""
+    body = harfile.PostData(kind, text=request.body.decode("utf-8", "replace"))
+    return harfile.Request(
+        request.method,
+        base_url + request.target,
+        HTTP_VERSION,
+        headers=_records(request.headers),
+        queryString=_records(parse_qsl(urlsplit(request.target).query, keep_blank_values=True)),
+        postData=body if request.body else None,
+        bodySize=len(request.body),
+    )
 
 
-def _response(response: Response | None, error: str | None) -> dict[str, Any]:
-    came = response or Response(0, (), b"")
-    headers, body = came.headers, came.body
-    return {
-        "status": came.status,
-        "statusText": error or "",
-        "httpVersion": "HTTP/1.1",
-        "cookies": [],
-        "headers": _headers(headers),
-        "content": _content(header(headers, "content-type") or "", body),
-        "redirectURL": header(headers, "location") or "",
-        "headersSize": UNKNOWN,
-        "bodySize": len(body),
-    }
-
-
-def _content(kind: str, body: bytes) -> dict[str, Any]:
+def _response(exchange: Exchange) -> harfile.Response:
+    """The response; where there is none, status 0, as browsers write it."""
+    response = exchange.response
+    if response is None:
+        return harfile.Response(0, exchange.error or "", HTTP_VERSION, bodySize=0)
+    content = harfile.Content(len(response.body), mimeType=response.media_type)
     try:
-        return {"size": len(body), "mimeType": kind, "text": body.decode("utf-8")}
+        content.text = response.body.decode("utf-8")
     except UnicodeDecodeError:
-        text = base64.b64encode(body).decode()
-        return {"size": len(body), "mimeType": kind, "text": text, "encoding": "base64"}
+        content.text, content.encoding = base64.b64encode(response.body).decode(), "base64"
+    return harfile.Response(
+        response.status,
+        "",
+        HTTP_VERSION,
+        headers=_records(response.headers),
+        content=content,
+        redirectURL=header(response.headers, "location") or "",
+        bodySize=len(response.body),
+    )
 
 
-def _headers(headers: Headers) -> list[dict[str, str]]:
-    return [{"name": name, "value": value} for name, value in headers]
+def _records(pairs: Headers | list[tuple[str, str]]) -> list[harfile.Record]:
+    return [harfile.Record(name, value) for name, value in pairs]
