@@ -34,17 +34,14 @@ class Meter:
     """What one exchange has used of its limits.
 
     `received` counts the bytes of its response as they came, `body` those that were body. `idle` is
-    how long the connection may stand still, in seconds.
+    how long the connection may stand still, in seconds. `deadline` is a time of `perf_counter`;
+    without one it begins to run now.
     """
 
-    def __init__(self, idle: float = IDLE_SECONDS) -> None:
+    def __init__(self, idle: float = IDLE_SECONDS, deadline: float | None = None) -> None:
         self.idle = idle
         self.received = self.body = 0
-        self.restart()
-
-    def restart(self) -> None:
-        """Let the deadline run from now."""
-        self.deadline = time.perf_counter() + DEADLINE_SECONDS
+        self.deadline = deadline or time.perf_counter() + DEADLINE_SECONDS
 
     def seconds_left(self) -> float:
         """How long the next step may take; TimeoutError where no time is left."""

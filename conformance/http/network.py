@@ -13,7 +13,7 @@ from typing import Any
 import h11
 import httpcore
 
-from conformance.http.last_byte_sync import Turn
+from conformance.http.last_byte_sync import HeldRequest, RequestHeldError
 from conformance.http.limits import Meter
 
 KEPT_BYTES = 2**18
@@ -22,11 +22,13 @@ _metered: ContextVar["ExchangeMeter"] = ContextVar("metered")
 
 
 class ExchangeMeter(Meter):
-    """A meter that keeps the bytes of the response; `turn` holds the request's last byte back."""
+    """A meter that keeps the bytes of the response; `held` holds the request's last byte back."""
 
-    def __init__(self, idle: float, turn: Turn | None = None) -> None:
-        super().__init__(idle)
-        self.turn = turn
+    def __init__(
+        self, idle: float, held: HeldRequest | None = None, deadline: float | None = None
+    ) -> None:
+        super().__init__(idle, deadline)
+        self.held = held
         self.kept = bytearray()
 
     def take(self, data: bytes) -> bytes:
@@ -76,11 +78,14 @@ class MeteredStream(httpcore.NetworkStream):
         self.is_spoilt = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read what came; TimeoutError or TooLongError where the exchange is over its limits."""
+        """Read what came; TimeoutError or TooLongError where the exchange is over its limits.
+
+        RequestHeldError where the request is not sent to its end.
+        """
         del timeout  # the meter knows better
         meter = _metered.get()
-        if meter.turn is not None:
-            meter.turn.wait()
+        if meter.held is not None and meter.held.is_sending:
+            raise RequestHeldError
         meter.check_overhead()
         left = meter.seconds_left()
         try:
@@ -89,10 +94,10 @@ class MeteredStream(httpcore.NetworkStream):
             raise TimeoutError(f"nothing came for {left:.1f} s") from None
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send; the last byte of a request that takes turns waits for the others."""
+        """Send; the last byte of a simultaneous request is held back."""
         del timeout
         meter = _metered.get()
-        ready = buffer if meter.turn is None else meter.turn.hold_back(self._stream, buffer)
+        ready = buffer if meter.held is None else meter.held.hold_back(self, buffer)
         if ready:
             self._stream.write(ready, meter.seconds_left())
 
@@ -114,8 +119,10 @@ class MeteredStream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
     def close(self) -> None:
-        """Hang up."""
-        self._stream.close()
+        """Hang up, unless a request waits for its last byte here."""
+        meter = _metered.get(None)
+        if meter is None or meter.held is None or meter.held.stream is not self:
+            self._stream.close()
 
 
 class MeteredBackend(httpcore.NetworkBackend):

@@ -6,8 +6,7 @@ HTTP and to proxies. `network` adds what they lack.
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from ssl import SSLContext
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -17,7 +16,7 @@ import httpx
 
 from conformance.failures import UsageError
 from conformance.http.exchange import Exchange, Headers, Request, Response, header
-from conformance.http.last_byte_sync import LastByteSync, Turn
+from conformance.http.last_byte_sync import HeldRequest, RequestHeldError, SentStream, release
 from conformance.http.limits import IDLE_SECONDS, BadCodingError, TooLongError, decoded
 from conformance.http.network import ExchangeMeter, MeteredBackend, MeteredStream, metered
 
@@ -36,6 +35,9 @@ FAILURES = (
 )
 """What is raised where the path, or HTTP on it, fails."""
 PROXY_SCHEMES = ("http", "https")
+Connection = httpcore.ConnectionPool | httpcore.HTTP11Connection
+Outcome = tuple[Response | None, str | None]
+"""A response, or why there is none."""
 
 
 class Transport:
@@ -67,7 +69,7 @@ class Transport:
     def send(self, request: Request) -> Exchange:
         """Send once. An `Exchange` with an error instead of a response where the path failed."""
         started, clock = time.time(), time.perf_counter()
-        outcome = self._outcome(self._pool, request, None)
+        outcome = self._outcome(self._pool, request)
         return Exchange(request, *outcome, started, time.perf_counter() - clock)
 
     def send_simultaneously(self, requests: Sequence[Request]) -> list[Exchange]:
@@ -76,41 +78,64 @@ class Transport:
         The interval of an exchange begins before any last byte is sent, and ends when its response
         is read: it is never shorter than the truth.
         """
-        sync = LastByteSync(len(requests))
-        with ThreadPoolExecutor(len(requests)) as threads:
-            return list(threads.map(partial(self._send_in_turn, sync), requests))
+        held = [self._held(request) for request in requests]
+        started, clock = time.time(), time.perf_counter()
+        with metered(ExchangeMeter(self._idle)) as all_of_them:
+            release([each for each in held if isinstance(each, HeldRequest)])
+        exchanges = []
+        for request, each in zip(requests, held, strict=True):
+            if isinstance(each, str):
+                outcome: Outcome = (None, each)
+            else:
+                outcome = self._received(request, each, all_of_them.deadline)
+            seconds = time.perf_counter() - clock
+            exchanges.append(Exchange(request, *outcome, started, seconds))
+        return exchanges
 
-    def _send_in_turn(self, sync: LastByteSync, request: Request) -> Exchange:
-        turn = sync.turn()
-        with self._new_pool() as pool:
-            outcome = self._outcome(pool, request, turn)
-        ended = time.perf_counter()
-        turn.skip()
-        return Exchange(request, *outcome, sync.started, ended - sync.clock)
+    def _held(self, request: Request) -> HeldRequest | str:
+        """The request, sent but for its last byte; or why it could not be sent."""
+        held = HeldRequest()
+        try:
+            with metered(ExchangeMeter(self._idle, held)) as meter, self._new_pool() as pool:
+                self._response(pool, request, meter)
+        except RequestHeldError:
+            return held
+        except FAILURES as error:
+            return described(error)
+        raise AssertionError("a response came before the request was sent")
+
+    def _received(self, request: Request, held: HeldRequest, deadline: float) -> Outcome:
+        """The response to a request that is sent, or why there is none."""
+        assert held.stream is not None
+        connection = httpcore.HTTP11Connection(self._url("").origin, SentStream(held.stream))
+        try:
+            return self._outcome(connection, request, deadline)
+        finally:
+            connection.close()
 
     def _outcome(
-        self, pool: httpcore.ConnectionPool, request: Request, turn: Turn | None
-    ) -> tuple[Response | None, str | None]:
+        self, connection: Connection, request: Request, deadline: float | None = None
+    ) -> Outcome:
         """The response, or why there is none."""
         try:
-            with metered(ExchangeMeter(self._idle, turn)) as meter:
-                return self._response(pool, request, meter), None
+            with metered(ExchangeMeter(self._idle, deadline=deadline)) as meter:
+                return self._response(connection, request, meter), None
         except FAILURES as error:
-            return None, f"{type(error).__name__}: {error}"
+            return None, described(error)
 
     def _response(
-        self, pool: httpcore.ConnectionPool, request: Request, meter: ExchangeMeter
+        self,
+        connection: Connection,
+        request: Request,
+        meter: ExchangeMeter,
     ) -> Response:
-        target = (self._prefix + request.target).encode("ascii")
         body = bytearray()
-        with pool.stream(
+        with connection.stream(
             request.method,
-            httpcore.URL(
-                scheme=self._origin[0], host=self._origin[1], port=self._origin[2], target=target
-            ),
+            self._url(request.target),
             headers=_encoded((*self._usual_headers, *request.headers, *_length_of(request))),
             content=request.body or None,
-            extensions={"trace": meter.turn.trace} if meter.turn is not None else {},
+            extensions={"trace": meter.held.trace} if meter.held is not None else {},
         ) as response:
             for part in response.iter_stream():
                 meter.add_body(len(part))
@@ -122,9 +147,19 @@ class Transport:
         coding = header(headers, "content-encoding")
         return Response(response.status, headers, decoded(bytes(body), coding))
 
+    def _url(self, target: str) -> httpcore.URL:
+        scheme, host, port = self._origin
+        path = (self._prefix + target).encode("ascii")
+        return httpcore.URL(scheme=scheme, host=host, port=port, target=path)
+
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
+
+
+def described(error: Exception) -> str:
+    """A failure in words. The exception itself would keep all that was read until then."""
+    return f"{type(error).__name__}: {error}"
 
 
 def _length_of(request: Request) -> Headers:
