@@ -108,6 +108,16 @@ def test_a_body_without_a_length_goes_on_until_the_server_hangs_up() -> None:
     assert bodies(done) == [b"{}", b'"next"']
 
 
+def test_an_announcement_before_a_body_without_a_length_is_passed_over() -> None:
+    done = exchanges(b"HTTP/1.1 103 Early\r\n\r\n" + OK + b"\r\n{}", hangs_up=True)
+    assert bodies(done) == [b"{}", b'"next"']
+
+
+def test_a_chunked_response_may_have_a_long_head() -> None:
+    long = CHUNKED.replace(OK, OK + b"X-Long: " + b"y" * 50_000 + b"\r\n")
+    assert bodies(exchanges(long + b"2\r\n{}\r\n0\r\n\r\n")) == [b"{}", b'"next"']
+
+
 @pytest.mark.parametrize(
     "data",
     [

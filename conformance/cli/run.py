@@ -1,4 +1,4 @@
-"""`kraty-conformance run`: the suite, in a pytest of its own."""
+"""`kraty-conformance run`: runs the suite in a pytest process."""
 
 import signal
 import subprocess

@@ -50,14 +50,21 @@ class ExchangeMeter(Meter):
 
 
 def _surplus(method: str, response: bytes) -> bool:
-    """Read the response once more, by a reader that says what is left of the bytes."""
-    reader = h11.Connection(h11.CLIENT)
+    """Read the response once more, by a reader that says what is left of the bytes.
+
+    True as well where the response ends only with its connection.
+    """
+    limit = httpcore.HTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE
+    reader = h11.Connection(h11.CLIENT, max_incomplete_event_size=limit)
     reader.send(h11.Request(method=method, target="/", headers=[("Host", "h")]))
     reader.send(h11.EndOfMessage())
     reader.receive_data(response)
-    while not isinstance(reader.next_event(), h11.EndOfMessage):
-        pass
-    return reader.trailing_data != (b"", False)
+    while True:
+        event = reader.next_event()
+        if isinstance(event, h11.EndOfMessage):
+            return reader.trailing_data != (b"", False)
+        if event in (h11.NEED_DATA, h11.PAUSED):
+            return True
 
 
 @contextmanager

@@ -101,6 +101,8 @@ class Transport:
         except RequestHeldError:
             return held
         except FAILURES as error:
+            if held.stream is not None:
+                held.stream.close()
             return described(error)
         raise AssertionError("a response came before the request was sent")
 

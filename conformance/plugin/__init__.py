@@ -109,7 +109,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Repeat a test that a failing path has spoilt."""
+    """Run a scenario, and repeat it where a failing network may have spoilt it."""
     session = item.config.stash.get(SESSION, None)
     if session is None or next(item.iter_markers("requirement"), None) is None:
         return None

@@ -24,9 +24,9 @@ MANY_OBJECTS = 10_000
 
 
 class Collection:
-    """Collects in the controller, as a plugin of pytest's.
+    """Collects in the controller, as a pytest plugin.
 
-    `announced` is whether the tests are known and under way; `progress` is None where nobody looks.
+    `progress` is None where there is no terminal.
     """
 
     def __init__(self, config: pytest.Config, session: RunSession, collected: Collected) -> None:
@@ -117,7 +117,7 @@ class Collection:
 
 
 def print_line(config: pytest.Config, line: str) -> None:
-    """Print a line of its own where pytest writes."""
+    """Print a line where pytest prints."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
         if reporter._tw.width_of_current_line:  # workers' letters, of which it knows nothing

@@ -98,7 +98,7 @@ class CommandLine:
         return target_of_url(base_url, os.environ)
 
     def run(self, target: Target) -> Run:
-        """The run against a target, of which nobody knows yet who it is."""
+        """The run against a target; its identity is not known yet."""
         profile = PROFILES[self.option("--profile")]
         seed, examples = self.option("--seed"), self.option("--examples")
         known = self.option("--known-failures")

@@ -61,7 +61,7 @@ class Conclusion:
         self._conclude(reason)
 
     def abandon(self) -> None:
-        """Nothing was tested: only what the preflight created is to be erased."""
+        """Nothing was tested: erase what the preflight created."""
         if self._clean_up(None).left == 0:
             self._session.files.discard()
         self._directory.discard()

@@ -20,7 +20,7 @@ import pytest
 from execnet.gateway_base import ExecModel, Popen2IO, get_execmodel, init_popen_io, serve
 
 WORKERS_EXECUTION = "main_thread_only"
-"""Tests run in a worker's main thread, as xdist has it."""
+"""Tests run in a worker's main thread, as with xdist."""
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """The signals that the controller has a handler for."""
 
@@ -133,7 +133,7 @@ def is_alone() -> bool:
 
 
 def is_plain(spec: execnet.XSpec) -> bool:
-    """Whether it asks for a worker like the controller itself, which is what `-n` does."""
+    """Whether the specification asks for a worker like the controller, as `-n` does."""
     asked = (spec.chdir, spec.python, spec.env, spec.nice, spec.via, spec.dont_write_bytecode)
     return bool(spec.popen) and not any(asked)
 
@@ -145,5 +145,5 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[execnet.XSpec]) -
     if not is_alone() or len(manager.group) or not all(map(is_plain, specs)):
         return
     gc.freeze()  # the copies share what is loaded until somebody writes to it
-    with suppress(OSError):  # no process is to be had: xdist will say so, or has more luck
+    with suppress(OSError):  # fork failed: xdist starts the workers itself
         manager.group = ForkedGroup(specs)

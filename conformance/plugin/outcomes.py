@@ -74,7 +74,7 @@ def broken_by(error: Mismatch, own: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a test ended, for one requirement, or for all of its own where that is None."""
+    """How a test ended for one requirement; for all requirements of the test where that is None."""
 
     outcome: Outcome
     message: str = ""

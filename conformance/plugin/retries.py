@@ -1,8 +1,8 @@
-"""Whether what a test found is to be believed, or the test is to be repeated with fresh names.
+"""Decides whether a test is run again, with other names.
 
-A test that the path has spoilt says nothing; a test that fails on a path that loses requests may
-have been spoilt too. Both are run again: until a test is through, or has failed so often that no
-path explains it. On a path without a failure the first word counts.
+A test that the network has spoilt says nothing; a test that fails on a network that loses requests
+may have been spoilt too. Both run again until the test ends, or has failed so often that the network
+does not explain it. On a path without a failure the first word counts.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def doubt(attempts: Sequence[Attempt], path: Path) -> str | None:
 
 
 def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSession) -> None:
-    """Run the test until it is believed, and report it once."""
+    """Run the test as often as needed, and report it once."""
     path, traffic = session.wire.path, Traffic()
     attempts: list[Attempt] = []
     while True:
@@ -103,7 +103,7 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSe
 
 
 def informative(reports: list[pytest.TestReport]) -> list[pytest.TestReport]:
-    """The reports of a test that tell more than that nothing is wrong with set-up or tear-down.
+    """The reports of a test without those of set-up and tear-down that say nothing.
 
     Each report that goes from a worker to the controller costs as much as a request.
     """
