@@ -1,8 +1,8 @@
 """Decides whether a test is run again, with other names.
 
 A test that the network has spoilt says nothing; a test that fails on a network that loses requests
-may have been spoilt too. Both run again until the test ends, or has failed so often that the network
-does not explain it. On a path without a failure the first word counts.
+may have been spoilt too. Both run again until the test ends, or has failed so often that the
+network does not explain it. On a path without a failure the first word counts.
 """
 
 from collections.abc import Sequence
