@@ -1,6 +1,6 @@
-"""The ways in which a scenario ends other than by passing.
+"""How a scenario ends if it does not pass.
 
-Only a `Mismatch` accuses the server. Everything else says why nothing can be said.
+Only a `Mismatch` accuses the server. The others say why the requirement is undecided.
 """
 
 
@@ -37,11 +37,11 @@ class Inconclusive(Exception):
 
 
 class UsageError(Exception):
-    """What the user gave cannot work: one line that says what is wrong and what to do."""
+    """The user's input is wrong: one line that says what is wrong and what to do."""
 
 
 class Unreachable(Exception):
-    """There is no run to be had with this server: one line that says why."""
+    """The server cannot be tested: one line that says why."""
 
 
 class ShouldWarning(UserWarning):

@@ -51,9 +51,9 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     [
         ("[[known", "known.toml"),
         ('[[known]]\nrequirement = "MERGE-2"', "reason"),
-        ('[[known]]\nreason = "x"', "name a requirement or a test"),
+        ('[[known]]\nreason = "x"', "each entry needs either"),
         ('[[known]]\nreason = "x"\nrequirement = "MERGE-2"\ntest = "t"', "requirement or a test"),
-        ('[[known]]\nreason = "x"\nrequirement = "MERGE-99"', "'MERGE-99' is no requirement"),
+        ('[[known]]\nreason = "x"\nrequirement = "MERGE-99"', "unknown requirement 'MERGE-99'"),
         ('[[known]]\nreason = " "\nrequirement = "MERGE-2"', "MERGE-2 needs a reason"),
         ('[[known]]\nreason = "x"\nrequirement = "MERGE-2"\nexpires = "soon"', "expires"),
         ('[[known]]\nreason = "x"\nrequirement = "MERGE-2"\nuntil = 2027-01-01', "until"),

@@ -176,7 +176,7 @@ def test_two_operations_of_one_name_are_refused(newer: Callable[..., Path]) -> N
 def test_a_file_that_is_no_description_is_one_line(text: str, tmp_path: Path) -> None:
     file = tmp_path / "newer.json"
     file.write_text(text)
-    with pytest.raises(UsageError, match="is no OpenAPI description") as raised:
+    with pytest.raises(UsageError, match="is not a usable OpenAPI description") as raised:
         load_newer_spec(file, BUNDLED)
     assert "\n" not in str(raised.value)
 

@@ -48,7 +48,7 @@ def target(tmp_path: Path) -> Callable[..., Path]:
             {},
             "keys.client: its permission set is server_integration",
         ),
-        ({"revoked": "KRATY_SERVER_KEY"}, {}, "keys.revoked: the server takes it"),
+        ({"revoked": "KRATY_SERVER_KEY"}, {}, "keys.revoked: the server accepts it"),
         ({"other_game": "KRATY_SERVER_KEY"}, {}, "keys.other_game: it belongs to the same studio"),
         ({"throttled": "KRATY_REVOKED_KEY"}, {}, "keys.throttled: the server refuses it with 401"),
         ({}, {"items": ["sword"]}, "world.items: the server does not know 'sword' (400)"),

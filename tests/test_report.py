@@ -145,8 +145,8 @@ def spoiled(path: Path, way: str) -> None:
 REFUSALS = {
     "cut": "is cut off or damaged",
     "doubled": "is cut off or damaged",
-    "foreign": "holds no results of kraty-conformance",
-    "no object": "holds no results of kraty-conformance",
+    "foreign": "is not a results file of kraty-conformance",
+    "no object": "is not a results file of kraty-conformance",
     "newer": "has version 3 of the results",
     "a check left out": "its footer counts other contents",
     "a member left out": r"does not match its schema",

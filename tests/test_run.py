@@ -182,7 +182,7 @@ def test_workers_reach_the_same_verdict(run_suite: Runner) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--base-url", "nonsense"], "no http(s) URL"),
+        (["--base-url", "nonsense"], "not an http(s) URL"),
         (["--base-url", ""], "--base-url is empty"),
         (["--target="], "--target is empty"),
         (["--target", "none.toml"], "cannot read the target file"),

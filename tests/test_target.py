@@ -40,15 +40,15 @@ def test_a_base_url_replaces_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("base_url = ", "is no TOML"),
+        ("base_url = ", "is not TOML"),
         ("", "base_url"),
         ('base_url = "http://a"\nbase = 1', "base"),
         ('base_url = "http://a"\n[keys]\nsever = "X"', "unknown keys.sever"),
-        ('base_url = "http://a"\n[keys]\nserver = "ksk_x.SECRET"', "keys.server is to be the name"),
+        ('base_url = "http://a"\n[keys]\nserver = "ksk_x.SECRET"', "keys.server must be the name"),
         ('base_url = "http://a"\n[world]\nitem = ["x"]', "item"),
         ('base_url = "http://a"\n[world]\nitems = "x"', "items"),
         ('base_url = "http://a"\n[world]\nitems = ["x", "y", "x"]', "world.items has 'x' twice"),
-        ('base_url = "ftp://a"\n[keys]\nserver = "MY_KEY"', "no http(s) URL"),
+        ('base_url = "ftp://a"\n[keys]\nserver = "MY_KEY"', "not an http(s) URL"),
         ('base_url = "http://a"\n[keys]\nserver = "UNSET"', "variable UNSET"),
         ('base_url = "http://a"\n[keys]\nserver="MY_KEY"\nclient = "UNSET"', "the client key"),
     ],

@@ -21,7 +21,11 @@ class JsonObject(dict[str, Any]):
     """A JSON object of a response. A member that is missing blocks the scenario (HTTP-2)."""
 
     def __missing__(self, name: str) -> Any:
-        raise Blocked("HTTP-2", f"a member `{name}` in the response", f"only {sorted(self)}")
+        raise Blocked(
+            "HTTP-2",
+            f"a member `{name}` in the response",
+            f"only {', '.join(sorted(self)) or 'an empty object'}",
+        )
 
 
 class Answer:

@@ -111,7 +111,9 @@ class Players:
         named = frozenset((role, id) for id in players_named(operation, request))
         for player in named:
             if not is_own(player[1], self.prefix) and not _PLACEHOLDER.match(player[1]):
-                raise StrangerError(f"{player[1]!r} is no player of this run ({self.prefix})")
+                raise StrangerError(
+                    f"{player[1]!r} is not this run's player ({self.prefix}-…): request not sent"
+                )
             self._mark("+", player)
         return named
 

@@ -59,7 +59,7 @@ class Repetition:
         path.transit_failures += len(failures)
         if failures and not repeatable:
             first = f"{failures[0].describe()}; repeated, it was answered"
-            raise Inconclusive(f"{first}, but whether the first was applied cannot be known")
+            raise Inconclusive(f"{first}, but it is unknown whether the first was applied")
         return replace(exchange, retried=True) if failures else exchange
 
     def _within_budget(self, request: Request) -> Exchange:
@@ -77,7 +77,7 @@ class Repetition:
         """Mismatch (ERR-3); Inconclusive where the server may only be slow."""
         last, count = failures[-1], len(failures)
         if may_be_slow(last) and last.seconds > SLOW_SECONDS:
-            raise Inconclusive(f"{last.describe()}, {count} times: slow?")
+            raise Inconclusive(f"{last.describe()}, {count} times: the server may only be slow")
         self.channel.wire.path.condemn(failures)
         received = f"status {last.status}" if last.status else f"none ({last.error})"
         received += f", {count} times, though ping is answered"

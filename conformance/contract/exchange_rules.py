@@ -84,7 +84,7 @@ def _refusal_of_malformed(
         yield Breach(
             "ERR-4",
             "400 for a body that breaks the documented schema",
-            f"status {response.status}: the body was taken",
+            f"status {response.status}: the body was accepted",
         )
 
 
@@ -108,12 +108,12 @@ def _envelope_problem(response: Response) -> str | None:
     try:
         body = response.json
     except ValueError as error:
-        return f"a body that is no JSON ({error})"
+        return f"a body that is not JSON ({error})"
     member = body.get("error") if isinstance(body, dict) else None
     if not isinstance(member, dict):
-        return "no object `member` in the body"
+        return "no object `error` in the body"
     missing = [name for name in ("code", "message") if not isinstance(member.get(name), str)]
-    return f"no text {' and '.join(missing)} in `member`" if missing else None
+    return f"no text {' and '.join(missing)} in `error`" if missing else None
 
 
 def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
@@ -127,7 +127,7 @@ def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
     try:
         body = response.json
     except ValueError as error:
-        yield Breach("HTTP-2", expected, f"a body that is no JSON ({error})")
+        yield Breach("HTTP-2", expected, f"a body that is not JSON ({error})")
         return
     problems = [f"{error.json_path}: {error.message[:200]}" for error in validator.problems(body)]
     if problems:

@@ -307,5 +307,5 @@ def load_newer_spec(path: Path, bundled: Path) -> Spec:
         AttributeError,
         referencing.exceptions.Unresolvable,
     ) as error:
-        raise UsageError(f"the spec {path} is no OpenAPI description: {error}") from None
+        raise UsageError(f"the spec {path} is not a usable OpenAPI description: {error}") from None
     return spec

@@ -80,5 +80,5 @@ def decoded(body: bytes, coding: str | None) -> bytes:
     if len(whole) > MAX_BYTES:
         raise TooLongError
     if not unzip.eof:
-        raise BadCodingError("gzip data that ends too early")
+        raise BadCodingError("truncated gzip data")
     return whole

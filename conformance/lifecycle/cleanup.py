@@ -87,7 +87,7 @@ def clean_directory(
         channel = Channel(wire, load_spec(resources.spec_file()), Redactor(target.keys), Recorder())
         identity = identify(channel, target.token("server"))
         if identity.game_id != document.target.game_id:
-            found = f"game {document.target.game_id}, the key to {identity.game_id}"
+            found = f"game {document.target.game_id}, the server key to game {identity.game_id}"
             raise UsageError(f"the run's players belong to {found}")
         erasers = {role: Api(channel, token, "") for role, token in target.keys.items()}
         done = erase(erasers, left, prefix)

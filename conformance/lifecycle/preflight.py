@@ -126,7 +126,7 @@ def _of_a_client(_: Run, answer: Answer) -> str | None:
 
 
 def _revoked(_: Run, answer: Answer) -> str | None:
-    return "the server takes it, so it is not revoked" if answer.status == 200 else None
+    return "the server accepts it, so it is not revoked" if answer.status == 200 else None
 
 
 def _world(run: Run, channel: Channel) -> Iterator[str]:

@@ -48,15 +48,13 @@ class Boot:
         assert self._process.stdout is not None
         base_url = self._process.stdout.readline().strip()
         if not base_url and self.fault and self._process.wait() == NO_SUCH_FAULT:
-            raise UsageError(
-                f"there is no fault {self.fault!r}: `kraty-conformance faults` lists them"
-            )
+            raise UsageError(f"unknown fault {self.fault!r}: `kraty-conformance faults` lists them")
         if not base_url:
             raise Unreachable("the bundled reference server did not start")
         return base_url
 
     def stop(self) -> None:
-        """End it."""
+        """Stop it."""
         self._process.terminate()
         self._process.communicate()
 
@@ -79,6 +77,6 @@ def booted(fault: str | None = None) -> Boot:
 
 
 def stop_early() -> None:
-    """End what nobody asked for."""
+    """Stop unused servers."""
     while _early:
         _early.pop().stop()

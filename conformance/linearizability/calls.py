@@ -84,7 +84,7 @@ class GrantCalls:
 def settled(answer: Answer, requirement: str, *statuses: int) -> None:
     """Blocked by the requirement where the answer has none of the statuses."""
     if answer.status not in statuses:
-        raise Blocked(requirement, f"one of the statuses {statuses}", describe(answer))
+        raise Blocked(requirement, f"status {' or '.join(map(str, statuses))}", describe(answer))
 
 
 def merged(api: Api, names: dict[str, str]) -> Call:

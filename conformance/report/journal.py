@@ -54,7 +54,7 @@ def read_journal(directory: Path) -> tuple[Head, list[TestResult]]:
     try:
         head = msgspec.convert(json.loads(first), FirstLine).head
     except (ValueError, msgspec.MsgspecError):
-        raise UsageError(f"{path} is no journal of kraty-conformance") from None
+        raise UsageError(f"{path} is not a journal of kraty-conformance") from None
     results = []
     for line in lines:
         try:

@@ -36,13 +36,13 @@ def read_results(path: Path) -> Document:
     except msgspec.ValidationError as error:
         raise UsageError(f"{file} does not match its schema: {str(error)[:300]}") from None
     if document.footer != footer_of(document.requirements):
-        raise UsageError(f"{file} was edited or put together: its footer counts other contents")
+        raise UsageError(f"{file} was edited or joined: its footer does not match its contents")
     return document
 
 
 def _check_origin(file: Path, content: Any) -> None:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UsageError(f"{file} holds no results of kraty-conformance")
+        raise UsageError(f"{file} is not a results file of kraty-conformance")
     version = content.get("version")
     if version not in range(1, FORMAT_VERSION + 1):
         known = f"this suite reads versions 1 to {FORMAT_VERSION}"

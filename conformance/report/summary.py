@@ -74,7 +74,7 @@ def _counts(outcomes: Mapping[Level, Mapping[Outcome, int]]) -> list[str]:
 def _rows(title: str, outcome: str, rows: Sequence[RequirementResult]) -> list[str]:
     if not rows:
         return []
-    lines = [f"### {title}", "", "| requirement | sentence | what came |", "| --- | --- | --- |"]
+    lines = [f"### {title}", "", "| requirement | sentence | received |", "| --- | --- | --- |"]
     for row in rows[:MAX_ROWS]:
         first = next(check for check in row.checks if check.outcome == outcome)
         cells = f"{plain(row.id)} | {plain(row.sentence)} | {plain(first.message)}"

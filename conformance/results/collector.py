@@ -35,7 +35,7 @@ UNREACHED = ("401", "403", "404")
 UNANSWERED = (NO_RESPONSE, *(str(status) for status in sorted(GATEWAY_STATUSES)))
 MOSTLY = 0.9
 """A share of such answers from which on a run says little about a server."""
-NOT_SELECTED = "no scenario of this run decides it"
+NOT_SELECTED = "no selected scenario tests it"
 
 
 def head_of(run: Run, spec: Spec, started: float, revised: Sequence[str] = ()) -> Head:
@@ -154,7 +154,7 @@ class Collected:
         unreached = sum(n for (_, ending), n in self.traffic.endings.items() if ending in UNREACHED)
         lost = sum(n for (_, ending), n in self.traffic.endings.items() if ending in UNANSWERED)
         if lost:
-            yield f"the path failed, or a gateway on it: {lost} of {total} requests"
+            yield f"the network or a gateway failed {lost} of {total} requests"
         if unreached > MOSTLY * total:
             yield f"{unreached} of {total} answers were 401, 403 or 404"
 
@@ -172,8 +172,7 @@ def _smoke_test(profile: str) -> list[str]:
     if PROFILES[profile].most_requests is None:
         return []
     return [
-        f"profile {profile}: a smoke test, which leaves most scenarios out; "
-        "only a whole run is a gate"
+        f"profile {profile}: a smoke test, which leaves most scenarios out; gate on a whole run"
     ]
 
 

@@ -37,10 +37,10 @@ def _status_of(entry: Known, checks: list[Check], today: date, *, whole: bool) -
     problem = None
     if outcome is Outcome.PASSED and whole:
         status = "passes"
-        problem = f"{entry.name} is known to fail but passes: take it out of the known failures"
+        problem = f"{entry.name} is known to fail but passes: remove it from the known failures"
     elif entry.has_expired(today):
         status = "expired"
-        problem = f"{entry.name} was known to fail until {entry.expires}: fix it, or renew it"
+        problem = f"{entry.name} was known to fail until {entry.expires}: fix it or renew the entry"
     elif outcome in (Outcome.KNOWN, Outcome.FAILED, Outcome.WARNED):
         status = "fails as known"
     else:

@@ -49,9 +49,11 @@ def load_known(path: Path) -> tuple[Known, ...]:
         raise UsageError(f"the known failures {path}: {error}") from None
     for entry in known:
         if (entry.requirement is None) == (entry.test is None):
-            raise UsageError(f"the known failures {path}: name a requirement or a test in each")
+            raise UsageError(
+                f"the known failures {path}: each entry needs either `requirement` or `test`"
+            )
         if entry.requirement is not None and entry.requirement not in catalogue():
-            raise UsageError(f"the known failures {path}: {entry.name!r} is no requirement")
+            raise UsageError(f"the known failures {path}: unknown requirement {entry.name!r}")
         if not entry.reason.strip():
             raise UsageError(f"the known failures {path}: {entry.name} needs a reason")
     return tuple(known)
@@ -59,7 +61,7 @@ def load_known(path: Path) -> tuple[Known, ...]:
 
 HEADER = """\
 # Known failures of this server: they do not fail the gate, but are listed in every report.
-# One that passes, or that is past its day, fails the gate. `test = "…"` in place of `requirement`
+# An entry that passes or has expired fails the gate. `test = "…"` in place of `requirement`
 # tolerates a single test; `expires = 2027-01-31` and `issue = "https://…"` may be added to each.
 """
 

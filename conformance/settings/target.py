@@ -80,7 +80,9 @@ def origin_of(base_url: str) -> str:
     except ValueError:
         raise UsageError(f"the base URL {base_url!r} has no valid port") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"the base URL {base_url!r} is no http(s) URL; give https://host[:port]")
+        raise UsageError(
+            f"the base URL {base_url!r} is not an http(s) URL; give https://host[:port]"
+        )
     if parts.username or parts.query or parts.fragment:
         raise UsageError("the base URL must have no user, query or fragment")
     return base_url.rstrip("/").removesuffix(BASE_PATH).rstrip("/")
@@ -93,7 +95,7 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
     except OSError as error:
         raise UsageError(f"cannot read the target file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the target file {path} is no TOML: {error}") from None
+        raise UsageError(f"the target file {path} is not TOML: {error}") from None
     if base_url is not None:
         document["base_url"] = base_url
     try:
@@ -112,7 +114,7 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
     for role, name in declared.keys.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # perhaps the key: it is not shown
             wanted = f"the name of an environment variable, such as {DEFAULT_VARIABLES[role]}"
-            raise UsageError(f"the target file {path}: keys.{role} is to be {wanted}, not the key")
+            raise UsageError(f"the target file {path}: keys.{role} must be {wanted}, not the key")
     variables = {"server": DEFAULT_VARIABLES["server"], **declared.keys}
     tokens = {role: _variable(name, role, environment) for role, name in variables.items()}
     origin = origin_of(declared.base_url)
@@ -136,7 +138,9 @@ def _variable(name: str, role: str, environment: Mapping[str, str]) -> str:
     if not token:
         raise UsageError(f"the {role} key is missing: set the environment variable {name}")
     if not re.fullmatch(r"[\x21-\x7e]+", token):
-        raise UsageError(f"the {role} key in {name} holds characters that no key has")
+        raise UsageError(
+            f"the {role} key in {name} contains characters that keys never contain; check its value"
+        )
     return token
 
 

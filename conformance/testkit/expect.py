@@ -25,7 +25,7 @@ def expect_code(answer: Answer, code: str) -> None:
 
 def expect_envelope(answer: Answer) -> None:
     """The failure carries the error envelope."""
-    expect_that(answer.code is not None, "the error envelope", "no error code in the body")
+    expect_that(answer.code is not None, "the error envelope", "a body without an error code")
 
 
 def expect_below_500(answer: Answer) -> None:

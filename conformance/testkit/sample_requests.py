@@ -78,7 +78,9 @@ class Samples:
         if "enum" in schema:
             return schema["enum"][0]
         if not isinstance(schema.get("type"), str) or schema["type"] not in plain:
-            raise NotExercised(f"the suite cannot make up a value of {sorted(schema)}")
+            raise NotExercised(
+                f"the suite cannot generate a value for a schema of {', '.join(sorted(schema))}"
+            )
         return plain[schema["type"]]
 
     def about_player(self, operation: str, body: Body | None = None) -> Sample:
