@@ -261,3 +261,53 @@ def test_a_deadline_that_is_over_leaves_nothing(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("conformance.http.limits.DEADLINE_SECONDS", 0.0)
     with pytest.raises(TimeoutError, match="no complete response"):
         Meter().seconds_left()
+
+
+def host_of(url: str) -> bytes:
+    """The header `Host` of a request to this URL, which a proxy on this machine takes."""
+    heads: list[bytes] = []
+    with raw_server(answering(FINE, heads)) as proxy, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("http_proxy", proxy)
+        assert statuses(exchanges(url)) == [200]
+    (line,) = [line for line in heads[0].split(b"\r\n") if line.lower().startswith(b"host:")]
+    return line.partition(b": ")[2]
+
+
+def test_a_host_may_have_letters_of_any_language() -> None:
+    assert host_of("http://b\u00fccher.example") == b"xn--bcher-kva.example"
+
+
+def test_a_port_is_part_of_the_host() -> None:
+    assert host_of("http://staging.example:8080/api") == b"staging.example:8080"
+
+
+def test_an_ipv6_address_has_brackets() -> None:
+    heads: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            answering(FINE, heads, ends=True)(connection)
+
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
+        port = listening.getsockname()[1]
+        server = threading.Thread(target=serve, args=(listening,))
+        server.start()
+        assert statuses(exchanges(f"http://[::1]:{port}")) == [200]
+        server.join()
+    assert f"Host: [::1]:{port}".encode() in heads[0]
+
+
+def test_an_ipv6_address_behind_a_proxy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    with pytest.raises(UsageError, match="cannot be reached through a proxy"):
+        proxy_to("http://[2001:db8::1]:8080")
+
+
+def test_a_proxys_password_may_have_letters_of_any_language(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("https_proxy", "http://user:p%C3%A9@proxy.example:3128")
+    proxy = proxy_to("https://staging.example")
+    assert proxy is not None
+    assert proxy.auth == (b"user", "p\u00e9".encode())

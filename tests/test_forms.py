@@ -128,6 +128,18 @@ def test_results_are_made_from_the_journal_of_a_run_that_broke_off(tmp_path: Pat
     assert made.verdict.outcomes[Level.MUST][Outcome.PASSED] == 2
 
 
+@pytest.mark.parametrize("ending", [b"", b'{"checks": [{"requirement": "\xc3'])
+def test_whatever_text_a_report_holds_the_next_one_is_read(ending: bytes, tmp_path: Path) -> None:
+    odd = Check("PING-1", "t", Outcome.FAILED, "\u2028 \x85 \u00e9 \ud800")
+    journal = Journal(tmp_path, head())
+    journal.add(as_json(TestResult((odd,), TrafficRows())))
+    journal.add(report(Outcome.PASSED, "PING-2"))
+    with journal.path.open("ab") as file:
+        file.write(ending)
+    _, results = read_journal(tmp_path)
+    assert [result.checks[0].requirement for result in results] == ["PING-1", "PING-2"]
+
+
 def test_what_failed_before_the_crash_is_failed(tmp_path: Path) -> None:
     Journal(tmp_path, head()).add(report(Outcome.FAILED))
     assert document_of(tmp_path).verdict.verdict == "not conformant"
@@ -136,7 +148,7 @@ def test_what_failed_before_the_crash_is_failed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "nonsense\n", '{"format": "other", "head": {}}\n'])
 def test_a_journal_that_is_none_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_text(text)
-    with pytest.raises(UsageError, match="no journal"):
+    with pytest.raises(UsageError, match="not a journal"):
         read_journal(tmp_path)
 
 

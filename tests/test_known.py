@@ -52,7 +52,10 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ("[[known", "known.toml"),
         ('[[known]]\nrequirement = "MERGE-2"', "reason"),
         ('[[known]]\nreason = "x"', "each entry needs either"),
-        ('[[known]]\nreason = "x"\nrequirement = "MERGE-2"\ntest = "t"', "requirement or a test"),
+        (
+            '[[known]]\nreason = "x"\nrequirement = "MERGE-2"\ntest = "t"',
+            "either `requirement` or `test`",
+        ),
         ('[[known]]\nreason = "x"\nrequirement = "MERGE-99"', "unknown requirement 'MERGE-99'"),
         ('[[known]]\nreason = " "\nrequirement = "MERGE-2"', "MERGE-2 needs a reason"),
         ('[[known]]\nreason = "x"\nrequirement = "MERGE-2"\nexpires = "soon"', "expires"),

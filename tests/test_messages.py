@@ -181,7 +181,7 @@ def test_what_is_no_http_is_a_failure_of_the_path(data: bytes) -> None:
     ids=["a header", "a chunk's extension", "a trailer", "chunks of a byte"],
 )
 def test_what_is_no_body_has_an_end(start: bytes, more: bytes, problem: str) -> None:
-    parts = itertools.repeat(more, 2 * MAX_OVERHEAD // len(more))
+    parts = itertools.repeat(more, 4 * MAX_OVERHEAD // len(more))
     first, _ = exchanges(itertools.chain([start], parts), hangs_up=True)
     assert problem in str(first.error)
 

@@ -6,6 +6,7 @@ when all are, the last bytes leave in one tight loop. The server completes all r
 fraction of a millisecond.
 """
 
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -16,8 +17,6 @@ SIMULTANEOUS = 16
 """How many requests a concurrency scenario sends at once."""
 ROUNDS = 3
 """How often it does so."""
-SEND_SECONDS = 5.0
-"""How long a connection that takes no byte at once may take for it."""
 
 
 class RequestHeldError(Exception):
@@ -49,11 +48,16 @@ class HeldRequest:
         self._last_byte = ready[-1:]
         return ready[:-1]
 
+    def close(self) -> None:
+        """Close the connection."""
+        if self.stream is not None:
+            self.stream.close()
+
     def prepared(self) -> tuple[Any, bytes]:
         """What sends the last byte at once or not at all, and the byte."""
         assert self.stream is not None
         connected = self.stream.get_extra_info("socket")
-        if self.stream.get_extra_info("ssl_object") not in (None, connected):
+        if isinstance(self.stream.get_extra_info("ssl_object"), ssl.SSLObject):
             return self.stream.write, self._last_byte  # TLS within the TLS of a proxy
         connected.settimeout(0)
         return connected.send, self._last_byte
@@ -62,7 +66,7 @@ class HeldRequest:
         """Send the last byte, which could not be sent at once; reading shows whether it worked."""
         assert self.stream is not None
         with suppress(OSError, httpcore.NetworkError, httpcore.TimeoutException):
-            self.stream.write(self._last_byte, SEND_SECONDS)
+            self.stream.write(self._last_byte)
 
 
 def release(requests: Sequence[HeldRequest]) -> None:
@@ -72,7 +76,7 @@ def release(requests: Sequence[HeldRequest]) -> None:
     for request, send, last_byte in ready:
         try:
             send(last_byte)
-        except (OSError, httpcore.NetworkError):
+        except (OSError, httpcore.NetworkError, httpcore.TimeoutException):
             late.append(request)
     for request in late:
         request.send_late()

@@ -38,6 +38,11 @@ class ExchangeMeter(Meter):
             self.kept += data
         return data
 
+    def forget(self) -> None:
+        """Forget what came: it was the proxy's, which opened the way to the server."""
+        self.kept.clear()
+        self.received = 0
+
     def has_surplus(self, method: str, body: bytes) -> bool:
         """Whether bytes came behind the response, or might have: they would begin the next one."""
         if self.received > KEPT_BYTES:
@@ -60,7 +65,10 @@ def _surplus(method: str, response: bytes) -> bool:
     reader.send(h11.EndOfMessage())
     reader.receive_data(response)
     while True:
-        event = reader.next_event()
+        try:
+            event = reader.next_event()
+        except h11.RemoteProtocolError:
+            return True
         if isinstance(event, h11.EndOfMessage):
             return reader.trailing_data != (b"", False)
         if event in (h11.NEED_DATA, h11.PAUSED):
@@ -117,7 +125,9 @@ class MeteredStream(httpcore.NetworkStream):
         """The same connection, encrypted."""
         del timeout
         left = _metered.get().seconds_left()
-        return MeteredStream(self._stream.start_tls(ssl_context, server_hostname, left))
+        encrypted = MeteredStream(self._stream.start_tls(ssl_context, server_hostname, left))
+        _metered.get().forget()
+        return encrypted
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks for; a spoilt connection looks as if its server had hung up."""

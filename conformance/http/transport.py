@@ -6,6 +6,7 @@ HTTP and to proxies. `network` adds what they lack.
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cache, lru_cache
 from ssl import SSLContext
 from urllib.parse import unquote, urlsplit
@@ -49,10 +50,10 @@ class Transport:
     def __init__(
         self, base_url: str, usual_headers: Headers = (), idle: float = IDLE_SECONDS
     ) -> None:
-        parts = urlsplit(base_url)
-        self._origin = (parts.scheme.encode(), (parts.hostname or "").encode(), parts.port)
-        self._prefix = parts.path
-        self._usual_headers = usual_headers
+        url = _url_of(base_url)
+        self._origin = (url.raw_scheme, url.raw_host, url.port)
+        self._prefix = url.raw_path.decode("ascii").rstrip("/")
+        self._usual_headers = (("Host", url.netloc.decode("ascii")), *usual_headers)
         self._idle = idle
         self._proxy = proxy_to(base_url)
         self._pool = self._new_pool()
@@ -78,31 +79,31 @@ class Transport:
         The interval of an exchange begins before any last byte is sent, and ends when its response
         is read: it is never shorter than the truth.
         """
-        held = [self._held(request) for request in requests]
-        started, clock = time.time(), time.perf_counter()
-        with metered(ExchangeMeter(self._idle)) as all_of_them:
-            release([each for each in held if isinstance(each, HeldRequest)])
-        exchanges = []
-        for request, each in zip(requests, held, strict=True):
-            if isinstance(each, str):
-                outcome: Outcome = (None, each)
-            else:
-                outcome = self._received(request, each, all_of_them.deadline)
-            seconds = time.perf_counter() - clock
-            exchanges.append(Exchange(request, *outcome, started, seconds))
-        return exchanges
+        with ExitStack() as closing:
+            held = [self._held(request, closing) for request in requests]
+            started, clock = time.time(), time.perf_counter()
+            with metered(ExchangeMeter(self._idle)) as all_of_them:
+                release([each for each in held if isinstance(each, HeldRequest)])
+            exchanges = []
+            for request, each in zip(requests, held, strict=True):
+                if isinstance(each, str):
+                    outcome: Outcome = (None, each)
+                else:
+                    outcome = self._received(request, each, all_of_them.deadline)
+                seconds = time.perf_counter() - clock
+                exchanges.append(Exchange(request, *outcome, started, seconds))
+            return exchanges
 
-    def _held(self, request: Request) -> HeldRequest | str:
+    def _held(self, request: Request, closing: ExitStack) -> HeldRequest | str:
         """The request, sent but for its last byte; or why it could not be sent."""
         held = HeldRequest()
+        closing.callback(held.close)
         try:
             with metered(ExchangeMeter(self._idle, held)) as meter, self._new_pool() as pool:
                 self._response(pool, request, meter)
         except RequestHeldError:
             return held
         except FAILURES as error:
-            if held.stream is not None:
-                held.stream.close()
             return described(error)
         raise AssertionError("a response came before the request was sent")
 
@@ -110,10 +111,7 @@ class Transport:
         """The response to a request that is sent, or why there is none."""
         assert held.stream is not None
         connection = httpcore.HTTP11Connection(self._url("").origin, SentStream(held.stream))
-        try:
-            return self._outcome(connection, request, deadline)
-        finally:
-            connection.close()
+        return self._outcome(connection, request, deadline)
 
     def _outcome(
         self, connection: Connection, request: Request, deadline: float | None = None
@@ -175,6 +173,14 @@ def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in headers]
 
 
+def _url_of(base_url: str) -> httpx.URL:
+    """The URL with its host as the network has it; UsageError for a host that is none."""
+    try:
+        return httpx.URL(base_url)
+    except (httpx.InvalidURL, UnicodeError):
+        raise UsageError(f"the base URL {base_url!r} has no valid host") from None
+
+
 def proxy_to(base_url: str) -> httpcore.Proxy | None:
     """The proxy on the way to a server, as the environment asks for it.
 
@@ -191,7 +197,11 @@ def proxy_to(base_url: str) -> httpcore.Proxy | None:
             f"the environment's proxy for {parts.scheme} is not supported: "
             f"its URL must begin with {' or '.join(f'{s}://' for s in PROXY_SCHEMES)}"
         )
-    user = (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
+    if ":" in host:
+        raise UsageError(f"the server's IPv6 address {host} cannot be reached through a proxy")
+    user = None
+    if proxy.username:
+        user = (unquote(proxy.username).encode(), unquote(proxy.password or "").encode())
     place = httpcore.URL(
         scheme=proxy.scheme, host=proxy.hostname or "", port=proxy.port, target="/"
     )

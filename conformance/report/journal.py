@@ -50,7 +50,7 @@ def read_journal(directory: Path) -> tuple[Head, list[TestResult]]:
     UsageError for a file that is no journal.
     """
     path = directory / NAME
-    first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    first, *lines = path.read_bytes().split(b"\n")
     try:
         head = msgspec.convert(json.loads(first), FirstLine).head
     except (ValueError, msgspec.MsgspecError):
@@ -60,5 +60,5 @@ def read_journal(directory: Path) -> tuple[Head, list[TestResult]]:
         try:
             results.append(msgspec.convert(json.loads(line), TestResult))
         except (ValueError, msgspec.MsgspecError):
-            break
+            break  # cut in its middle
     return head, results

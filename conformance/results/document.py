@@ -169,9 +169,12 @@ def footer_of(requirements: Sequence[RequirementResult]) -> Footer:
 
 
 def as_json(value: msgspec.Struct, *, indent: int | None = None) -> str:
-    """JSON text of any part. Lone surrogates, which UTF-8 cannot hold, are JSON's own escapes."""
+    """JSON text of any part: in one line of ASCII, or indented, for people.
+
+    Lone surrogates, which UTF-8 cannot hold, are JSON's own escapes.
+    """
     plain = msgspec.to_builtins(value)
-    text = json.dumps(plain, indent=indent, ensure_ascii=False)
+    text = json.dumps(plain, indent=indent, ensure_ascii=indent is None)
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -180,9 +183,9 @@ def document_from(content: dict[str, Any]) -> Document:
 
     msgspec.ValidationError where they do not match.
     """
-    if content.get("version") == 1:
-        verdict = dict(content["verdict"])
-        verdict["abortReason"] = verdict.pop("trouble")
+    verdict = content.get("verdict")
+    if content.get("version") == 1 and isinstance(verdict, dict):
+        verdict = {**verdict, "abortReason": verdict.get("trouble")}
         content = {**content, "version": FORMAT_VERSION, "verdict": verdict}
     return msgspec.convert(content, Document)
 
