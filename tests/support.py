@@ -1,4 +1,4 @@
-"""What the suite's own tests share: reference servers in this process, and runs of the suite."""
+"""What the suite's own tests share: servers in this process, clients, and runs of the suite."""
 
 import json
 import os
@@ -6,15 +6,23 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil
 from msgspec.structs import replace
 
 from conformance import resources
+from conformance.client.api import Api
+from conformance.client.channel import Channel, Wire
+from conformance.client.recorder import Recorder
+from conformance.contract.openapi import BASE_PATH, load_spec
+from conformance.http.redaction import Redactor
 from conformance.lifecycle.bundled_target import declared
 from conformance.reference.app import Settings, create_app
 from conformance.reference.serving import listen, origin, server_of
@@ -24,6 +32,8 @@ from conformance.settings.target import DEFAULT_VARIABLES, write_target
 ROOT = resources.CHECKOUT
 WINDOW = 1
 """Seconds; scenarios of RATE wait for one."""
+HANG = 300.0
+"""Seconds after which a test gives up on another process; a busy machine needs far less."""
 
 
 @contextmanager
@@ -67,6 +77,29 @@ def raw_server(serve: Serve) -> Iterator[str]:
         listening.close()
 
 
+def read_head(connection: socket.socket) -> bytes:
+    """The head of a request; its body is read and forgotten."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = connection.recv(65536)
+        if not part:
+            return b""
+        data += part
+    head, _, body = data.partition(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            left = int(line.partition(b":")[2]) - len(body)
+            while left > 0 and (part := connection.recv(65536)):
+                left -= len(part)
+    return head
+
+
+def json_of(body: bytes, status: bytes = b"200 OK", more: bytes = b"") -> bytes:
+    """A response in bytes."""
+    head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n"
+    return head % (status, len(body), more) + body
+
+
 @contextmanager
 def reference(settings: Settings | None = None, world: World | None = None) -> Iterator[str]:
     """A reference server, or a variant of it, by its base URL."""
@@ -98,6 +131,21 @@ def keys() -> dict[str, str]:
     return {**os.environ, **tokens}
 
 
+def server_client(url: str) -> httpx.Client:
+    """A plain HTTP client with the server key."""
+    headers = {"Authorization": f"Bearer {keys()['KRATY_SERVER_KEY']}"}
+    return httpx.Client(base_url=url + BASE_PATH, headers=headers, timeout=30)
+
+
+@contextmanager
+def suite_client(url: str, idle: float = 30.0) -> Iterator[Api]:
+    """The suite's own client with the server key."""
+    wire, token = Wire(url, idle=idle), keys()["KRATY_SERVER_KEY"]
+    spec = load_spec(resources.spec_file())
+    yield Api(Channel(wire, spec, Redactor({"server": token}), Recorder()), token, "game")
+    wire.close()
+
+
 @dataclass(frozen=True)
 class Ended:
     """A run of the suite that ended: exit code, terminal output, and `results.json`."""
@@ -124,17 +172,88 @@ class Ended:
 Runner = Callable[..., Ended]
 
 
+COMMAND = [sys.executable, "-m", "conformance"]
+
+
+def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """A command of the suite that ended, with the demo keys in its environment."""
+    options = {"env": keys(), "timeout": 2 * HANG, **options}
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, check=False, **options
+    )
+
+
+def target_file(folder: Path, url: str) -> str:
+    """A target file of the reference server."""
+    file = folder / "target.toml"
+    write_target(file, "variant", url, declared(load_world(resources.world_file())))
+    return str(file)
+
+
 def run_suite(folder: Path, *arguments: str, url: str | None, target: Path | None) -> Ended:
     """Run the suite as a user does, in a process of its own, with its reports in `folder`."""
-    if url is not None:
-        target = folder / "target.toml"
-        write_target(target, "variant", url, declared(load_world(resources.world_file())))
+    file = str(target) if target else target_file(folder, url) if url is not None else None
+    chosen = ["--target", file] if file else []
     reports = folder / "reports"
-    command = [sys.executable, "-m", "conformance", "run", "--reports", str(reports)]
-    command += [*(("--target", str(target)) if target else ()), *arguments]
-    done = subprocess.run(
-        command, env=keys(), cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = command("run", "--reports", str(reports), *chosen, *arguments, cwd=folder, timeout=None)
     results = reports / "latest" / "results.json"
     document = json.loads(results.read_text()) if results.exists() else {}
     return Ended(done.returncode, done.stdout + done.stderr, reports, document)
+
+
+@contextmanager
+def started(folder: Path, *arguments: str, **options: Any) -> Iterator[psutil.Popen]:
+    """A run of the suite that goes on while the test does something to it."""
+    with (folder / "output.txt").open("w") as output:
+        process = psutil.Popen(
+            [*COMMAND, "run", "--reports", str(folder / "reports"), "-q", *arguments],
+            **{"env": keys(), "cwd": folder, "start_new_session": True, **options},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield process
+        finally:
+            kill(process)
+            process.wait()
+
+
+@contextmanager
+def on_reference(folder: Path, *arguments: str, **options: Any) -> Iterator[psutil.Popen]:
+    """The same, on a reference server that ends after it."""
+    with (
+        reference() as url,
+        started(folder, "--target", target_file(folder, url), *arguments, **options) as run,
+    ):
+        yield run
+
+
+def kill(process: psutil.Popen) -> None:
+    """Kill a process, if it still runs, and all that it started."""
+    for each in [*process.children(recursive=True), process] if process.is_running() else []:
+        each.kill()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something outside this process."""
+    deadline = time.monotonic() + HANG
+    while not holds():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
+
+
+def until_reported(folder: Path, count: int) -> None:
+    """Wait until so many tests of a run have reported."""
+    until(lambda: reported(folder) > count)
+
+
+def reported(folder: Path) -> int:
+    """How many tests of a run have reported so far."""
+    journals = list((folder / "reports").glob("*/journal.jsonl"))
+    return len(journals[0].read_bytes().splitlines()) if journals else 0
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """The results of a run."""
+    made: dict[str, Any] = json.loads((folder / "reports" / "latest" / "results.json").read_text())
+    return made

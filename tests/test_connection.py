@@ -5,8 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from support import Serve, raw_server
-from test_hostile import json_of, read_head
+from support import Serve, json_of, raw_server, read_head
 
 from conformance.client.channel import Wire
 from conformance.failures import UsageError

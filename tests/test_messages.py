@@ -6,8 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from support import raw_server
-from test_hostile import json_of, read_head
+from support import json_of, raw_server, read_head
 
 from conformance.http.exchange import Exchange, Request
 from conformance.http.limits import MAX_BYTES, MAX_OVERHEAD
