@@ -108,7 +108,10 @@ def test_clean_refuses_another_server_and_the_key_of_another_game(run_suite: Run
         file.write_text(file.read_text().replace(url, other))
         server_of_another = command("clean", str(latest), "--target", str(file))
     assert (key_of_another.returncode, server_of_another.returncode) == (2, 2)
-    assert "belong to game game_emberfall, the key to game_saltmarsh" in key_of_another.stderr
+    assert (
+        "belong to game game_emberfall, the server key to game game_saltmarsh"
+        in key_of_another.stderr
+    )
     assert server_of_another.stderr.startswith("kraty-conformance: the run was against")
     assert created_in(latest), "nothing is forgotten"
 

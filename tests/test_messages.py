@@ -49,7 +49,7 @@ WHOLE = {
     "chunks": (CHUNKED + b"1\r\n{\r\n1;a=b\r\n}\r\n0\r\n\r\n", b"{}"),
     "padded sizes of chunks": (CHUNKED + b"2 \r\n{}\r\n0  \r\n\r\n", b"{}"),
     "a trailer": (CHUNKED + b"2\r\n{}\r\n0\r\nX-Late: 1\r\n\r\n", b"{}"),
-    "only announced before": (b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\n" + FINE, b"{}"),
+    "only announced before": (b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\n" * 2 + FINE, b"{}"),
     "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
     "an upgrade on offer": (FINE.replace(OK, OK + b"Upgrade: h2c\r\n"), b"{}"),
     "lines without CR": (FINE.replace(b"\r", b""), b"{}"),
