@@ -1,31 +1,17 @@
 """All seeded faults and variants by id, and what is wrong with the catalogue of faults."""
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 
 from conformance.contract.requirements import catalogue
+from conformance.faults import seeded
 from conformance.faults.building_blocks import FAULTS
 from conformance.faults.deviations import Deviation, Fault
-from conformance.faults.seeded import (
-    acks,
-    auth,
-    budgets,
-    erasure,
-    grants,
-    histories,
-    imports,
-    ledgers,
-    lobbies,
-    merges,
-    players,
-    protocol,
-)
 from conformance.faults.variants import VARIANTS
 
-MODULES = (
-    *(auth, protocol, budgets, grants, acks, lobbies, players),
-    *(merges, ledgers, imports, erasure, histories),
-)
-"""Importing a module registers its faults."""
+for module in iter_modules(seeded.__path__):
+    import_module(f"{seeded.__name__}.{module.name}")  # registers its faults
 
 
 def faults() -> dict[str, Fault]:

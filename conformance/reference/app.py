@@ -96,7 +96,7 @@ class Server:
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         """Hold the game's lock: an operation sees and leaves whole states only."""
         with services.state.lock:
-            return operation.handler(services, call)
+            return operation.answer(services, call)
 
     def accept(self, reply: Reply, headers: Mapping[str, str]) -> Response:
         """What an operation answers, as JSON."""

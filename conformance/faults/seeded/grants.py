@@ -1,26 +1,27 @@
 """Faults of grants."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from conformance.faults.building_blocks import (
-    MEDIUM,
-    OBVIOUS,
-    SUBTLE,
-    Rewriting,
-    fault,
+    AMOUNTS,
+    Data,
+    change_body,
+    change_data,
     gap,
+    medium,
+    obvious,
     scratch,
+    subtle,
 )
-from conformance.reference import operations
+from conformance.reference.app import Server
 from conformance.reference.bodies import Entry, GrantBody, fingerprint, moment
-from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, conflict
 from conformance.reference.grants import SCOPE, Grants
-from conformance.reference.operations import Operation
 from conformance.reference.replies import Reply
 from conformance.reference.state import Grant, Player, Remembered, now, stamp
 
@@ -38,7 +39,7 @@ class CorruptedResponse(Grants):
         raise NotImplementedError
 
 
-@fault("grant-kind-lost", "GRANT-1", difficulty=MEDIUM)
+@medium("grant-kind-lost", "GRANT-1")
 class KindLost(CorruptedResponse):
     """Every grant is a reward."""
 
@@ -46,7 +47,7 @@ class KindLost(CorruptedResponse):
         grant.kind = "reward"
 
 
-@fault("grant-contents-first-entry", "GRANT-1.contents", difficulty=SUBTLE)
+@subtle("grant-contents-first-entry", "GRANT-1.contents")
 class FirstEntryOnly(CorruptedResponse):
     """The contents carry the first entry only."""
 
@@ -54,7 +55,7 @@ class FirstEntryOnly(CorruptedResponse):
         del grant.entries[1:]
 
 
-@fault("grant-source-kind", "GRANT-1.source", difficulty=MEDIUM)
+@medium("grant-source-kind", "GRANT-1.source")
 class SourceKindLost(CorruptedResponse):
     """Every grant comes from api."""
 
@@ -62,7 +63,7 @@ class SourceKindLost(CorruptedResponse):
         grant.source_kind = "api"
 
 
-@fault("grant-replay-201", "GRANT-2", "GRANT-4", "ACK-5", difficulty=MEDIUM)
+@medium("grant-replay-201", "GRANT-2", "GRANT-4", "ACK-5")
 class Replay201(Grants):
     """A replay answers 201."""
 
@@ -70,17 +71,16 @@ class Replay201(Grants):
         return Reply(201, first.answer)
 
 
-@fault("grant-replay-new-time", "GRANT-2", difficulty=SUBTLE)
+@subtle("grant-replay-new-time", "GRANT-2")
 class ReplayNewTime(Grants):
     """A replay tells the moment of the replay as `createdAt`."""
 
     def replay(self, first: Remembered) -> Reply:
-        gap()
-        gap()
+        gap(2)
         return Reply(200, {**first.answer, "createdAt": stamp(now())})
 
 
-@fault("grant-compares-order", "GRANT-2", difficulty=SUBTLE)
+@subtle("grant-compares-order", "GRANT-2")
 class OrderCompared(Grants):
     """The order of keys inside metadata counts."""
 
@@ -88,7 +88,7 @@ class OrderCompared(Grants):
         return fingerprint(body) + json.dumps(body.metadata)
 
 
-@fault("grant-ignores-metadata", "GRANT-3", difficulty=SUBTLE)
+@subtle("grant-ignores-metadata", "GRANT-3")
 class IgnoresMetadata(Grants):
     """Bodies are the same when all but metadata is."""
 
@@ -96,7 +96,7 @@ class IgnoresMetadata(Grants):
         return fingerprint({**msgspec.to_builtins(body), "metadata": None})
 
 
-@fault("grant-compares-true-as-1", "GRANT-3", difficulty=SUBTLE)
+@subtle("grant-compares-true-as-1", "GRANT-3")
 class TrueIsOne(Grants):
     """Bodies are compared as Python values, in which True equals 1."""
 
@@ -107,7 +107,7 @@ class TrueIsOne(Grants):
         return reply
 
 
-@fault("grant-absent-is-any", "GRANT-3", difficulty=SUBTLE)
+@subtle("grant-absent-is-any", "GRANT-3")
 class AbsentIsAny(Grants):
     """Only the fields that the second body has are compared."""
 
@@ -120,7 +120,7 @@ class AbsentIsAny(Grants):
         return reply
 
 
-@fault("grant-conflict-creates", "GRANT-3", difficulty=MEDIUM)
+@medium("grant-conflict-creates", "GRANT-3")
 class ConflictCreates(Grants):
     """Another body for a used key is refused with 409 when its grant is already written."""
 
@@ -134,7 +134,7 @@ class ConflictCreates(Grants):
             raise
 
 
-@fault("grant-conflict-code", "GRANT-3.code", difficulty=OBVIOUS)
+@obvious("grant-conflict-code", "GRANT-3.code")
 class ConflictCode(Grants):
     """The 409 for a used key is a plain conflict."""
 
@@ -146,7 +146,7 @@ class ConflictCode(Grants):
             raise
 
 
-@fault("grant-race", "GRANT-4", difficulty=SUBTLE, racing=(operations.create_grant,))
+@subtle("grant-race", "GRANT-4", racing=("createGrant",))
 class Race(Grants):
     """The key is looked up, then the grant is written: two requests at once make two grants."""
 
@@ -155,7 +155,7 @@ class Race(Grants):
         return super().issue(player, body, expires_at)
 
 
-@fault("grant-in-flight-409", "GRANT-4", difficulty=SUBTLE, racing=(operations.create_grant,))
+@subtle("grant-in-flight-409", "GRANT-4", racing=("createGrant",))
 class InFlight409(Grants):
     """A replay that meets its first call in flight is refused with 409."""
 
@@ -172,7 +172,7 @@ class InFlight409(Grants):
             del flying[body.idempotencyKey]
 
 
-@fault("grant-key-per-player", "GRANT-5", "DEL-9", "MERGE-9", difficulty=MEDIUM)
+@medium("grant-key-per-player", "GRANT-5", "DEL-9", "MERGE-9")
 class KeyPerPlayer(Grants):
     """A key is unique for a player, not in the game."""
 
@@ -181,9 +181,7 @@ class KeyPerPlayer(Grants):
         return super().create(external_id, msgspec.structs.replace(body, idempotencyKey=key))
 
 
-@fault(
-    "grant-race-player", "GRANT-6", "GRANT-4", difficulty=SUBTLE, racing=(operations.create_grant,)
-)
+@subtle("grant-race-player", "GRANT-6", "GRANT-4", racing=("createGrant",))
 class RacePlayer(Grants):
     """Simultaneous first grants make one row of the player each, and all but one are lost."""
 
@@ -195,66 +193,54 @@ class RacePlayer(Grants):
         return grant
 
 
-class CoercedEntries(Rewriting):
-    """Changes the entries of a grant before they are validated."""
+def change_entries(change: Callable[[int, Data], Data]) -> type[Server]:
+    """Make a server that validates what the function returns for each entry of a grant."""
 
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+    def rewrite(body: Data) -> Data:
         entries = body.get("entries")
-        if operation.handler is not operations.create_grant or not isinstance(entries, list):
+        if not isinstance(entries, list):
             return body
-        return {**body, "entries": [self.entry(n, entry) for n, entry in enumerate(entries)]}
+        changed = [change(n, e) if isinstance(e, dict) else e for n, e in enumerate(entries)]
+        return {**body, "entries": changed}
 
-    def entry(self, place: int, entry: Any) -> Any:
-        """The entry as it is validated."""
-        raise NotImplementedError
+    rewrite.__doc__ = change.__doc__
+    return change_body("createGrant")(rewrite)
 
 
-@fault("grant-fraction-cut", "GRANT-7", "ERR-4", difficulty=SUBTLE)
-class FractionCut(CoercedEntries):
+@subtle("grant-fraction-cut", "GRANT-7", "ERR-4")
+@change_entries
+def fraction_cut(_: int, entry: Data) -> Data:
     """A fractional amount is cut to a whole one."""
-
-    def entry(self, place: int, entry: Any) -> Any:
-        if not isinstance(entry, dict):
-            return entry
-        return {
-            k: int(v) if isinstance(v, float) and abs(v) < 2**53 else v for k, v in entry.items()
-        }
+    return {k: int(v) if isinstance(v, float) and abs(v) < 2**53 else v for k, v in entry.items()}
 
 
-@fault("grant-crates-unchecked", "GRANT-7", "ERR-4", difficulty=SUBTLE)
-class CratesUnchecked(CoercedEntries):
+@subtle("grant-crates-unchecked", "GRANT-7", "ERR-4")
+@change_entries
+def crates_unchecked(_: int, entry: Data) -> Data:
     """The quantity of a crate is not validated."""
-
-    def entry(self, place: int, entry: Any) -> Any:
-        if isinstance(entry, dict) and entry.get("type") == "crate":
-            return {**entry, "quantity": 1}
-        return entry
+    return {**entry, "quantity": 1} if entry.get("type") == "crate" else entry
 
 
-@fault("grant-second-entry-unchecked", "GRANT-7", "ERR-4", "GRANT-1.contents", difficulty=SUBTLE)
-class SecondUnchecked(CoercedEntries):
-    """Only the first entry is validated; the others are taken as they are."""
-
-    def entry(self, place: int, entry: Any) -> Any:
-        if place and isinstance(entry, dict):
-            return {**entry, **{name: 1 for name in ("amount", "quantity") if name in entry}}
-        return entry
+@subtle("grant-second-entry-unchecked", "GRANT-7", "ERR-4", "GRANT-1.contents")
+@change_entries
+def second_unchecked(place: int, entry: Data) -> Data:
+    """The server validates the first entry only."""
+    return {**entry, **{name: 1 for name in AMOUNTS if name in entry}} if place else entry
 
 
-@fault("grant-any-expiry", "GRANT-7", "ERR-4", difficulty=MEDIUM)
-class AnyExpiry(Rewriting):
-    """`expiresAt` may be any text; one that is no date-time is the end of time."""
+@medium("grant-any-expiry", "GRANT-7", "ERR-4")
+@change_body()
+def any_expiry(body: Data) -> Data:
+    """`expiresAt` may be any text; one that is not a date-time is the end of time."""
+    given = body.get("expiresAt")
+    try:
+        moment(given if isinstance(given, str) else None)
+    except ApiError:
+        return {**body, "expiresAt": "9999-01-01T00:00:00Z"}
+    return body
 
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        given = body.get("expiresAt")
-        try:
-            moment(given if isinstance(given, str) else None)
-        except ApiError:
-            return {**body, "expiresAt": "9999-01-01T00:00:00Z"}
-        return body
 
-
-@fault("grant-unknown-item", "GRANT-7.code", difficulty=MEDIUM)
+@medium("grant-unknown-item", "GRANT-7.code")
 class UnknownItem(Grants):
     """Only currencies are looked up in the catalogue."""
 
@@ -262,17 +248,14 @@ class UnknownItem(Grants):
         super().check_catalogue([entry for entry in entries if hasattr(entry, "currencyKey")])
 
 
-@fault("grant-not-in-export", "GRANT-8", "EXP-1", difficulty=SUBTLE)
-class NotInExport(Gdpr):
+@subtle("grant-not-in-export", "GRANT-8", "EXP-1")
+@change_data("exportPlayer")
+def not_in_export(data: Data, *_: Any) -> Data:
     """The export misses grants that expire."""
-
-    def export(self, external_id: str) -> Reply:
-        data = super().export(external_id).data
-        kept = [grant for grant in data["grants"] if grant["expiresAt"] is None]
-        return Reply(200, {**data, "grants": kept})
+    return {"grants": [grant for grant in data["grants"] if grant["expiresAt"] is None]}
 
 
-@fault("grant-burns-refused-key", "GRANT-9", difficulty=SUBTLE)
+@subtle("grant-burns-refused-key", "GRANT-9")
 class BurnsRefusedKey(Grants):
     """A key is used even by a request that the catalogue refuses."""
 
@@ -288,7 +271,7 @@ class BurnsRefusedKey(Grants):
             raise
 
 
-@fault("grant-conflict-takes-key", "GRANT-9", "GRANT-2", "GRANT-3", difficulty=SUBTLE)
+@subtle("grant-conflict-takes-key", "GRANT-9", "GRANT-2", "GRANT-3")
 class ConflictTakesKey(Grants):
     """A refused second body becomes the body of the key, so that the first is a conflict."""
 

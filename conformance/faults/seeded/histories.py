@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager
 from threading import RLock
 from typing import Any
 
-from conformance.faults.building_blocks import SUBTLE, fault, gap, scratch
-from conformance.reference import operations
+from conformance.faults.building_blocks import DOWN, UP, gap, scratch, slowly, subtle
 from conformance.reference.bodies import Adjustment, ImportBody, InventoryRow, WalletRow
 from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, conflict
@@ -18,10 +17,6 @@ from conformance.reference.merging import Merging
 from conformance.reference.replies import Reply
 from conformance.reference.state import GameState, Holdings, Player
 
-UP = (operations.credit_wallet, operations.grant_item)
-DOWN = (operations.debit_wallet, operations.revoke_item)
-MERGE = (operations.merge_player,)
-
 
 def lock_of(state: GameState, name: str) -> AbstractContextManager[object]:
     """A lock of its own name, which keeps only its own kind of calls apart."""
@@ -29,19 +24,7 @@ def lock_of(state: GameState, name: str) -> AbstractContextManager[object]:
     return lock
 
 
-def slowly(holdings: Holdings, key: str, amount: int) -> int:
-    """Read, wait for the database, write."""
-    held = holdings.amounts.get(key, 0)
-    gap()
-    holdings.amounts[key] = held + amount
-    return holdings.amounts[key]
-
-
-@fault(
-    *("mixed-up-and-down", "LEDGER-6", "LEDGER-11", "MERGE-2", "MIG-7"),
-    difficulty=SUBTLE,
-    racing=(*UP, *DOWN),
-)
+@subtle("mixed-up-and-down", "LEDGER-6", "LEDGER-11", "MERGE-2", "MIG-7", racing=(*UP, *DOWN))
 class UpAndDown(Ledger):
     """Increments lock out increments, decrements lock out decrements, and each loses the other."""
 
@@ -70,11 +53,14 @@ class LockedLedger(Ledger):
         return slowly(self.holdings(self.state.ensure(external_id)), key, amount)
 
 
-@fault(
-    *("mixed-import-and-change", "MIG-7", "LEDGER-6", "LEDGER-11", "MERGE-2"),
-    difficulty=SUBTLE,
+@subtle(
+    "mixed-import-and-change",
+    "MIG-7",
+    "LEDGER-6",
+    "LEDGER-11",
+    "MERGE-2",
     parts=(LockedLedger,),
-    racing=(*UP, *DOWN, operations.migrate_wallet, operations.migrate_inventory),
+    racing=(*UP, *DOWN, "migrateWallet", "migrateInventory"),
 )
 class ImportAndChange(Imports):
     """Imports lock out imports and other changes each other, and each loses the other's."""
@@ -85,16 +71,13 @@ class ImportAndChange(Imports):
         with lock_of(self.state, "imports"):
             return super().batch(scope, body, shape, apply)
 
-    def balance(self, row: WalletRow) -> None:
-        self.ledger_of_currencies.check_key(row.economyKey)
-        slowly(self.state.ensure(row.externalPlayerId).wallet, row.economyKey, row.amount)
-
-    def item(self, row: InventoryRow) -> None:
-        self.ledger_of_items.check_key(row.itemKey)
-        slowly(self.state.ensure(row.externalPlayerId).inventory, row.itemKey, row.quantity)
+    def holding(self, ledger: Ledger, row: WalletRow | InventoryRow) -> None:
+        ledger.check_key(row.key)
+        player = self.state.ensure(row.externalPlayerId)
+        slowly(ledger.holdings(player), row.key, row.amount)
 
 
-@fault("mixed-replay-tells-now", "LEDGER-3", difficulty=SUBTLE, racing=UP)
+@subtle("mixed-replay-tells-now", "LEDGER-3", racing=UP)
 class ReplayTellsNow(Ledger):
     """A replay that meets its first call in flight waits for it and answers the holding of then."""
 
@@ -126,7 +109,7 @@ class LockedMerging(Merging):
             return super().merge(source_id, target_id)
 
 
-@fault("mixed-merge-loses-credit", "MERGE-2", "MERGE-3", difficulty=SUBTLE, racing=MERGE)
+@subtle("mixed-merge-loses-credit", "MERGE-2", "MERGE-3", racing=("mergePlayer",))
 class MergeLosesCredit(LockedMerging):
     """What is added to the source after the merge has read it is lost."""
 
@@ -138,7 +121,7 @@ class MergeLosesCredit(LockedMerging):
         return len(read)
 
 
-@fault("mixed-merge-overwrites-target", "MERGE-2", "MERGE-3", difficulty=SUBTLE, racing=MERGE)
+@subtle("mixed-merge-overwrites-target", "MERGE-2", "MERGE-3", racing=("mergePlayer",))
 class MergeOverwritesTarget(LockedMerging):
     """What is added to the target while the merge writes the sums is lost."""
 
@@ -149,7 +132,7 @@ class MergeOverwritesTarget(LockedMerging):
         return source.rows
 
 
-@fault("mixed-merge-loses-ack", "MERGE-3", "ACK-4", "MERGE-2", difficulty=SUBTLE, racing=MERGE)
+@subtle("mixed-merge-loses-ack", "MERGE-3", "ACK-4", "MERGE-2", racing=("mergePlayer",))
 class MergeLosesAck(LockedMerging):
     """A grant that is acked while the merge copies the rows is pending again."""
 
@@ -162,24 +145,21 @@ class MergeLosesAck(LockedMerging):
         return moved
 
 
-@fault("mixed-merge-torn", "MERGE-2", "MERGE-3", difficulty=SUBTLE, racing=MERGE)
+@subtle("mixed-merge-torn", "MERGE-2", "MERGE-3", racing=("mergePlayer",))
 class MergeTorn(LockedMerging):
     """The source is gone some milliseconds before the target has what it held."""
 
     def move(self, source: Player, target: Player) -> dict[str, int]:
         del self.state.players[source.external_id]
-        for _ in range(4):
-            gap()
+        gap(4)
         return super().move(source, target)
 
     def free(self, source_id: str) -> None:
         """It is free already."""
 
 
-@fault(
-    *("mixed-exports-shared", "LEDGER-11", "MERGE-2", "ACK-4", "MERGE-3"),
-    difficulty=SUBTLE,
-    racing=(operations.export_player,),
+@subtle(
+    "mixed-exports-shared", "LEDGER-11", "MERGE-2", "ACK-4", "MERGE-3", racing=("exportPlayer",)
 )
 class ExportsShared(Gdpr):
     """An export that meets another one of the player in flight gets its answer, read before."""
@@ -193,8 +173,7 @@ class ExportsShared(Gdpr):
         try:
             with self.state.lock:
                 mine.set_result(super().export(external_id))
-            for _ in range(4):
-                gap()
+            gap(4)
         except ApiError as error:
             mine.set_exception(error)
         finally:
@@ -202,7 +181,7 @@ class ExportsShared(Gdpr):
         return mine.result()
 
 
-@fault("mixed-export-of-oldest-write", "LEDGER-11", difficulty=SUBTLE, racing=(*UP, *DOWN))
+@subtle("mixed-export-of-oldest-write", "LEDGER-11", racing=(*UP, *DOWN))
 class ExportOfOldestWrite(Ledger):
     """While a decrement is in flight, exports show the holdings as they were before it began."""
 
@@ -215,8 +194,7 @@ class ExportOfOldestWrite(Ledger):
         before = list(self.holdings(player).amounts.items())
         flying.append(before)
         try:
-            for _ in range(4):
-                gap()
+            gap(4)
             with self.state.lock:
                 return super().once(change, external_id, *rest)
         finally:

@@ -6,53 +6,47 @@ from typing import Any
 
 import msgspec
 
-from conformance.faults.building_blocks import MEDIUM, SUBTLE, document, fault, gap, scratch
-from conformance.reference import operations
+from conformance.faults.building_blocks import (
+    IMPORTS,
+    Data,
+    change_body,
+    change_data,
+    document,
+    gap,
+    medium,
+    scratch,
+    subtle,
+)
 from conformance.reference.app import Server
 from conformance.reference.bodies import ImportBody, InventoryRow, PlayerRow, WalletRow, fingerprint
 from conformance.reference.errors import ApiError, invalid, not_found
 from conformance.reference.imports import Imports
+from conformance.reference.ledger import Ledger
 from conformance.reference.operations import Call, Operation
 from conformance.reference.replies import Reply
 from conformance.reference.services import Services
 from conformance.reference.state import Remembered
 
-IMPORTS = (operations.migrate_players, operations.migrate_wallet, operations.migrate_inventory)
 COUNTS = ("applied", "skipped", "failed")
 Apply = Callable[[Any], None]
 
 
-class CorruptedResponse(Imports):
-    """Answers a batch otherwise."""
-
-    def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
-        data = super().batch(scope, body, shape, apply).data
-        return Reply(200, {**data, **self.changed(data)})
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The members of the answer that differ."""
-        raise NotImplementedError
-
-
-@fault("import-index-from-1", "MIG-1", "MIG-3", difficulty=MEDIUM)
-class IndexFrom1(CorruptedResponse):
+@medium("import-index-from-1", "MIG-1", "MIG-3")
+@change_data(*IMPORTS)
+def index_from_1(data: Data, *_: Any) -> Data:
     """`rowIndex` begins at 1."""
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        failures = [{**row, "rowIndex": row["rowIndex"] + 1} for row in data["failures"]]
-        return {"failures": failures}
+    return {"failures": [{**row, "rowIndex": row["rowIndex"] + 1} for row in data["failures"]]}
 
 
-@fault("import-failures-of-players", "MIG-1", "MIG-3", difficulty=SUBTLE)
-class FailuresOfPlayers(CorruptedResponse):
+@subtle("import-failures-of-players", "MIG-1", "MIG-3")
+@change_data(*IMPORTS)
+def failures_of_players(data: Data, *_: Any) -> Data:
     """`failures` names each player once, however many of its rows failed."""
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        named = {row.get("externalPlayerId"): row for row in data["failures"]}
-        return {"failures": list(named.values())}
+    named = {row.get("externalPlayerId"): row for row in data["failures"]}
+    return {"failures": list(named.values())}
 
 
-@fault("import-key-of-batch", "MIG-2", "MIG-1", "MIG-5", difficulty=SUBTLE)
+@subtle("import-key-of-batch", "MIG-2", "MIG-1", "MIG-5")
 class KeyOfBatch(Imports):
     """A batch is recognised as a whole, so its rows in another batch are applied again."""
 
@@ -69,7 +63,7 @@ class KeyOfBatch(Imports):
         return reply
 
 
-@fault("import-key-with-content", "MIG-2", difficulty=SUBTLE)
+@subtle("import-key-with-content", "MIG-2")
 class KeyWithContent(Imports):
     """A used key with another amount is applied."""
 
@@ -78,22 +72,19 @@ class KeyWithContent(Imports):
         return super().row(scope, content, apply)
 
 
-@fault("import-negative-subtracts", "MIG-3", "MIG-1", difficulty=SUBTLE)
-class NegativeSubtracts(Server):
-    """A negative amount of a wallet row is taken without its sign."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        rows = body.get("rows") if isinstance(body, dict) else None
-        for row in rows if isinstance(rows, list) else ():
-            amount = row.get("amount") if isinstance(row, dict) else None
-            if type(amount) is int and amount < 0:
-                row["amount"] = -amount
-                call = replace(call, raw=msgspec.json.encode(body))
-        return super().alone(operation, services, call)
+@subtle("import-negative-subtracts", "MIG-3", "MIG-1")
+@change_body()
+def negative_subtracts(body: Data) -> Data:
+    """The sign of a negative amount in a wallet row is lost."""
+    rows = body.get("rows")
+    for row in rows if isinstance(rows, list) else ():
+        amount = row.get("amount") if isinstance(row, dict) else None
+        if type(amount) is int and amount < 0:
+            row["amount"] = -amount
+    return body
 
 
-@fault("import-bad-row-burns-key", "MIG-3", difficulty=SUBTLE)
+@subtle("import-bad-row-burns-key", "MIG-3")
 class BadRowBurnsKey(Imports):
     """A row that failed has used its key: the fixed row is skipped."""
 
@@ -111,7 +102,7 @@ class BadRowBurnsKey(Imports):
         return super().row(scope, row, apply)
 
 
-@fault("import-999-rows", "MIG-4", difficulty=SUBTLE)
+@subtle("import-999-rows", "MIG-4")
 class Rows999(Imports):
     """A batch of 1000 rows is one too many."""
 
@@ -121,21 +112,21 @@ class Rows999(Imports):
         return super().batch(scope, body, shape, apply)
 
 
-@fault("import-too-many-and-done", "MIG-4", difficulty=SUBTLE)
+@subtle("import-too-many-and-done", "MIG-4")
 class TooManyAndDone(Server):
     """Rows are applied as they are read; the 1001st gets 400 and the others stay."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         body = document(call)
         rows = body.get("rows") if isinstance(body, dict) else None
-        if operation.handler not in IMPORTS or not isinstance(rows, list) or len(rows) <= 1000:
+        if operation.id not in IMPORTS or not isinstance(rows, list) or len(rows) <= 1000:
             return super().alone(operation, services, call)
         first = msgspec.json.encode({"rows": rows[:1000]})
         super().alone(operation, services, replace(call, raw=first))
         raise invalid("$.rows", "too many")
 
 
-@fault("import-keys-after-batch", "MIG-5", difficulty=SUBTLE)
+@subtle("import-keys-after-batch", "MIG-5")
 class KeysAfterBatch(Imports):
     """Keys are written when the batch is done, so a key twice in it applies twice."""
 
@@ -155,17 +146,17 @@ class KeysAfterBatch(Imports):
         return Reply(200, {**counts, "failures": failures})
 
 
-@fault("import-wallet-needs-player", "MIG-6", "MIG-1", "MIG-3", difficulty=MEDIUM)
+@medium("import-wallet-needs-player", "MIG-6", "MIG-1", "MIG-3")
 class WalletNeedsPlayer(Imports):
     """A wallet row fails where the players import has not made the player."""
 
-    def balance(self, row: WalletRow) -> None:
-        if row.externalPlayerId not in self.state.players:
+    def holding(self, ledger: Ledger, row: WalletRow | InventoryRow) -> None:
+        if isinstance(row, WalletRow) and row.externalPlayerId not in self.state.players:
             raise not_found("player")
-        super().balance(row)
+        super().holding(ledger, row)
 
 
-@fault("import-players-last-fails", "MIG-6", difficulty=SUBTLE)
+@subtle("import-players-last-fails", "MIG-6")
 class PlayersLastFails(Imports):
     """A players row fails where another import has made the player."""
 
@@ -176,7 +167,7 @@ class PlayersLastFails(Imports):
         super().player(row)
 
 
-@fault("import-sets-within-batch", "MIG-7", "MIG-4", difficulty=SUBTLE)
+@subtle("import-sets-within-batch", "MIG-7", "MIG-4")
 class SetsWithinBatch(Imports):
     """Of several rows of a batch for one item the last counts."""
 
@@ -187,27 +178,22 @@ class SetsWithinBatch(Imports):
             if not isinstance(row, InventoryRow):
                 return apply(row)
             held = self.state.ensure(row.externalPlayerId).inventory.amounts
-            start = before.setdefault((row.externalPlayerId, row.itemKey), held.get(row.itemKey, 0))
+            start = before.setdefault((row.externalPlayerId, row.key), held.get(row.key, 0))
             apply(row)
-            held[row.itemKey] = start + row.quantity
+            held[row.key] = start + row.amount
             return None
 
         return super().batch(scope, body, shape, put)
 
 
-@fault("import-rows-missing", "MIG-8", "ERR-4", difficulty=MEDIUM)
-class RowsMissing(Server):
+@medium("import-rows-missing", "MIG-8", "ERR-4")
+@change_body(*IMPORTS)
+def rows_missing(body: Data) -> Data:
     """A batch without rows is an empty one."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        if operation.handler in IMPORTS and isinstance(body, dict) and body.get("rows") is None:
-            nothing = {"applied": 0, "skipped": 0, "failed": 0, "failures": []}
-            return Reply(200, nothing)
-        return super().alone(operation, services, call)
+    return {**body, "rows": []} if body.get("rows") is None else body
 
 
-@fault("import-snapshot-lost", "MIG-9", difficulty=MEDIUM)
+@medium("import-snapshot-lost", "MIG-9")
 class SnapshotLost(Imports):
     """The snapshot is not kept."""
 
@@ -216,7 +202,7 @@ class SnapshotLost(Imports):
         super().player(row)
 
 
-@fault("import-race", "MIG-10", difficulty=SUBTLE, racing=IMPORTS)
+@subtle("import-race", "MIG-10", racing=IMPORTS)
 class Race(Imports):
     """The key is looked up, then the row is applied: two batches at once apply it twice."""
 

@@ -3,31 +3,38 @@
 from typing import Any
 
 from conformance.faults.building_blocks import (
-    MEDIUM,
-    OBVIOUS,
-    SUBTLE,
-    Rewriting,
-    fault,
+    AMOUNTS,
+    DOWN,
+    UP,
+    Data,
+    change_body,
+    change_data,
     gap,
+    medium,
+    obvious,
     scratch,
+    slowly,
+    subtle,
 )
-from conformance.reference import operations
 from conformance.reference.bodies import Adjustment, fingerprint
-from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, conflict
 from conformance.reference.ledger import Ledger, Wallet
-from conformance.reference.operations import Operation
+from conformance.reference.operations import Call
 from conformance.reference.replies import Reply
+from conformance.reference.services import Services
 from conformance.reference.state import Player, Remembered
 
-UP = (operations.credit_wallet, operations.grant_item)
-DOWN = (operations.debit_wallet, operations.revoke_item)
 
-
-@fault(
-    *("ledger-holding-before", "LEDGER-1", "LEDGER-11", "MERGE-2", "LEDGER-3", "LEDGER-6"),
-    *("LEDGER-10", "LEDGER-12", "MIG-7"),
-    difficulty=MEDIUM,
+@medium(
+    "ledger-holding-before",
+    "LEDGER-1",
+    "LEDGER-11",
+    "MERGE-2",
+    "LEDGER-3",
+    "LEDGER-6",
+    "LEDGER-10",
+    "LEDGER-12",
+    "MIG-7",
 )
 class HoldingBefore(Ledger):
     """An increment answers the holding before it."""
@@ -36,18 +43,17 @@ class HoldingBefore(Ledger):
         return super().add(external_id, key, amount) - amount
 
 
-@fault("ledger-keeps-one", "LEDGER-2", "LEDGER-3", "MERGE-2", "LEDGER-6", difficulty=SUBTLE)
+@subtle("ledger-keeps-one", "LEDGER-2", "LEDGER-3", "MERGE-2", "LEDGER-6")
 class KeepsOne(Ledger):
     """The last of a holding cannot be taken: the check is off by one."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
-        player = self.state.players.get(external_id)
-        if player and self.holdings(player).amounts.get(key, 0) == amount:
+        if self.held(external_id, key) == amount:
             raise conflict("more than is held")
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-refused-makes-player", "LEDGER-2", difficulty=SUBTLE)
+@subtle("ledger-refused-makes-player", "LEDGER-2")
 class RefusedMakesPlayer(Ledger):
     """A refused decrement makes an unknown player."""
 
@@ -56,18 +62,18 @@ class RefusedMakesPlayer(Ledger):
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-refused-empties", "LEDGER-2", difficulty=SUBTLE)
+@subtle("ledger-refused-empties", "LEDGER-2")
 class RefusedEmpties(Ledger):
-    """A decrement far beyond what is held is refused with 409, and the holding is gone."""
+    """A decrement far beyond the holding is refused with 409, and the holding is gone."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
         player = self.state.players.get(external_id)
-        if player and amount > 100 * self.holdings(player).amounts.get(key, 0):
+        if player and amount > 100 * self.held(external_id, key):
             self.holdings(player).amounts[key] = 0
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-replay-tells-now", "LEDGER-3", difficulty=SUBTLE)
+@subtle("ledger-replay-tells-now", "LEDGER-3")
 class ReplayTellsNow(Ledger):
     """A replay answers the holding of the moment, not the one after the first call."""
 
@@ -77,19 +83,17 @@ class ReplayTellsNow(Ledger):
         return Reply(200, {**first.answer, "applied": False, self.holding_field: held})
 
 
-@fault("ledger-checks-before-key", "LEDGER-3", difficulty=SUBTLE)
+@subtle("ledger-checks-before-key", "LEDGER-3")
 class ChecksBeforeKey(Ledger):
-    """Whether enough is held is looked at before the key, so a replay can be refused."""
+    """The holding is checked before the key, so that a replay can be refused."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        player = self.state.players.get(external_id)
-        held = self.holdings(player).amounts.get(key, 0) if player else 0
-        if change == "decrement" and held < amount:
+        if change == "decrement" and self.held(external_id, key) < amount:
             raise conflict("more than is held")
         return super().once(change, external_id, key, amount, body)
 
 
-@fault("ledger-replay-applied", "LEDGER-3.applied", difficulty=MEDIUM)
+@medium("ledger-replay-applied", "LEDGER-3.applied")
 class ReplayApplied(Ledger):
     """A replay says that it was applied."""
 
@@ -97,7 +101,7 @@ class ReplayApplied(Ledger):
         return Reply(200, first.answer)
 
 
-@fault("ledger-last-key-only", "LEDGER-3", "LEDGER-6", difficulty=SUBTLE)
+@subtle("ledger-last-key-only", "LEDGER-3", "LEDGER-6")
 class LastKeyOnly(Ledger):
     """Only the newest key of a player is remembered: an older replay is applied again."""
 
@@ -111,7 +115,7 @@ class LastKeyOnly(Ledger):
         return reply
 
 
-@fault("ledger-ignores-reason", "LEDGER-4", difficulty=SUBTLE)
+@subtle("ledger-ignores-reason", "LEDGER-4")
 class IgnoresReason(Ledger):
     """Another reason with a used key answers the first call."""
 
@@ -120,7 +124,7 @@ class IgnoresReason(Ledger):
         return fingerprint(change, key, compared)
 
 
-@fault("ledger-conflict-applies", "LEDGER-4", "LEDGER-10", difficulty=MEDIUM)
+@medium("ledger-conflict-applies", "LEDGER-4", "LEDGER-10")
 class ConflictApplies(Ledger):
     """Another body for a used key is refused with 409 when its change is already written."""
 
@@ -133,7 +137,7 @@ class ConflictApplies(Ledger):
             raise
 
 
-@fault("ledger-conflict-code", "LEDGER-4.code", difficulty=OBVIOUS)
+@obvious("ledger-conflict-code", "LEDGER-4.code")
 class ConflictCode(Ledger):
     """The 409 for a used key is a plain conflict."""
 
@@ -145,9 +149,7 @@ class ConflictCode(Ledger):
             raise
 
 
-@fault(
-    "ledger-same-call-is-replay", "LEDGER-5", "LEDGER-6", "LEDGER-12", "LEDGER-1", difficulty=SUBTLE
-)
+@subtle("ledger-same-call-is-replay", "LEDGER-5", "LEDGER-6", "LEDGER-12", "LEDGER-1")
 class SameCallIsReplay(Ledger):
     """Without a key a call that equals the one before is taken for a double click."""
 
@@ -163,31 +165,26 @@ class SameCallIsReplay(Ledger):
         return reply
 
 
-@fault("ledger-lost-increments", "LEDGER-6", difficulty=SUBTLE, racing=UP)
+@subtle("ledger-lost-increments", "LEDGER-6", racing=UP)
 class LostIncrements(Ledger):
     """An increment reads the holding and writes the sum: simultaneous ones are lost."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
-        holdings = self.holdings(self.state.ensure(external_id))
-        held = holdings.amounts.get(key, 0)
-        gap()
-        holdings.amounts[key] = held + amount
-        return holdings.amounts[key]
+        return slowly(self.holdings(self.state.ensure(external_id)), key, amount)
 
 
-@fault("ledger-lost-decrements", "LEDGER-6", "HTTP-2", difficulty=SUBTLE, racing=DOWN)
+@subtle("ledger-lost-decrements", "LEDGER-6", "HTTP-2", racing=DOWN)
 class LostDecrements(Ledger):
     """A decrement checks, then takes: simultaneous ones go below zero."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
-        player = self.state.players.get(external_id)
-        if player is None or self.holdings(player).amounts.get(key, 0) < amount:
+        if self.held(external_id, key) < amount:
             raise conflict("more than is held")
         gap()
-        return self.holdings(player).add(key, -amount)
+        return self.holdings(self.state.known(external_id)).add(key, -amount)
 
 
-@fault("ledger-answers-later", "LEDGER-6", difficulty=SUBTLE, racing=UP)
+@subtle("ledger-answers-later", "LEDGER-6", racing=UP)
 class AnswersLater(Ledger):
     """An increment reads the holding that it answers once more, after others have added."""
 
@@ -199,7 +196,7 @@ class AnswersLater(Ledger):
         return holdings.amounts.get(key, 0)
 
 
-@fault("ledger-players-race", "LEDGER-6", "LEDGER-3", "MERGE-2", difficulty=SUBTLE, racing=UP)
+@subtle("ledger-players-race", "LEDGER-6", "LEDGER-3", "MERGE-2", racing=UP)
 class PlayersRace(Ledger):
     """Simultaneous first increments make a row each, and all but one are lost."""
 
@@ -212,40 +209,22 @@ class PlayersRace(Ledger):
             return super().add(external_id, key, amount)
 
 
-class Amounts(Rewriting):
-    """Changes amounts before they are validated."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if "wallet/" not in operation.path and "inventory/" not in operation.path:
-            return body
-        return {
-            name: self.amount(operation, value) if name in ("amount", "quantity") else value
-            for name, value in body.items()
-        }
-
-    def amount(self, operation: Operation, value: Any) -> Any:
-        """The amount as it is validated."""
-        raise NotImplementedError
+@subtle("ledger-true-is-one", "LEDGER-7", "ERR-4")
+@change_body(*UP, *DOWN)
+def true_is_one(body: Data) -> Data:
+    """True is taken for 1, as by Python's own integers."""
+    return {**body, **{name: 1 for name in AMOUNTS if body.get(name) is True}}
 
 
-@fault("ledger-true-is-one", "LEDGER-7", "ERR-4", difficulty=SUBTLE)
-class TrueIsOne(Amounts):
-    """True is taken for 1, as Python's own integers do."""
-
-    def amount(self, operation: Operation, value: Any) -> Any:
-        return 1 if value is True else value
-
-
-@fault("ledger-negative-debit", "LEDGER-7", "ERR-4", difficulty=SUBTLE)
-class NegativeDebit(Amounts):
-    """A negative debit or revoke is taken without its sign."""
-
-    def amount(self, operation: Operation, value: Any) -> Any:
-        down = operation.handler in DOWN
-        return -value if down and type(value) is int and value < 0 else value
+@subtle("ledger-negative-debit", "LEDGER-7", "ERR-4")
+@change_body(*DOWN)
+def negative_debit(body: Data) -> Data:
+    """The sign of a negative debit or revoke is lost."""
+    amounts = {name: body[name] for name in AMOUNTS if type(body.get(name)) is int}
+    return {**body, **{name: abs(amount) for name, amount in amounts.items()}}
 
 
-@fault("ledger-drops-to-other-key", "LEDGER-8", difficulty=SUBTLE)
+@subtle("ledger-drops-to-other-key", "LEDGER-8")
 class TakesFromOther(Ledger):
     """Where a key does not suffice, the rest is taken from another one."""
 
@@ -259,7 +238,7 @@ class TakesFromOther(Ledger):
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-burns-refused-key", "LEDGER-9", difficulty=SUBTLE)
+@subtle("ledger-burns-refused-key", "LEDGER-9")
 class BurnsRefusedKey(Ledger):
     """A refused decrement is remembered, and its key answers the refusal forever."""
 
@@ -275,7 +254,7 @@ class BurnsRefusedKey(Ledger):
             raise
 
 
-@fault("ledger-grant-key-space", "LEDGER-10", "GRANT-1", difficulty=SUBTLE)
+@subtle("ledger-grant-key-space", "LEDGER-10", "GRANT-1")
 class GrantKeySpace(Wallet):
     """A credit marks its key as used for grants too, since one middleware keeps all keys."""
 
@@ -287,7 +266,7 @@ class GrantKeySpace(Wallet):
         return reply
 
 
-@fault("ledger-key-swallows-currency", "LEDGER-10", difficulty=SUBTLE)
+@subtle("ledger-key-swallows-currency", "LEDGER-10")
 class KeySwallowsOther(Ledger):
     """A used key answers the first call also for another currency or item."""
 
@@ -295,7 +274,7 @@ class KeySwallowsOther(Ledger):
         return fingerprint(change, body)
 
 
-@fault("ledger-key-swallows-player", "LEDGER-10", difficulty=SUBTLE)
+@subtle("ledger-key-swallows-player", "LEDGER-10")
 class KeySwallowsPlayer(Ledger):
     """A used key answers the first player's holding to the second."""
 
@@ -306,22 +285,17 @@ class KeySwallowsPlayer(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-@fault(
-    *("ledger-export-behind", "LEDGER-11", "EXP-1", "LEDGER-10", "LEDGER-12", "MERGE-2"),
-    difficulty=SUBTLE,
-)
-class ExportBehind(Gdpr):
-    """The export shows the wallet as the export before saw it."""
-
-    def export(self, external_id: str) -> Reply:
-        data = super().export(external_id).data
-        seen = scratch(self.state, "wallets")
-        before = seen.get(data["player"]["id"], data["wallet"])
-        seen[data["player"]["id"]] = data["wallet"]
-        return Reply(200, {**data, "wallet": before})
+@subtle("ledger-export-behind", "LEDGER-11", "EXP-1", "LEDGER-10", "LEDGER-12", "MERGE-2")
+@change_data("exportPlayer")
+def export_behind(data: Data, _: Call, services: Services) -> Data:
+    """The export shows the wallet as it was at the export before."""
+    seen = scratch(services.state, "wallets")
+    before = seen.get(data["player"]["id"], data["wallet"])
+    seen[data["player"]["id"]] = data["wallet"]
+    return {"wallet": before}
 
 
-@fault("ledger-32-bits", "LEDGER-12", "LEDGER-2", "HTTP-2", difficulty=SUBTLE)
+@subtle("ledger-32-bits", "LEDGER-12", "LEDGER-2", "HTTP-2")
 class Bits32(Ledger):
     """Holdings wrap at 2^31."""
 
@@ -332,7 +306,7 @@ class Bits32(Ledger):
         return wrapped
 
 
-@fault("ledger-double-floats", "LEDGER-12", difficulty=SUBTLE)
+@subtle("ledger-double-floats", "LEDGER-12")
 class DoubleFloats(Ledger):
     """Holdings are kept as 64-bit floats, without a bound."""
 
@@ -342,7 +316,7 @@ class DoubleFloats(Ledger):
         return holdings.amounts[key]
 
 
-@fault("ledger-small-limit", "LEDGER-12", difficulty=SUBTLE)
+@subtle("ledger-small-limit", "LEDGER-12")
 class SmallLimit(Ledger):
     """Amounts above a thousand million are refused."""
 

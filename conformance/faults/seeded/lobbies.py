@@ -2,17 +2,15 @@
 
 from typing import Any
 
-from conformance.faults.building_blocks import MEDIUM, SUBTLE, Rewriting, fault, gap
-from conformance.reference import operations
+from conformance.faults.building_blocks import Data, change_body, change_data, gap, medium, subtle
 from conformance.reference.bodies import LobbyBody
 from conformance.reference.lobbies import Lobbies
-from conformance.reference.operations import Operation
 from conformance.reference.replies import Reply
 from conformance.reference.state import Lobby
 from conformance.reference.world import Event
 
 
-@fault("lobby-counts-twice", "LOBBY-1", difficulty=SUBTLE)
+@subtle("lobby-counts-twice", "LOBBY-1")
 class CountsTwice(Lobbies):
     """A player who is named twice takes two seats."""
 
@@ -22,7 +20,7 @@ class CountsTwice(Lobbies):
         return lobby
 
 
-@fault("lobby-race", "LOBBY-2", difficulty=SUBTLE, racing=(operations.create_lobby,))
+@subtle("lobby-race", "LOBBY-2", racing=("createLobby",))
 class Race(Lobbies):
     """The key is looked up, then the lobby is written: two requests at once open two."""
 
@@ -31,7 +29,7 @@ class Race(Lobbies):
         return super().open(event, body)
 
 
-@fault("lobby-key-with-roster", "LOBBY-3", difficulty=SUBTLE)
+@subtle("lobby-key-with-roster", "LOBBY-3")
 class KeyWithRoster(Lobbies):
     """The key counts together with the roster: another roster opens another lobby."""
 
@@ -40,7 +38,7 @@ class KeyWithRoster(Lobbies):
         return super().create(game_id, event_key, body)
 
 
-@fault("lobby-joins-newcomers", "LOBBY-3", difficulty=SUBTLE)
+@subtle("lobby-joins-newcomers", "LOBBY-3")
 class JoinsNewcomers(Lobbies):
     """Another roster for a used key opens a second lobby for those who are new."""
 
@@ -53,7 +51,7 @@ class JoinsNewcomers(Lobbies):
         return reply
 
 
-@fault("lobby-players-before-event", "LOBBY-4", difficulty=SUBTLE)
+@subtle("lobby-players-before-event", "LOBBY-4")
 class PlayersBeforeEvent(Lobbies):
     """The players are made before the event is looked up."""
 
@@ -64,7 +62,7 @@ class PlayersBeforeEvent(Lobbies):
         return super().create(game_id, event_key, body)
 
 
-@fault("lobby-mode-checked-late", "LOBBY-5", difficulty=SUBTLE)
+@subtle("lobby-mode-checked-late", "LOBBY-5")
 class ModeCheckedLate(Lobbies):
     """The mode of the event is looked at when the lobby is already open."""
 
@@ -77,7 +75,7 @@ class ModeCheckedLate(Lobbies):
         return lobby
 
 
-@fault("lobby-last-player-only", "LOBBY-6", difficulty=MEDIUM)
+@medium("lobby-last-player-only", "LOBBY-6")
 class LastPlayerOnly(Lobbies):
     """The lobby shows with one of its players only."""
 
@@ -88,7 +86,7 @@ class LastPlayerOnly(Lobbies):
         return lobby
 
 
-@fault("lobby-bots-beyond", "LOBBY-7", difficulty=SUBTLE)
+@subtle("lobby-bots-beyond", "LOBBY-7")
 class BotsBeyond(Lobbies):
     """Bots fill the whole capacity, whoever sits there already."""
 
@@ -98,7 +96,7 @@ class BotsBeyond(Lobbies):
         return lobby
 
 
-@fault("lobby-one-too-many", "LOBBY-7", difficulty=SUBTLE)
+@subtle("lobby-one-too-many", "LOBBY-7")
 class OneTooMany(Lobbies):
     """One player more than there are seats is let in."""
 
@@ -111,16 +109,14 @@ class OneTooMany(Lobbies):
         return lobby
 
 
-@fault("lobby-read-counts-bots", "LOBBY-8", difficulty=SUBTLE)
-class ReadCountsBots(Lobbies):
-    """Reading a lobby counts its bots as participants."""
-
-    def read(self, game_id: str, lobby_id: str) -> Reply:
-        data = super().read(game_id, lobby_id).data
-        return Reply(200, {**data, "participantCount": data["participantCount"] + data["botSlots"]})
+@subtle("lobby-read-counts-bots", "LOBBY-8")
+@change_data("getLobby")
+def read_counts_bots(data: Data, *_: Any) -> Data:
+    """A read lobby counts its bots as participants."""
+    return {"participantCount": data["participantCount"] + data["botSlots"]}
 
 
-@fault("lobby-nearest", "LOBBY-9", difficulty=SUBTLE)
+@subtle("lobby-nearest", "LOBBY-9")
 class Nearest(Lobbies):
     """Lobbies are found by the first 32 characters of their id."""
 
@@ -129,10 +125,8 @@ class Nearest(Lobbies):
         return super().read(game_id, next(same, lobby_id))
 
 
-@fault("lobby-capacity-zero", "LOBBY-10", "ERR-4", difficulty=SUBTLE)
-class CapacityZero(Rewriting):
+@subtle("lobby-capacity-zero", "LOBBY-10", "ERR-4")
+@change_body("createLobby")
+def capacity_zero(body: Data) -> Data:
     """A capacity of zero counts as none."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        zero = operation.handler is operations.create_lobby and not body.get("capacity")
-        return {**body, "capacity": None} if zero else body
+    return body if body.get("capacity") else {**body, "capacity": None}

@@ -1,27 +1,25 @@
 """Faults of merges."""
 
-from dataclasses import replace
 from typing import Any
 
-from conformance.faults.building_blocks import MEDIUM, SUBTLE, fault, gap, scratch
-from conformance.reference import operations
+from conformance.faults.building_blocks import Data, change_data, gap, medium, scratch, subtle
 from conformance.reference.grants import SCOPE
 from conformance.reference.merging import Merging
+from conformance.reference.operations import Call
 from conformance.reference.replies import Reply
+from conformance.reference.services import Services
 from conformance.reference.state import GameState, Holdings, Player
 
 
-@fault("merge-ids-swapped", "MERGE-1", "MERGE-6", "HTTP-4", difficulty=MEDIUM)
-class IdsSwapped(Merging):
-    """The answer names the source as target and the other way round."""
-
-    def merge(self, source_id: str, target_id: str) -> Reply:
-        reply = super().merge(source_id, target_id)
-        swapped = {"fromExternalPlayerId": target_id, "toExternalPlayerId": source_id}
-        return replace(reply, data={**reply.data, **swapped})
+@medium("merge-ids-swapped", "MERGE-1", "MERGE-6", "HTTP-4")
+@change_data("mergePlayer")
+def ids_swapped(_: Data, call: Call, __: Services) -> Data:
+    """The answer swaps the external ids of source and target."""
+    source_id, target_id = call.path.values()
+    return {"fromExternalPlayerId": target_id, "toExternalPlayerId": source_id}
 
 
-@fault("merge-keeps-larger", "MERGE-2", "MERGE-6", "MERGE-8", difficulty=SUBTLE)
+@subtle("merge-keeps-larger", "MERGE-2", "MERGE-6", "MERGE-8")
 class KeepsLarger(Merging):
     """Of a shared key the larger holding stays."""
 
@@ -31,7 +29,7 @@ class KeepsLarger(Merging):
         return source.rows
 
 
-@fault("merge-wraps-at-31-bits", "MERGE-2", difficulty=SUBTLE)
+@subtle("merge-wraps-at-31-bits", "MERGE-2")
 class Wraps(Merging):
     """Sums are kept in 32 bits."""
 
@@ -43,7 +41,7 @@ class Wraps(Merging):
         return rows
 
 
-@fault("merge-leaves-source", "MERGE-5", "MERGE-2", "MERGE-6", difficulty=SUBTLE)
+@subtle("merge-leaves-source", "MERGE-5", "MERGE-2", "MERGE-6")
 class LeavesHoldings(GameState):
     """The holdings of a merged-away row are copied, and come back with the id."""
 
@@ -57,7 +55,7 @@ class LeavesHoldings(GameState):
         return player
 
 
-@fault("merge-forgets-acks", "MERGE-3", "ACK-4", difficulty=SUBTLE)
+@subtle("merge-forgets-acks", "MERGE-3", "ACK-4")
 class ForgetsAcks(Merging):
     """Moved grants are pending again."""
 
@@ -67,7 +65,7 @@ class ForgetsAcks(Merging):
         return super().move_grants(source, target)
 
 
-@fault("merge-lobbies-twice", "MERGE-4", difficulty=SUBTLE)
+@subtle("merge-lobbies-twice", "MERGE-4")
 class LobbiesTwice(Merging):
     """A lobby in which both were is listed twice."""
 
@@ -78,10 +76,7 @@ class LobbiesTwice(Merging):
         return moved
 
 
-@fault(
-    *("merge-source-is-alias", "MERGE-5", "MERGE-6", "MERGE-9", "ACK-3", "MERGE-2", "MERGE-3"),
-    difficulty=SUBTLE,
-)
+@subtle("merge-source-is-alias", "MERGE-5", "MERGE-6", "MERGE-9", "ACK-3", "MERGE-2", "MERGE-3")
 class SourceIsAlias(Merging):
     """The source's id leads to the target from then on."""
 
@@ -93,7 +88,7 @@ class SourceIsAlias(Merging):
         return reply
 
 
-@fault("merge-no-op-forever", "MERGE-6", difficulty=SUBTLE)
+@subtle("merge-no-op-forever", "MERGE-6")
 class NoOpForever(Merging):
     """A pair that was merged once is a no-op forever, also when a new player has the id."""
 
@@ -102,7 +97,7 @@ class NoOpForever(Merging):
         return self.state.merges.get((source_id, target.id)) if target else None
 
 
-@fault("merge-replay-adds-again", "MERGE-6", "MERGE-8", difficulty=SUBTLE)
+@subtle("merge-replay-adds-again", "MERGE-6", "MERGE-8")
 class ReplayAddsAgain(Merging):
     """A replay answers the no-op and adds the source's balances once more."""
 
@@ -120,7 +115,7 @@ class ReplayAddsAgain(Merging):
         return reply
 
 
-@fault("merge-into-banned", "MERGE-7", difficulty=MEDIUM)
+@medium("merge-into-banned", "MERGE-7")
 class IntoBanned(Merging):
     """A banned target takes the merge."""
 
@@ -130,7 +125,7 @@ class IntoBanned(Merging):
         target.banned_at = banned
 
 
-@fault("merge-checks-late", "MERGE-7", difficulty=SUBTLE)
+@subtle("merge-checks-late", "MERGE-7")
 class ChecksLate(Merging):
     """The target's ban is looked at when the wallet has already moved."""
 
@@ -141,11 +136,7 @@ class ChecksLate(Merging):
         super().check(source, target)
 
 
-@fault(
-    *("merge-race", "MERGE-8", "MERGE-2", "MERGE-3"),
-    difficulty=SUBTLE,
-    racing=(operations.merge_player,),
-)
+@subtle("merge-race", "MERGE-8", "MERGE-2", "MERGE-3", racing=("mergePlayer",))
 class Race(Merging):
     """Holdings are read, then added: two merges at once add them twice."""
 
@@ -160,7 +151,7 @@ class Race(Merging):
         self.state.players.pop(source_id, None)
 
 
-@fault("merge-frees-grant-keys", "MERGE-9", "GRANT-5", difficulty=SUBTLE)
+@subtle("merge-frees-grant-keys", "MERGE-9", "GRANT-5")
 class FreesGrantKeys(Merging):
     """The idempotency keys of the source's grants are free after the merge."""
 

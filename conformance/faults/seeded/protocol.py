@@ -11,39 +11,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from conformance.faults.building_blocks import (
-    MEDIUM,
-    OBVIOUS,
-    SUBTLE,
-    Rewriting,
+    DOWN,
+    IMPORTS,
+    UP,
+    Data,
+    change_body,
+    change_data,
+    change_error,
+    check_first,
     document,
-    fault,
     leaves,
+    medium,
+    obvious,
+    subtle,
 )
 from conformance.reference.app import Server, as_json
-from conformance.reference.bodies import (
-    BanBody,
-    Body,
-    DeleteBody,
-    GrantBody,
-    ImportBody,
-    ItemBody,
-    LobbyBody,
-    WalletBody,
-)
-from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, invalid
 from conformance.reference.imports import Imports
 from conformance.reference.ledger import Ledger
-from conformance.reference.operations import Call, Operation
-from conformance.reference.players import Players
+from conformance.reference.operations import Call
 from conformance.reference.replies import Reply
 from conformance.reference.services import Services
 from conformance.reference.state import GameState, Player
-
-SHAPES: tuple[type[Body], ...] = (
-    *(GrantBody, LobbyBody, BanBody, DeleteBody, ItemBody, WalletBody, ImportBody),
-)
-
 
 CODES = (
     *("AUTH-1.code", "AUTH-2.code", "AUTH-3.code", "ERR-2", "RATE-2.code"),
@@ -52,7 +41,7 @@ CODES = (
 """The requirements that ask for an error code."""
 
 
-@fault("err-bare-message", "ERR-1", "AUTH-1", *CODES, difficulty=OBVIOUS)
+@obvious("err-bare-message", "ERR-1", "AUTH-1", *CODES)
 class BareMessage(Server):
     """A failure is {"error": "text"}."""
 
@@ -60,7 +49,7 @@ class BareMessage(Server):
         return as_json(error.status, {"error": error.message}, {**headers, **error.headers})
 
 
-@fault("err-empty-429", "ERR-1", "HTTP-2", "RATE-2.code", difficulty=SUBTLE)
+@subtle("err-empty-429", "ERR-1", "HTTP-2", "RATE-2.code")
 class Empty429(Server):
     """The 429 comes from a gateway and has no body."""
 
@@ -70,60 +59,43 @@ class Empty429(Server):
         return Response(b"", 429, {**headers, **error.headers})
 
 
-@fault("err-codes-swapped", "ERR-2", difficulty=MEDIUM)
-class CodesSwapped(Server):
-    """What is not found has the code of a conflict."""
-
-    def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
-        if error.status == 404:
-            error.code = "conflict"
-        return super().refuse(error, headers)
+@medium("err-codes-swapped", "ERR-2")
+@change_error
+def codes_swapped(error: ApiError) -> None:
+    """A 404 has the code of a conflict."""
+    error.code = "conflict" if error.status == 404 else error.code
 
 
 class Crash(Exception):  # noqa: N818 - a crash is what it stands for
     """What an unguarded line of code raises."""
 
 
-class Fragile(Server):
-    """Crashes for some requests with a good key."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if self.breaks(operation, call):
-            raise Crash
-        return super().alone(operation, services, call)
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        """Whether the request is too much for the server."""
-        raise NotImplementedError
-
-
-@fault("err-nul-500", "ERR-3", difficulty=SUBTLE)
-class NulCrash(Fragile):
+@subtle("err-nul-500", "ERR-3")
+@check_first()
+def nul_crash(call: Call, _: Services) -> None:
     """A NUL in a text is a 500, since the database takes none."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        return any(isinstance(text, str) and "\0" in text for text in leaves(document(call)))
-
-
-@fault("err-surrogate-500", "ERR-3", difficulty=SUBTLE)
-class SurrogateCrash(Fragile):
-    """A lone surrogate in a text is a 500, since it has no UTF-8."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        texts = [text for text in leaves(document(call)) if isinstance(text, str)]
-        return any(0xD800 <= ord(char) < 0xE000 for text in texts for char in text)
+    if any(isinstance(text, str) and "\0" in text for text in leaves(document(call))):
+        raise Crash
 
 
-@fault("err-huge-number-500", "ERR-3", "LEDGER-12", difficulty=SUBTLE)
-class HugeNumberCrash(Fragile):
+@subtle("err-surrogate-500", "ERR-3")
+@check_first()
+def surrogate_crash(call: Call, _: Services) -> None:
+    """A lone surrogate in a text is a 500, since UTF-8 cannot encode it."""
+    texts = [text for text in leaves(document(call)) if isinstance(text, str)]
+    if any(0xD800 <= ord(char) < 0xE000 for text in texts for char in text):
+        raise Crash
+
+
+@subtle("err-huge-number-500", "ERR-3", "LEDGER-12")
+@check_first()
+def huge_number_crash(call: Call, _: Services) -> None:
     """An integer beyond 64 bits is a 500."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        body = document(call)
-        return any(isinstance(value, int) and abs(value) >= 2**63 for value in leaves(body))
+    if any(isinstance(value, int) and abs(value) >= 2**63 for value in leaves(document(call))):
+        raise Crash
 
 
-@fault("err-utf8-path-500", "ERR-3", difficulty=SUBTLE)
+@subtle("err-utf8-path-500", "ERR-3")
 class PathCrash(Server):
     """A path that is no UTF-8 is a 500."""
 
@@ -131,51 +103,51 @@ class PathCrash(Server):
         return unquote(segment, errors="strict")
 
 
-@fault("err-null-row-500", "ERR-3", "MIG-3", difficulty=SUBTLE)
-class NullRowCrash(Fragile):
+@subtle("err-null-row-500", "ERR-3", "MIG-3")
+@check_first(*IMPORTS)
+def null_row_crash(call: Call, _: Services) -> None:
     """An imported row that is null is a 500."""
+    body = document(call)
+    rows = body.get("rows") if isinstance(body, dict) else None
+    if isinstance(rows, list) and None in rows:
+        raise Crash
 
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        body = document(call)
-        rows = body.get("rows") if isinstance(body, dict) else None
-        return "migrate" in operation.path and isinstance(rows, list) and None in rows
 
-
-@fault(
-    *("err-422-for-bodies", "ERR-4", "HTTP-1", "ERR-2", "GRANT-7", "LOBBY-10", "BAN-5"),
-    *("LEDGER-7", "MIG-4", "MIG-8", "DEL-5"),
-    difficulty=OBVIOUS,
+@obvious(
+    "err-422-for-bodies",
+    "ERR-4",
+    "HTTP-1",
+    "ERR-2",
+    "GRANT-7",
+    "LOBBY-10",
+    "BAN-5",
+    "LEDGER-7",
+    "MIG-4",
+    "MIG-8",
+    "DEL-5",
 )
-class Unprocessable(Server):
-    """A body that is not valid gets 422, as the framework has it."""
-
-    def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
-        if error.code == "validation_failed" and error.status == 400:
-            error.status = 422
-        return super().refuse(error, headers)
+@change_error
+def unprocessable(error: ApiError) -> None:
+    """An invalid body gets 422, the default of the framework."""
+    if error.code == "validation_failed" and error.status == 400:
+        error.status = 422
 
 
-@fault("err-reason-unchecked", "ERR-4", difficulty=SUBTLE)
-class ReasonUnchecked(Rewriting):
+@subtle("err-reason-unchecked", "ERR-4")
+@change_body(*UP, *DOWN)
+def reason_unchecked(body: Data) -> Data:
     """The reason of a change of a holding may be anything."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if "reason" in body and ("wallet" in operation.path or "inventory" in operation.path):
-            return {**body, "reason": json.dumps(body["reason"])}
-        return body
+    return {**body, "reason": json.dumps(body["reason"])} if "reason" in body else body
 
 
-@fault("err-lobby-metadata-unchecked", "ERR-4", difficulty=SUBTLE)
-class LobbyMetadataUnchecked(Rewriting):
+@subtle("err-lobby-metadata-unchecked", "ERR-4")
+@change_body("createLobby")
+def lobby_metadata_unchecked(body: Data) -> Data:
     """The metadata of a lobby may be anything."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if "lobbies" in operation.path and "metadata" in body:
-            return {**body, "metadata": {"value": body["metadata"]}}
-        return body
+    return {**body, "metadata": {"value": body["metadata"]}} if "metadata" in body else body
 
 
-@fault("http-201-for-credit", "HTTP-1", "LEDGER-1", difficulty=OBVIOUS)
+@obvious("http-201-for-credit", "HTTP-1", "LEDGER-1")
 class CreatedForCredit(Ledger):
     """An increment answers 201."""
 
@@ -184,7 +156,7 @@ class CreatedForCredit(Ledger):
         return replace(reply, status=201) if change == "increment" else reply
 
 
-@fault("http-410-for-erased", "DEL-2", "HTTP-1", "MERGE-7", difficulty=MEDIUM)
+@medium("http-410-for-erased", "DEL-2", "HTTP-1", "MERGE-7")
 class GoneForErased(GameState):
     """An erased player is gone, 410."""
 
@@ -194,26 +166,21 @@ class GoneForErased(GameState):
         return super().known(external_id)
 
 
-@fault("http-sql-timestamps", "HTTP-2", difficulty=MEDIUM)
-class SqlTimestamps(Players):
-    """`bannedAt` is written as the database has it, with a blank."""
-
-    def ban(self, *arguments: Any) -> Reply:
-        reply = super().ban(*arguments)
-        moment = reply.data["bannedAt"].replace("T", " ").rstrip("Z")
-        return Reply(200, {**reply.data, "bannedAt": moment})
+@medium("http-sql-timestamps", "HTTP-2")
+@change_data("banPlayer")
+def sql_timestamps(data: Data, *_: Any) -> Data:
+    """`bannedAt` has a blank in place of T, as in SQL, and no time zone."""
+    return {"bannedAt": data["bannedAt"].replace("T", " ").rstrip("Z")}
 
 
-@fault("http-null-for-empty", "HTTP-2", "EXP-1", difficulty=SUBTLE)
-class NullForEmpty(Gdpr):
-    """A list of an export that is empty is null."""
-
-    def export(self, external_id: str) -> Reply:
-        data = super().export(external_id).data
-        return Reply(200, {k: None if v == [] else v for k, v in data.items()})
+@subtle("http-null-for-empty", "HTTP-2", "EXP-1")
+@change_data("exportPlayer")
+def null_for_empty(data: Data, *_: Any) -> Data:
+    """An empty list of an export is null."""
+    return {name: None for name, value in data.items() if value == []}
 
 
-@fault("http-large-as-text", "HTTP-2", "LEDGER-12", difficulty=SUBTLE)
+@subtle("http-large-as-text", "HTTP-2", "LEDGER-12")
 class LargeAsText(Ledger):
     """A holding beyond 2^31-1 is a text, as some drivers give 64-bit columns."""
 
@@ -223,7 +190,7 @@ class LargeAsText(Ledger):
         return Reply(200, {**data, self.holding_field: str(held) if held > 2**31 - 1 else held})
 
 
-@fault("http-405-without-allow", "HTTP-3", difficulty=MEDIUM)
+@medium("http-405-without-allow", "HTTP-3")
 class NoAllow(Server):
     """The 405 does not say what is allowed."""
 
@@ -234,7 +201,7 @@ class NoAllow(Server):
         return response
 
 
-@fault("http-decoded-twice", "HTTP-4", difficulty=SUBTLE)
+@subtle("http-decoded-twice", "HTTP-4")
 class DecodedTwice(Server):
     """Path parameters are percent-decoded by the framework and once more by hand."""
 
@@ -242,7 +209,7 @@ class DecodedTwice(Server):
         return unquote(super().decode(segment))
 
 
-@fault("http-slash-splits", "HTTP-4", difficulty=SUBTLE)
+@subtle("http-slash-splits", "HTTP-4")
 class SlashSplits(Server):
     """Of an id with an encoded slash only what is before it counts."""
 
@@ -270,7 +237,7 @@ class Folding(GameState):
         return super().ensure(self.stored(external_id))
 
 
-@fault("http-ids-casefolded", "HTTP-4", difficulty=SUBTLE)
+@subtle("http-ids-casefolded", "HTTP-4")
 class CaseFolded(Folding):
     """The index of external ids ignores case."""
 
@@ -278,7 +245,7 @@ class CaseFolded(Folding):
         return external_id.lower()
 
 
-@fault("http-ids-normalised", "HTTP-4", difficulty=SUBTLE)
+@subtle("http-ids-normalised", "HTTP-4")
 class Normalised(Folding):
     """The index of external ids normalises Unicode, so that two spellings are one player."""
 
@@ -286,7 +253,7 @@ class Normalised(Folding):
         return unicodedata.normalize("NFC", external_id)
 
 
-@fault("http-ids-cut", "HTTP-4", difficulty=SUBTLE)
+@subtle("http-ids-cut", "HTTP-4")
 class Cut(Folding):
     """The index of external ids holds 128 characters."""
 
@@ -294,21 +261,15 @@ class Cut(Folding):
         return external_id[:128]
 
 
-KNOWN = {field for shape in SHAPES for field in shape.__struct_fields__}
-"""The fields that some body of the API has."""
-
-
-@fault("http-ack-takes-no-body", "HTTP-5", difficulty=MEDIUM)
-class NoBodyOnAck(Server):
+@medium("http-ack-takes-no-body", "HTTP-5")
+@check_first("ackGrant")
+def no_body_on_ack(call: Call, _: Services) -> None:
     """An ack with a body gets 400, although clients stamp a key onto every POST."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if operation.path.endswith("/ack") and call.raw:
-            raise invalid("$", "no body expected")
-        return super().alone(operation, services, call)
+    if call.raw:
+        raise invalid("$", "no body expected")
 
 
-@fault("http-row-fields-fail", "HTTP-5", difficulty=SUBTLE)
+@subtle("http-row-fields-fail", "HTTP-5")
 class StrictRows(Imports):
     """An imported row with a field that the server does not know fails."""
 
