@@ -31,15 +31,16 @@ GAP_SECONDS = 0.001
 
 def fault(
     id: str,
-    *requirements: str,
+    requirements: str,
+    *,
     difficulty: Difficulty,
     parts: tuple[type, ...] = (),
     racing: tuple[str, ...] = (),
 ) -> Callable[[T], T]:
     """Register the decorated class as a fault; its docstring says what is wrong.
 
-    `requirements` are all that the fault breaks, the main one first. `parts` deviate together
-    with the class. `racing` operations run on a thread pool, without the lock of their game.
+    `requirements` are the ids of all that the fault breaks, the main one first. `parts` deviate
+    together with the class. `racing` operations run on a thread pool, without the lock of their game.
     """
 
     def register(cls: T) -> T:
@@ -50,7 +51,7 @@ def fault(
             " ".join((inspect.getdoc(cls) or "").split()),
             (cls, *parts, *((without_lock(*racing),) if racing else ())),
             threads=bool(racing),
-            requirements=requirements,
+            requirements=tuple(requirements.split()),
             difficulty=difficulty,
         )
         return cls

@@ -373,14 +373,12 @@ class SkipsUsed(Imports):
 class TypedRows(Imports):
     """A row of wrong types: refuses the whole batch with 400."""
 
-    def batch(
-        self, scope: str, body: ImportBody, shape: type[Any], apply: Callable[[Any], None]
-    ) -> Reply:
+    def batch(self, scope: str, body: ImportBody, *rest: Any) -> Reply:
         for raw in body.rows:
             row = json.loads(bytes(raw))
             if not isinstance(row, dict) or any(self.odd(name, row[name]) for name in row):
                 raise invalid("$.rows", "a row of wrong types")
-        return super().batch(scope, body, shape, apply)
+        return super().batch(scope, body, *rest)
 
     @staticmethod
     def odd(name: str, value: Any) -> bool:

@@ -1,13 +1,13 @@
 """Faults of acks."""
 
-from conformance.faults.building_blocks import gap, medium, subtle
+from conformance.faults import building_blocks as kit
 from conformance.reference.bodies import GrantBody
 from conformance.reference.grants import SCOPE, Grants
 from conformance.reference.replies import Reply
 from conformance.reference.state import Grant, Player, now
 
 
-@medium("ack-by-player", "ACK-1")
+@kit.medium("ack-by-player", "ACK-1")
 class AckedByPlayer(Grants):
     """An ack of the backend is reported as one of the player."""
 
@@ -16,17 +16,17 @@ class AckedByPlayer(Grants):
         grant.acked_by = "player"
 
 
-@subtle("ack-again-new-time", "ACK-2")
+@kit.subtle("ack-again-new-time", "ACK-2")
 class AgainNewTime(Grants):
     """A second ack moves `claimedAt`."""
 
     def claim(self, grant: Grant) -> None:
-        gap(2)
+        kit.gap(2)
         grant.claimed_at = now()
         grant.acked_by = "server_api"
 
 
-@subtle("ack-of-others", "ACK-3")
+@kit.subtle("ack-of-others", "ACK-3")
 class OfOthers(Grants):
     """A grant is found by its id alone: any known player can claim it."""
 
@@ -35,7 +35,7 @@ class OfOthers(Grants):
         return grant if grant is not None else super().find(player, grant_id)
 
 
-@medium("ack-not-written", "ACK-4", "ACK-2", "MERGE-3", "EXP-1")
+@kit.medium("ack-not-written", "ACK-4 ACK-2 MERGE-3 EXP-1")
 class NotWritten(Grants):
     """The ack is answered and never written."""
 
@@ -46,7 +46,7 @@ class NotWritten(Grants):
         return reply
 
 
-@subtle("ack-claims-all", "ACK-4", "EXP-1")
+@kit.subtle("ack-claims-all", "ACK-4 EXP-1")
 class ClaimsAll(Grants):
     """An ack claims every pending grant of the player."""
 
@@ -55,7 +55,7 @@ class ClaimsAll(Grants):
             super().claim(each)
 
 
-@subtle("ack-frees-key", "ACK-5", "GRANT-2", "GRANT-5")
+@kit.subtle("ack-frees-key", "ACK-5 GRANT-2 GRANT-5")
 class FreesKey(Grants):
     """Only pending grants hold their key: a replay after the ack makes a second grant."""
 
@@ -67,7 +67,7 @@ class FreesKey(Grants):
         return super().create(external_id, body)
 
 
-@subtle("ack-again-gives-items", "ACK-6")
+@kit.subtle("ack-again-gives-items", "ACK-6")
 class AgainGivesItems(Grants):
     """A second ack puts the items of the grant into the inventory."""
 

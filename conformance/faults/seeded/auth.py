@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from conformance.faults.building_blocks import change_error, medium, obvious, subtle
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server, Settings
 from conformance.reference.auth import Auth
 from conformance.reference.errors import ApiError, invalid
@@ -17,7 +17,7 @@ from conformance.reference.services import Services
 from conformance.reference.world import Game, Key, World
 
 
-@obvious("auth-missing-403", "AUTH-1", "AUTH-1.code", "AUTH-1.challenge", "AUTH-5")
+@kit.obvious("auth-missing-403", "AUTH-1 AUTH-1.code AUTH-1.challenge AUTH-5")
 class MissingForbidden(Auth):
     """A request without a key gets 403."""
 
@@ -27,14 +27,14 @@ class MissingForbidden(Auth):
         return super().identify(headers)
 
 
-@obvious("auth-no-challenge", "AUTH-1.challenge")
-@change_error
+@kit.obvious("auth-no-challenge", "AUTH-1.challenge")
+@kit.change_error
 def no_challenge(error: ApiError) -> None:
     """The 401 for a missing key has no WWW-Authenticate."""
     error.headers = {} if error.status == 401 else error.headers
 
 
-@medium("auth-prefix-only", "AUTH-2")
+@kit.medium("auth-prefix-only", "AUTH-2")
 class PrefixOnly(Auth):
     """A key is found by its prefix and the secret is never compared."""
 
@@ -44,7 +44,7 @@ class PrefixOnly(Auth):
         return next((owner for owner in owners if owner[1].prefix == prefix), None)
 
 
-@subtle("auth-token-folded", "AUTH-2")
+@kit.subtle("auth-token-folded", "AUTH-2")
 class TokenFolded(Auth):
     """Tokens are compared without case, as a database collation does."""
 
@@ -53,7 +53,7 @@ class TokenFolded(Auth):
         return folded.get(token.casefold())
 
 
-@medium("auth-revoked-works", "AUTH-2")
+@kit.medium("auth-revoked-works", "AUTH-2")
 class RevokedWorks(Auth):
     """A revoked key is still good."""
 
@@ -62,8 +62,8 @@ class RevokedWorks(Auth):
         return found if found and found[1].revoked else super().identify(headers)
 
 
-@obvious("auth-session-code", "AUTH-2.code")
-@change_error
+@kit.obvious("auth-session-code", "AUTH-2.code")
+@kit.change_error
 def session_code(error: ApiError) -> None:
     """The 401 for an unknown token has the code for a missing token."""
     error.code = "unauthenticated" if error.status == 401 else error.code
@@ -76,7 +76,7 @@ class AnyPermission(Auth):
         """Nothing is refused here."""
 
 
-@medium("auth-client-reads", "AUTH-3", "AUTH-3.code", parts=(AnyPermission,))
+@kit.medium("auth-client-reads", "AUTH-3 AUTH-3.code", parts=(AnyPermission,))
 class ClientReads(Server):
     """A client key may read players, since only writes look at the permission set."""
 
@@ -86,7 +86,7 @@ class ClientReads(Server):
         return super().alone(operation, services, call)
 
 
-@subtle("auth-permission-late", "AUTH-4", parts=(AnyPermission,))
+@kit.subtle("auth-permission-late", "AUTH-4", parts=(AnyPermission,))
 class PermissionLate(Server):
     """The permission set is looked at when the operation is already done."""
 
@@ -97,7 +97,7 @@ class PermissionLate(Server):
             Auth(self.auth.world).check_permission(call.key)
 
 
-@subtle("auth-player-before-auth", "AUTH-4", "GRANT-7", "ERR-4")
+@kit.subtle("auth-player-before-auth", "AUTH-4 GRANT-7 ERR-4")
 class PlayerBeforeAuth(Server):
     """The player of a write is made before the key is looked at."""
 
@@ -110,7 +110,7 @@ class PlayerBeforeAuth(Server):
         return await super().answer(operation, request)
 
 
-@medium("auth-body-first", "AUTH-5")
+@kit.medium("auth-body-first", "AUTH-5")
 class BodyFirst(Server):
     """The body is parsed before the credentials are judged."""
 
@@ -123,7 +123,7 @@ class BodyFirst(Server):
         return await super().answer(operation, request)
 
 
-@medium("auth-token-echoed", "AUTH-6")
+@kit.medium("auth-token-echoed", "AUTH-6")
 class TokenEchoed(Auth):
     """The 401 tells which token is not valid."""
 
@@ -135,7 +135,7 @@ class TokenEchoed(Auth):
             raise
 
 
-@subtle("auth-lobby-of-all", "AUTH-7")
+@kit.subtle("auth-lobby-of-all", "AUTH-7")
 class LobbyOfAll(Server):
     """A lobby is found by its id, whichever game the key belongs to."""
 
@@ -144,7 +144,7 @@ class LobbyOfAll(Server):
         return super().alone(operation, found or services, call)
 
 
-@subtle("auth-keys-of-all", "AUTH-7")
+@kit.subtle("auth-keys-of-all", "AUTH-7")
 class KeysOfAll(Server):
     """Idempotency keys are unique in the whole server, not in the game."""
 
@@ -155,7 +155,7 @@ class KeysOfAll(Server):
             state.keys = first.keys
 
 
-@subtle("auth-erasure-in-all", "AUTH-7")
+@kit.subtle("auth-erasure-in-all", "AUTH-7")
 class ErasureInAll(Server):
     """An erasure takes the external id out of every game."""
 
@@ -167,7 +167,7 @@ class ErasureInAll(Server):
         return reply
 
 
-@medium("auth-game-of-path", "LOBBY-4", "AUTH-7")
+@kit.medium("auth-game-of-path", "LOBBY-4 AUTH-7")
 class GameOfPath(Server):
     """A lobby is opened in whichever game the path names."""
 

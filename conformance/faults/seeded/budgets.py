@@ -4,14 +4,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
-from conformance.faults.building_blocks import (
-    Data,
-    change_data,
-    change_error,
-    medium,
-    obvious,
-    subtle,
-)
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server
 from conformance.reference.budget import Budget, Spent
 from conformance.reference.errors import ApiError
@@ -21,7 +14,7 @@ from conformance.reference.services import Services
 from conformance.reference.world import Key
 
 
-@obvious("rate-none", "RATE-1", "RATE-2", "RATE-2.reset", "RATE-2.code", "RATE-3", "RATE-4")
+@kit.obvious("rate-none", "RATE-1 RATE-2 RATE-2.reset RATE-2.code RATE-3 RATE-4")
 class NoBudget(Budget):
     """The budget is counted and never enforced."""
 
@@ -29,38 +22,38 @@ class NoBudget(Budget):
         """Everything is allowed."""
 
 
-@subtle("rate-retry-after-date", "RATE-2")
-@change_error
+@kit.subtle("rate-retry-after-date", "RATE-2")
+@kit.change_error
 def retry_after_date(error: ApiError) -> None:
     """Retry-After is a date, which HTTP allows and both clients cannot read."""
     if error.status == 429:
         error.headers["Retry-After"] = formatdate(usegmt=True)
 
 
-@subtle("rate-retry-after-zero", "RATE-2")
-@change_error
+@kit.subtle("rate-retry-after-zero", "RATE-2")
+@kit.change_error
 def retry_after_zero(error: ApiError) -> None:
     """Retry-After is rounded down, so that in the last second it is 0."""
     if error.status == 429:
         error.headers["Retry-After"] = str(int(error.headers["Retry-After"]) - 1)
 
 
-@medium("rate-reset-epoch", "RATE-2.reset")
-@change_error
+@kit.medium("rate-reset-epoch", "RATE-2.reset")
+@kit.change_error
 def reset_epoch(error: ApiError) -> None:
     """RateLimit-Reset is a moment, in seconds since 1970."""
     if error.status == 429:
         error.headers["RateLimit-Reset"] = "4102444800"
 
 
-@obvious("rate-code", "RATE-2.code")
-@change_error
+@kit.obvious("rate-code", "RATE-2.code")
+@kit.change_error
 def other_code(error: ApiError) -> None:
     """The 429 has the code too_many_requests."""
     error.code = "too_many_requests" if error.status == 429 else error.code
 
 
-@subtle("rate-refused-and-done", "RATE-3")
+@kit.subtle("rate-refused-and-done", "RATE-3")
 class RefusedAndDone(Server):
     """Work is done while the budget is asked, and stays done after a 429."""
 
@@ -78,7 +71,7 @@ class RefusedAndDone(Server):
                 self.asked.check(spent)
 
 
-@subtle("rate-retry-too-early", "RATE-3")
+@kit.subtle("rate-retry-too-early", "RATE-3")
 class RetryTooEarly(Budget):
     """The window is three times as long as Retry-After says."""
 
@@ -91,7 +84,7 @@ class RetryTooEarly(Budget):
         return replace(spent, seconds=min(spent.seconds, self.reported))
 
 
-@medium("rate-remaining-by-two", "RATE-4")
+@kit.medium("rate-remaining-by-two", "RATE-4")
 class RemainingByTwo(Budget):
     """Each request counts twice in what remains."""
 
@@ -99,15 +92,15 @@ class RemainingByTwo(Budget):
         return super().headers(limit, max(0, 2 * remaining - limit), reset)
 
 
-@subtle("ping-prefix-cut", "PING-1")
-@change_data("ping")
-def prefix_cut(data: Data, call: Call, _: Services) -> Data:
+@kit.subtle("ping-prefix-cut", "PING-1")
+@kit.change_data("ping")
+def prefix_cut(data: kit.Data, call: Call, _: Services) -> kit.Data:
     """Ping reports the first eight characters of the prefix."""
     return {"apiKey": {**data["apiKey"], "prefix": call.key.prefix[:8]}}
 
 
-@medium("ping-shows-secret", "PING-2", "AUTH-6")
-@change_data("ping")
-def shows_secret(data: Data, call: Call, _: Services) -> Data:
+@kit.medium("ping-shows-secret", "PING-2 AUTH-6")
+@kit.change_data("ping")
+def shows_secret(data: kit.Data, call: Call, _: Services) -> kit.Data:
     """Ping reports the whole key."""
     return {"apiKey": {**data["apiKey"], "token": call.key.token}}

@@ -2,17 +2,7 @@
 
 from typing import Any
 
-from conformance.faults.building_blocks import (
-    Data,
-    change_body,
-    change_data,
-    document,
-    gap,
-    medium,
-    player_of,
-    scratch,
-    subtle,
-)
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server
 from conformance.reference.bodies import DeleteBody
 from conformance.reference.erasure import Gdpr
@@ -25,14 +15,14 @@ from conformance.reference.services import Services
 from conformance.reference.state import GameState, Lobby, Player, now
 
 
-@medium("erasure-names-placeholder", "DEL-1", "HTTP-4", "DEL-3")
-@change_data("deletePlayer")
-def names_placeholder(data: Data, *_: Any) -> Data:
+@kit.medium("erasure-names-placeholder", "DEL-1 HTTP-4 DEL-3")
+@kit.change_data("deletePlayer")
+def names_placeholder(data: kit.Data, *_: Any) -> kit.Data:
     """The answer has the placeholder as the external id."""
     return {"externalPlayerId": data["anonymizedExternalId"] or data["externalPlayerId"]}
 
 
-@subtle("erasure-acks-stay", "DEL-2")
+@kit.subtle("erasure-acks-stay", "DEL-2")
 class AcksStay(Grants):
     """A grant of an erased player can still be acked under the old id."""
 
@@ -44,34 +34,34 @@ class AcksStay(Grants):
         return super().ack(external_id, grant_id)
 
 
-@medium("erasure-again-erased", "DEL-3", "DEL-8")
-@change_data("deletePlayer")
-def again_erased(data: Data, *_: Any) -> Data:
+@kit.medium("erasure-again-erased", "DEL-3 DEL-8")
+@kit.change_data("deletePlayer")
+def again_erased(data: kit.Data, *_: Any) -> kit.Data:
     """A second erasure reports `erased`."""
     return {"status": "erased"} if data["status"] == "no_op_already_erased" else {}
 
 
-@medium("erasure-stranger-is-erased", "DEL-4", "AUTH-7", "PLAYER-4")
-@change_data("deletePlayer")
-def stranger_is_erased(data: Data, *_: Any) -> Data:
+@kit.medium("erasure-stranger-is-erased", "DEL-4 AUTH-7 PLAYER-4")
+@kit.change_data("deletePlayer")
+def stranger_is_erased(data: kit.Data, *_: Any) -> kit.Data:
     """The erasure of an unknown player reports that it was erased before."""
     return {"status": "no_op_already_erased"} if data["status"] == "no_op_never_existed" else {}
 
 
-@subtle("erasure-reason-folded", "DEL-5", "ERR-4")
-@change_body("deletePlayer")
-def reason_folded(body: Data) -> Data:
+@kit.subtle("erasure-reason-folded", "DEL-5 ERR-4")
+@kit.change_body("deletePlayer")
+def reason_folded(body: kit.Data) -> kit.Data:
     """The reason may be written in capitals."""
     text = isinstance(body.get("reason"), str)
     return {**body, "reason": body["reason"].lower()} if text else body
 
 
-@subtle("erasure-checks-late", "DEL-5", "ERR-4")
+@kit.subtle("erasure-checks-late", "DEL-5 ERR-4")
 class ChecksLate(Server):
     """The reason is judged when the player is already erased."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
+        body = kit.document(call)
         if operation.path.endswith("/delete") and isinstance(body, dict):
             erased = Call(call.game, call.key, call.path, call.query, b"{}")
             reply = super().alone(operation, services, erased)
@@ -80,7 +70,7 @@ class ChecksLate(Server):
         return super().alone(operation, services, call)
 
 
-@medium("erasure-locks-id", "DEL-6", "DEL-9", "MERGE-7", "LOBBY-1")
+@kit.medium("erasure-locks-id", "DEL-6 DEL-9 MERGE-7 LOBBY-1")
 class LocksId(GameState):
     """An erased id can never be used again."""
 
@@ -90,21 +80,21 @@ class LocksId(GameState):
         return super().ensure(external_id)
 
 
-@subtle("erasure-wallet-returns", "DEL-6")
+@kit.subtle("erasure-wallet-returns", "DEL-6")
 class WalletReturns(GameState):
     """Whoever uses an erased id gets the old balances back."""
 
     def ensure(self, external_id: str) -> Player:
         new = external_id not in self.players
         player = super().ensure(external_id)
-        kept = scratch(self, "wallets")
+        kept = kit.scratch(self, "wallets")
         if new and external_id in kept and external_id in self.erasures:
             player.wallet = kept[external_id]
         kept[external_id] = player.wallet
         return player
 
 
-@subtle("erasure-second-no-op", "DEL-6")
+@kit.subtle("erasure-second-no-op", "DEL-6")
 class SecondNoOp(Gdpr):
     """A new player under an erased id cannot be erased: the id is on the list."""
 
@@ -115,32 +105,32 @@ class SecondNoOp(Gdpr):
         return super().delete(external_id, body)
 
 
-@subtle("erasure-roster-stays", "DEL-7")
+@kit.subtle("erasure-roster-stays", "DEL-7")
 class RosterStays(Lobbies):
     """A lobby shows the roster as it was sent, also when a player of it is erased."""
 
     def open(self, event: Any, body: Any) -> Lobby:
         lobby = super().open(event, body)
-        scratch(self.state, "rosters")[lobby.id] = list(body.externalPlayerIds)
+        kit.scratch(self.state, "rosters")[lobby.id] = list(body.externalPlayerIds)
         return lobby
 
     def read(self, game_id: str, lobby_id: str) -> Reply:
         data = super().read(game_id, lobby_id).data
-        return Reply(200, {**data, "roster": scratch(self.state, "rosters")[lobby_id]})
+        return Reply(200, {**data, "roster": kit.scratch(self.state, "rosters")[lobby_id]})
 
 
-@subtle("erasure-race", "DEL-8", racing=("deletePlayer",))
+@kit.subtle("erasure-race", "DEL-8", racing=("deletePlayer",))
 class Race(Gdpr):
     """The player is looked up, then erased: of two erasures at once both say `erased`."""
 
     def erase(self, player: Player, external_id: str) -> dict[str, Any]:
-        gap()
+        kit.gap()
         with self.state.lock:
             self.state.players.setdefault(external_id, player)
             return super().erase(player, external_id)
 
 
-@subtle("erasure-frees-grant-keys", "DEL-9", "GRANT-5")
+@kit.subtle("erasure-frees-grant-keys", "DEL-9 GRANT-5")
 class FreesGrantKeys(Gdpr):
     """The idempotency keys of the erased player's grants are free again."""
 
@@ -151,14 +141,14 @@ class FreesGrantKeys(Gdpr):
         return super().erase(player, external_id)
 
 
-@subtle("export-first-page", "EXP-1")
-@change_data("exportPlayer")
-def first_page(data: Data, *_: Any) -> Data:
+@kit.subtle("export-first-page", "EXP-1")
+@kit.change_data("exportPlayer")
+def first_page(data: kit.Data, *_: Any) -> kit.Data:
     """The export lists the newest hundred grants."""
     return {"grants": data["grants"][-100:]}
 
 
-@medium("export-unknown-empty", "EXP-2", "DEL-2", "MERGE-5", "AUTH-7")
+@kit.medium("export-unknown-empty", "EXP-2 DEL-2 MERGE-5 AUTH-7")
 class UnknownEmpty(Gdpr):
     """The export of an unknown player is an empty one."""
 
@@ -172,35 +162,35 @@ class UnknownEmpty(Gdpr):
             del self.state.players[external_id]
 
 
-@subtle("export-1001-rows", "EXP-3", "HTTP-2")
-@change_data("exportPlayer")
-def rows_1001(_: Data, call: Call, services: Services) -> Data:
+@kit.subtle("export-1001-rows", "EXP-3 HTTP-2")
+@kit.change_data("exportPlayer")
+def rows_1001(_: kit.Data, call: Call, services: Services) -> kit.Data:
     """A list may have 1001 rows: the bound is off by one."""
-    return {"grants": [grant.view() for grant in player_of(call, services).grants[-1001:]]}
+    return {"grants": [grant.view() for grant in kit.player_of(call, services).grants[-1001:]]}
 
 
-@subtle("export-claims", "EXP-4", "EXP-1")
-@change_data("exportPlayer")
-def claims(_: Data, call: Call, services: Services) -> Data:
+@kit.subtle("export-claims", "EXP-4 EXP-1")
+@kit.change_data("exportPlayer")
+def claims(_: kit.Data, call: Call, services: Services) -> kit.Data:
     """An export marks the grants that it lists as claimed."""
-    for grant in player_of(call, services).grants:
+    for grant in kit.player_of(call, services).grants:
         grant.claimed_at = grant.claimed_at or now()
     return {}
 
 
-@subtle("export-shows-companions", "EXP-4")
-@change_data("exportPlayer")
-def shows_companions(data: Data, call: Call, services: Services) -> Data:
+@kit.subtle("export-shows-companions", "EXP-4")
+@kit.change_data("exportPlayer")
+def shows_companions(data: kit.Data, call: Call, services: Services) -> kit.Data:
     """The lobbies of an export name all of their players."""
-    lobbies = player_of(call, services).lobbies
+    lobbies = kit.player_of(call, services).lobbies
     names = {lobby.id: [member.external_id for member in lobby.members] for lobby in lobbies}
     return {"lobbies": [{**row, "members": names[row["id"]]} for row in data["lobbies"]]}
 
 
-@subtle("export-same-reference", "EXP-4", "EXP-1")
-@change_data("exportPlayer")
-def same_reference(_: Data, call: Call, services: Services) -> Data:
+@kit.subtle("export-same-reference", "EXP-4 EXP-1")
+@kit.change_data("exportPlayer")
+def same_reference(_: kit.Data, call: Call, services: Services) -> kit.Data:
     """The export joins grants by their sourceRefId, and so shows those of other players."""
-    refs = {grant.source_ref_id for grant in player_of(call, services).grants}
+    refs = {grant.source_ref_id for grant in kit.player_of(call, services).grants}
     joined = [g for g in services.state.grants.values() if g.source_ref_id in refs]
     return {"grants": [grant.view() for grant in joined[-1000:]]}

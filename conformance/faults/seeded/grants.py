@@ -7,17 +7,7 @@ from typing import Any
 
 import msgspec
 
-from conformance.faults.building_blocks import (
-    AMOUNTS,
-    Data,
-    change_body,
-    change_data,
-    gap,
-    medium,
-    obvious,
-    scratch,
-    subtle,
-)
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server
 from conformance.reference.bodies import Entry, GrantBody, fingerprint, moment
 from conformance.reference.errors import ApiError, conflict
@@ -26,44 +16,37 @@ from conformance.reference.replies import Reply
 from conformance.reference.state import Grant, Player, Remembered, now, stamp
 
 
-class CorruptedResponse(Grants):
-    """Tells a new grant otherwise than it is asked for."""
-
-    def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
-        grant = super().issue(player, body, expires_at)
-        self.spoil(grant)
-        return grant
-
-    def spoil(self, grant: Grant) -> None:
-        """Change the new grant."""
-        raise NotImplementedError
-
-
-@medium("grant-kind-lost", "GRANT-1")
-class KindLost(CorruptedResponse):
+@kit.medium("grant-kind-lost", "GRANT-1")
+class KindLost(Grants):
     """Every grant is a reward."""
 
-    def spoil(self, grant: Grant) -> None:
+    def issue(self, *arguments: Any) -> Grant:
+        grant = super().issue(*arguments)
         grant.kind = "reward"
+        return grant
 
 
-@subtle("grant-contents-first-entry", "GRANT-1.contents")
-class FirstEntryOnly(CorruptedResponse):
+@kit.subtle("grant-contents-first-entry", "GRANT-1.contents")
+class FirstEntryOnly(Grants):
     """The contents carry the first entry only."""
 
-    def spoil(self, grant: Grant) -> None:
+    def issue(self, *arguments: Any) -> Grant:
+        grant = super().issue(*arguments)
         del grant.entries[1:]
+        return grant
 
 
-@medium("grant-source-kind", "GRANT-1.source")
-class SourceKindLost(CorruptedResponse):
+@kit.medium("grant-source-kind", "GRANT-1.source")
+class SourceKindLost(Grants):
     """Every grant comes from api."""
 
-    def spoil(self, grant: Grant) -> None:
+    def issue(self, *arguments: Any) -> Grant:
+        grant = super().issue(*arguments)
         grant.source_kind = "api"
+        return grant
 
 
-@medium("grant-replay-201", "GRANT-2", "GRANT-4", "ACK-5")
+@kit.medium("grant-replay-201", "GRANT-2 GRANT-4 ACK-5")
 class Replay201(Grants):
     """A replay answers 201."""
 
@@ -71,16 +54,16 @@ class Replay201(Grants):
         return Reply(201, first.answer)
 
 
-@subtle("grant-replay-new-time", "GRANT-2")
+@kit.subtle("grant-replay-new-time", "GRANT-2")
 class ReplayNewTime(Grants):
     """A replay tells the moment of the replay as `createdAt`."""
 
     def replay(self, first: Remembered) -> Reply:
-        gap(2)
+        kit.gap(2)
         return Reply(200, {**first.answer, "createdAt": stamp(now())})
 
 
-@subtle("grant-compares-order", "GRANT-2")
+@kit.subtle("grant-compares-order", "GRANT-2")
 class OrderCompared(Grants):
     """The order of keys inside metadata counts."""
 
@@ -88,7 +71,7 @@ class OrderCompared(Grants):
         return fingerprint(body) + json.dumps(body.metadata)
 
 
-@subtle("grant-ignores-metadata", "GRANT-3")
+@kit.subtle("grant-ignores-metadata", "GRANT-3")
 class IgnoresMetadata(Grants):
     """Bodies are the same when all but metadata is."""
 
@@ -96,31 +79,31 @@ class IgnoresMetadata(Grants):
         return fingerprint({**msgspec.to_builtins(body), "metadata": None})
 
 
-@subtle("grant-compares-true-as-1", "GRANT-3")
+@kit.subtle("grant-compares-true-as-1", "GRANT-3")
 class TrueIsOne(Grants):
     """Bodies are compared as Python values, in which True equals 1."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        first = scratch(self.state, "bodies").get(body.idempotencyKey, body)
+        first = kit.scratch(self.state, "bodies").get(body.idempotencyKey, body)
         reply = super().create(external_id, first if first == body else body)
-        scratch(self.state, "bodies")[body.idempotencyKey] = first
+        kit.scratch(self.state, "bodies")[body.idempotencyKey] = first
         return reply
 
 
-@subtle("grant-absent-is-any", "GRANT-3")
+@kit.subtle("grant-absent-is-any", "GRANT-3")
 class AbsentIsAny(Grants):
     """Only the fields that the second body has are compared."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        first = scratch(self.state, "bodies").get(body.idempotencyKey, body)
+        first = kit.scratch(self.state, "bodies").get(body.idempotencyKey, body)
         before, sent = msgspec.to_builtins(first), msgspec.to_builtins(body)
         same = all(before.get(name) == value for name, value in sent.items())
         reply = super().create(external_id, first if same else body)
-        scratch(self.state, "bodies")[body.idempotencyKey] = first
+        kit.scratch(self.state, "bodies")[body.idempotencyKey] = first
         return reply
 
 
-@medium("grant-conflict-creates", "GRANT-3")
+@kit.medium("grant-conflict-creates", "GRANT-3")
 class ConflictCreates(Grants):
     """Another body for a used key is refused with 409 when its grant is already written."""
 
@@ -134,7 +117,7 @@ class ConflictCreates(Grants):
             raise
 
 
-@obvious("grant-conflict-code", "GRANT-3.code")
+@kit.obvious("grant-conflict-code", "GRANT-3.code")
 class ConflictCode(Grants):
     """The 409 for a used key is a plain conflict."""
 
@@ -146,33 +129,33 @@ class ConflictCode(Grants):
             raise
 
 
-@subtle("grant-race", "GRANT-4", racing=("createGrant",))
+@kit.subtle("grant-race", "GRANT-4", racing=("createGrant",))
 class Race(Grants):
     """The key is looked up, then the grant is written: two requests at once make two grants."""
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
-        gap()
+        kit.gap()
         return super().issue(player, body, expires_at)
 
 
-@subtle("grant-in-flight-409", "GRANT-4", racing=("createGrant",))
+@kit.subtle("grant-in-flight-409", "GRANT-4", racing=("createGrant",))
 class InFlight409(Grants):
     """A replay that meets its first call in flight is refused with 409."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        flying = scratch(self.state, "in flight")
+        flying = kit.scratch(self.state, "in flight")
         if body.idempotencyKey in flying:
             raise conflict("a request with this key is in flight")
         flying[body.idempotencyKey] = True
         try:
-            gap()
+            kit.gap()
             with self.state.lock:
                 return super().create(external_id, body)
         finally:
             del flying[body.idempotencyKey]
 
 
-@medium("grant-key-per-player", "GRANT-5", "DEL-9", "MERGE-9")
+@kit.medium("grant-key-per-player", "GRANT-5 DEL-9 MERGE-9")
 class KeyPerPlayer(Grants):
     """A key is unique for a player, not in the game."""
 
@@ -181,22 +164,22 @@ class KeyPerPlayer(Grants):
         return super().create(external_id, msgspec.structs.replace(body, idempotencyKey=key))
 
 
-@subtle("grant-race-player", "GRANT-6", "GRANT-4", racing=("createGrant",))
+@kit.subtle("grant-race-player", "GRANT-6 GRANT-4", racing=("createGrant",))
 class RacePlayer(Grants):
     """Simultaneous first grants make one row of the player each, and all but one are lost."""
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
         grant = super().issue(player, body, expires_at)
         if len(player.grants) == 1:
-            gap()
+            kit.gap()
             player.grants[:] = [grant]
         return grant
 
 
-def change_entries(change: Callable[[int, Data], Data]) -> type[Server]:
+def change_entries(change: Callable[[int, kit.Data], kit.Data]) -> type[Server]:
     """Make a server that validates what the function returns for each entry of a grant."""
 
-    def rewrite(body: Data) -> Data:
+    def rewrite(body: kit.Data) -> kit.Data:
         entries = body.get("entries")
         if not isinstance(entries, list):
             return body
@@ -204,33 +187,33 @@ def change_entries(change: Callable[[int, Data], Data]) -> type[Server]:
         return {**body, "entries": changed}
 
     rewrite.__doc__ = change.__doc__
-    return change_body("createGrant")(rewrite)
+    return kit.change_body("createGrant")(rewrite)
 
 
-@subtle("grant-fraction-cut", "GRANT-7", "ERR-4")
+@kit.subtle("grant-fraction-cut", "GRANT-7 ERR-4")
 @change_entries
-def fraction_cut(_: int, entry: Data) -> Data:
+def fraction_cut(_: int, entry: kit.Data) -> kit.Data:
     """A fractional amount is cut to a whole one."""
     return {k: int(v) if isinstance(v, float) and abs(v) < 2**53 else v for k, v in entry.items()}
 
 
-@subtle("grant-crates-unchecked", "GRANT-7", "ERR-4")
+@kit.subtle("grant-crates-unchecked", "GRANT-7 ERR-4")
 @change_entries
-def crates_unchecked(_: int, entry: Data) -> Data:
+def crates_unchecked(_: int, entry: kit.Data) -> kit.Data:
     """The quantity of a crate is not validated."""
     return {**entry, "quantity": 1} if entry.get("type") == "crate" else entry
 
 
-@subtle("grant-second-entry-unchecked", "GRANT-7", "ERR-4", "GRANT-1.contents")
+@kit.subtle("grant-second-entry-unchecked", "GRANT-7 ERR-4 GRANT-1.contents")
 @change_entries
-def second_unchecked(place: int, entry: Data) -> Data:
+def second_unchecked(place: int, entry: kit.Data) -> kit.Data:
     """The server validates the first entry only."""
-    return {**entry, **{name: 1 for name in AMOUNTS if name in entry}} if place else entry
+    return {**entry, **{name: 1 for name in kit.AMOUNTS if name in entry}} if place else entry
 
 
-@medium("grant-any-expiry", "GRANT-7", "ERR-4")
-@change_body()
-def any_expiry(body: Data) -> Data:
+@kit.medium("grant-any-expiry", "GRANT-7 ERR-4")
+@kit.change_body()
+def any_expiry(body: kit.Data) -> kit.Data:
     """`expiresAt` may be any text; one that is not a date-time is the end of time."""
     given = body.get("expiresAt")
     try:
@@ -240,7 +223,7 @@ def any_expiry(body: Data) -> Data:
     return body
 
 
-@medium("grant-unknown-item", "GRANT-7.code")
+@kit.medium("grant-unknown-item", "GRANT-7.code")
 class UnknownItem(Grants):
     """Only currencies are looked up in the catalogue."""
 
@@ -248,19 +231,19 @@ class UnknownItem(Grants):
         super().check_catalogue([entry for entry in entries if hasattr(entry, "currencyKey")])
 
 
-@subtle("grant-not-in-export", "GRANT-8", "EXP-1")
-@change_data("exportPlayer")
-def not_in_export(data: Data, *_: Any) -> Data:
+@kit.subtle("grant-not-in-export", "GRANT-8 EXP-1")
+@kit.change_data("exportPlayer")
+def not_in_export(data: kit.Data, *_: Any) -> kit.Data:
     """The export misses grants that expire."""
     return {"grants": [grant for grant in data["grants"] if grant["expiresAt"] is None]}
 
 
-@subtle("grant-burns-refused-key", "GRANT-9")
+@kit.subtle("grant-burns-refused-key", "GRANT-9")
 class BurnsRefusedKey(Grants):
     """A key is used even by a request that the catalogue refuses."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        burnt = scratch(self.state, "burnt")
+        burnt = kit.scratch(self.state, "burnt")
         if body.idempotencyKey in burnt:
             raise conflict("the key was used")
         try:
@@ -271,7 +254,7 @@ class BurnsRefusedKey(Grants):
             raise
 
 
-@subtle("grant-conflict-takes-key", "GRANT-9", "GRANT-2", "GRANT-3")
+@kit.subtle("grant-conflict-takes-key", "GRANT-9 GRANT-2 GRANT-3")
 class ConflictTakesKey(Grants):
     """A refused second body becomes the body of the key, so that the first is a conflict."""
 

@@ -6,17 +6,7 @@ from typing import Any
 
 import msgspec
 
-from conformance.faults.building_blocks import (
-    IMPORTS,
-    Data,
-    change_body,
-    change_data,
-    document,
-    gap,
-    medium,
-    scratch,
-    subtle,
-)
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server
 from conformance.reference.bodies import ImportBody, InventoryRow, PlayerRow, WalletRow, fingerprint
 from conformance.reference.errors import ApiError, invalid, not_found
@@ -31,27 +21,27 @@ COUNTS = ("applied", "skipped", "failed")
 Apply = Callable[[Any], None]
 
 
-@medium("import-index-from-1", "MIG-1", "MIG-3")
-@change_data(*IMPORTS)
-def index_from_1(data: Data, *_: Any) -> Data:
+@kit.medium("import-index-from-1", "MIG-1 MIG-3")
+@kit.change_data(*kit.IMPORTS)
+def index_from_1(data: kit.Data, *_: Any) -> kit.Data:
     """`rowIndex` begins at 1."""
     return {"failures": [{**row, "rowIndex": row["rowIndex"] + 1} for row in data["failures"]]}
 
 
-@subtle("import-failures-of-players", "MIG-1", "MIG-3")
-@change_data(*IMPORTS)
-def failures_of_players(data: Data, *_: Any) -> Data:
+@kit.subtle("import-failures-of-players", "MIG-1 MIG-3")
+@kit.change_data(*kit.IMPORTS)
+def failures_of_players(data: kit.Data, *_: Any) -> kit.Data:
     """`failures` names each player once, however many of its rows failed."""
     named = {row.get("externalPlayerId"): row for row in data["failures"]}
     return {"failures": list(named.values())}
 
 
-@subtle("import-key-of-batch", "MIG-2", "MIG-1", "MIG-5")
+@kit.subtle("import-key-of-batch", "MIG-2 MIG-1 MIG-5")
 class KeyOfBatch(Imports):
     """A batch is recognised as a whole, so its rows in another batch are applied again."""
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
-        seen = scratch(self.state, scope)
+        seen = kit.scratch(self.state, scope)
         whole = fingerprint([bytes(row).decode() for row in body.rows])
         if whole in seen:
             skipped: Reply = seen[whole]
@@ -63,7 +53,7 @@ class KeyOfBatch(Imports):
         return reply
 
 
-@subtle("import-key-with-content", "MIG-2")
+@kit.subtle("import-key-with-content", "MIG-2")
 class KeyWithContent(Imports):
     """A used key with another amount is applied."""
 
@@ -72,9 +62,9 @@ class KeyWithContent(Imports):
         return super().row(scope, content, apply)
 
 
-@subtle("import-negative-subtracts", "MIG-3", "MIG-1")
-@change_body()
-def negative_subtracts(body: Data) -> Data:
+@kit.subtle("import-negative-subtracts", "MIG-3 MIG-1")
+@kit.change_body()
+def negative_subtracts(body: kit.Data) -> kit.Data:
     """The sign of a negative amount in a wallet row is lost."""
     rows = body.get("rows")
     for row in rows if isinstance(rows, list) else ():
@@ -84,25 +74,25 @@ def negative_subtracts(body: Data) -> Data:
     return body
 
 
-@subtle("import-bad-row-burns-key", "MIG-3")
+@kit.subtle("import-bad-row-burns-key", "MIG-3")
 class BadRowBurnsKey(Imports):
     """A row that failed has used its key: the fixed row is skipped."""
 
     def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
         try:
             row = msgspec.json.decode(raw)
-            scratch(self.state, "burnt")[row["idempotencyKey"]] = True
+            kit.scratch(self.state, "burnt")[row["idempotencyKey"]] = True
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError, LookupError):
             pass
         return super().failure(index, raw, error)
 
     def row(self, scope: str, row: Any, apply: Apply) -> bool:
-        if row.idempotencyKey in scratch(self.state, "burnt"):
+        if row.idempotencyKey in kit.scratch(self.state, "burnt"):
             return False
         return super().row(scope, row, apply)
 
 
-@subtle("import-999-rows", "MIG-4")
+@kit.subtle("import-999-rows", "MIG-4")
 class Rows999(Imports):
     """A batch of 1000 rows is one too many."""
 
@@ -112,21 +102,21 @@ class Rows999(Imports):
         return super().batch(scope, body, shape, apply)
 
 
-@subtle("import-too-many-and-done", "MIG-4")
+@kit.subtle("import-too-many-and-done", "MIG-4")
 class TooManyAndDone(Server):
     """Rows are applied as they are read; the 1001st gets 400 and the others stay."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
+        body = kit.document(call)
         rows = body.get("rows") if isinstance(body, dict) else None
-        if operation.id not in IMPORTS or not isinstance(rows, list) or len(rows) <= 1000:
+        if operation.id not in kit.IMPORTS or not isinstance(rows, list) or len(rows) <= 1000:
             return super().alone(operation, services, call)
         first = msgspec.json.encode({"rows": rows[:1000]})
         super().alone(operation, services, replace(call, raw=first))
         raise invalid("$.rows", "too many")
 
 
-@subtle("import-keys-after-batch", "MIG-5")
+@kit.subtle("import-keys-after-batch", "MIG-5")
 class KeysAfterBatch(Imports):
     """Keys are written when the batch is done, so a key twice in it applies twice."""
 
@@ -146,7 +136,7 @@ class KeysAfterBatch(Imports):
         return Reply(200, {**counts, "failures": failures})
 
 
-@medium("import-wallet-needs-player", "MIG-6", "MIG-1", "MIG-3")
+@kit.medium("import-wallet-needs-player", "MIG-6 MIG-1 MIG-3")
 class WalletNeedsPlayer(Imports):
     """A wallet row fails where the players import has not made the player."""
 
@@ -156,7 +146,7 @@ class WalletNeedsPlayer(Imports):
         super().holding(ledger, row)
 
 
-@subtle("import-players-last-fails", "MIG-6")
+@kit.subtle("import-players-last-fails", "MIG-6")
 class PlayersLastFails(Imports):
     """A players row fails where another import has made the player."""
 
@@ -167,7 +157,7 @@ class PlayersLastFails(Imports):
         super().player(row)
 
 
-@subtle("import-sets-within-batch", "MIG-7", "MIG-4")
+@kit.subtle("import-sets-within-batch", "MIG-7 MIG-4")
 class SetsWithinBatch(Imports):
     """Of several rows of a batch for one item the last counts."""
 
@@ -186,14 +176,14 @@ class SetsWithinBatch(Imports):
         return super().batch(scope, body, shape, put)
 
 
-@medium("import-rows-missing", "MIG-8", "ERR-4")
-@change_body(*IMPORTS)
-def rows_missing(body: Data) -> Data:
+@kit.medium("import-rows-missing", "MIG-8 ERR-4")
+@kit.change_body(*kit.IMPORTS)
+def rows_missing(body: kit.Data) -> kit.Data:
     """A batch without rows is an empty one."""
     return {**body, "rows": []} if body.get("rows") is None else body
 
 
-@medium("import-snapshot-lost", "MIG-9")
+@kit.medium("import-snapshot-lost", "MIG-9")
 class SnapshotLost(Imports):
     """The snapshot is not kept."""
 
@@ -202,13 +192,13 @@ class SnapshotLost(Imports):
         super().player(row)
 
 
-@subtle("import-race", "MIG-10", racing=IMPORTS)
+@kit.subtle("import-race", "MIG-10", racing=kit.IMPORTS)
 class Race(Imports):
     """The key is looked up, then the row is applied: two batches at once apply it twice."""
 
     def row(self, scope: str, row: Any, apply: Apply) -> bool:
         def slowly(given: Any) -> None:
-            gap()
+            kit.gap()
             apply(given)
 
         return super().row(scope, row, slowly)

@@ -2,20 +2,7 @@
 
 from typing import Any
 
-from conformance.faults.building_blocks import (
-    AMOUNTS,
-    DOWN,
-    UP,
-    Data,
-    change_body,
-    change_data,
-    gap,
-    medium,
-    obvious,
-    scratch,
-    slowly,
-    subtle,
-)
+from conformance.faults import building_blocks as kit
 from conformance.reference.bodies import Adjustment, fingerprint
 from conformance.reference.errors import ApiError, conflict
 from conformance.reference.ledger import Ledger, Wallet
@@ -25,16 +12,9 @@ from conformance.reference.services import Services
 from conformance.reference.state import Player, Remembered
 
 
-@medium(
+@kit.medium(
     "ledger-holding-before",
-    "LEDGER-1",
-    "LEDGER-11",
-    "MERGE-2",
-    "LEDGER-3",
-    "LEDGER-6",
-    "LEDGER-10",
-    "LEDGER-12",
-    "MIG-7",
+    "LEDGER-1 LEDGER-11 MERGE-2 LEDGER-3 LEDGER-6 LEDGER-10 LEDGER-12 MIG-7",
 )
 class HoldingBefore(Ledger):
     """An increment answers the holding before it."""
@@ -43,7 +23,7 @@ class HoldingBefore(Ledger):
         return super().add(external_id, key, amount) - amount
 
 
-@subtle("ledger-keeps-one", "LEDGER-2", "LEDGER-3", "MERGE-2", "LEDGER-6")
+@kit.subtle("ledger-keeps-one", "LEDGER-2 LEDGER-3 MERGE-2 LEDGER-6")
 class KeepsOne(Ledger):
     """The last of a holding cannot be taken: the check is off by one."""
 
@@ -53,7 +33,7 @@ class KeepsOne(Ledger):
         return super().take(external_id, key, amount)
 
 
-@subtle("ledger-refused-makes-player", "LEDGER-2")
+@kit.subtle("ledger-refused-makes-player", "LEDGER-2")
 class RefusedMakesPlayer(Ledger):
     """A refused decrement makes an unknown player."""
 
@@ -62,7 +42,7 @@ class RefusedMakesPlayer(Ledger):
         return super().take(external_id, key, amount)
 
 
-@subtle("ledger-refused-empties", "LEDGER-2")
+@kit.subtle("ledger-refused-empties", "LEDGER-2")
 class RefusedEmpties(Ledger):
     """A decrement far beyond the holding is refused with 409, and the holding is gone."""
 
@@ -73,7 +53,7 @@ class RefusedEmpties(Ledger):
         return super().take(external_id, key, amount)
 
 
-@subtle("ledger-replay-tells-now", "LEDGER-3")
+@kit.subtle("ledger-replay-tells-now", "LEDGER-3")
 class ReplayTellsNow(Ledger):
     """A replay answers the holding of the moment, not the one after the first call."""
 
@@ -83,7 +63,7 @@ class ReplayTellsNow(Ledger):
         return Reply(200, {**first.answer, "applied": False, self.holding_field: held})
 
 
-@subtle("ledger-checks-before-key", "LEDGER-3")
+@kit.subtle("ledger-checks-before-key", "LEDGER-3")
 class ChecksBeforeKey(Ledger):
     """The holding is checked before the key, so that a replay can be refused."""
 
@@ -93,7 +73,7 @@ class ChecksBeforeKey(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-@medium("ledger-replay-applied", "LEDGER-3.applied")
+@kit.medium("ledger-replay-applied", "LEDGER-3.applied")
 class ReplayApplied(Ledger):
     """A replay says that it was applied."""
 
@@ -101,7 +81,7 @@ class ReplayApplied(Ledger):
         return Reply(200, first.answer)
 
 
-@subtle("ledger-last-key-only", "LEDGER-3", "LEDGER-6")
+@kit.subtle("ledger-last-key-only", "LEDGER-3 LEDGER-6")
 class LastKeyOnly(Ledger):
     """Only the newest key of a player is remembered: an older replay is applied again."""
 
@@ -115,7 +95,7 @@ class LastKeyOnly(Ledger):
         return reply
 
 
-@subtle("ledger-ignores-reason", "LEDGER-4")
+@kit.subtle("ledger-ignores-reason", "LEDGER-4")
 class IgnoresReason(Ledger):
     """Another reason with a used key answers the first call."""
 
@@ -124,7 +104,7 @@ class IgnoresReason(Ledger):
         return fingerprint(change, key, compared)
 
 
-@medium("ledger-conflict-applies", "LEDGER-4", "LEDGER-10")
+@kit.medium("ledger-conflict-applies", "LEDGER-4 LEDGER-10")
 class ConflictApplies(Ledger):
     """Another body for a used key is refused with 409 when its change is already written."""
 
@@ -137,7 +117,7 @@ class ConflictApplies(Ledger):
             raise
 
 
-@obvious("ledger-conflict-code", "LEDGER-4.code")
+@kit.obvious("ledger-conflict-code", "LEDGER-4.code")
 class ConflictCode(Ledger):
     """The 409 for a used key is a plain conflict."""
 
@@ -149,14 +129,14 @@ class ConflictCode(Ledger):
             raise
 
 
-@subtle("ledger-same-call-is-replay", "LEDGER-5", "LEDGER-6", "LEDGER-12", "LEDGER-1")
+@kit.subtle("ledger-same-call-is-replay", "LEDGER-5 LEDGER-6 LEDGER-12 LEDGER-1")
 class SameCallIsReplay(Ledger):
     """Without a key a call that equals the one before is taken for a double click."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         if body.idempotencyKey is not None:
             return super().once(change, external_id, key, amount, body)
-        last = scratch(self.state, f"last {self.name}")
+        last = kit.scratch(self.state, f"last {self.name}")
         call = fingerprint(change, key, body)
         if last.get(external_id, ("", None))[0] == call and external_id in self.state.players:
             return Reply(200, {**last[external_id][1], "applied": False})
@@ -165,26 +145,26 @@ class SameCallIsReplay(Ledger):
         return reply
 
 
-@subtle("ledger-lost-increments", "LEDGER-6", racing=UP)
+@kit.subtle("ledger-lost-increments", "LEDGER-6", racing=kit.UP)
 class LostIncrements(Ledger):
     """An increment reads the holding and writes the sum: simultaneous ones are lost."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
-        return slowly(self.holdings(self.state.ensure(external_id)), key, amount)
+        return kit.slowly(self.holdings(self.state.ensure(external_id)), key, amount)
 
 
-@subtle("ledger-lost-decrements", "LEDGER-6", "HTTP-2", racing=DOWN)
+@kit.subtle("ledger-lost-decrements", "LEDGER-6 HTTP-2", racing=kit.DOWN)
 class LostDecrements(Ledger):
     """A decrement checks, then takes: simultaneous ones go below zero."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
         if self.held(external_id, key) < amount:
             raise conflict("more than is held")
-        gap()
+        kit.gap()
         return self.holdings(self.state.known(external_id)).add(key, -amount)
 
 
-@subtle("ledger-answers-later", "LEDGER-6", racing=UP)
+@kit.subtle("ledger-answers-later", "LEDGER-6", racing=kit.UP)
 class AnswersLater(Ledger):
     """An increment reads the holding that it answers once more, after others have added."""
 
@@ -192,39 +172,39 @@ class AnswersLater(Ledger):
         with self.state.lock:
             super().add(external_id, key, amount)
             holdings = self.holdings(self.state.players[external_id])
-        gap()
+        kit.gap()
         return holdings.amounts.get(key, 0)
 
 
-@subtle("ledger-players-race", "LEDGER-6", "LEDGER-3", "MERGE-2", racing=UP)
+@kit.subtle("ledger-players-race", "LEDGER-6 LEDGER-3 MERGE-2", racing=kit.UP)
 class PlayersRace(Ledger):
     """Simultaneous first increments make a row each, and all but one are lost."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         known = external_id in self.state.players
-        gap()
+        kit.gap()
         with self.state.lock:
             if not known:
                 self.state.players[external_id] = Player(external_id)
             return super().add(external_id, key, amount)
 
 
-@subtle("ledger-true-is-one", "LEDGER-7", "ERR-4")
-@change_body(*UP, *DOWN)
-def true_is_one(body: Data) -> Data:
+@kit.subtle("ledger-true-is-one", "LEDGER-7 ERR-4")
+@kit.change_body(*kit.UP, *kit.DOWN)
+def true_is_one(body: kit.Data) -> kit.Data:
     """True is taken for 1, as by Python's own integers."""
-    return {**body, **{name: 1 for name in AMOUNTS if body.get(name) is True}}
+    return {**body, **{name: 1 for name in kit.AMOUNTS if body.get(name) is True}}
 
 
-@subtle("ledger-negative-debit", "LEDGER-7", "ERR-4")
-@change_body(*DOWN)
-def negative_debit(body: Data) -> Data:
+@kit.subtle("ledger-negative-debit", "LEDGER-7 ERR-4")
+@kit.change_body(*kit.DOWN)
+def negative_debit(body: kit.Data) -> kit.Data:
     """The sign of a negative debit or revoke is lost."""
-    amounts = {name: body[name] for name in AMOUNTS if type(body.get(name)) is int}
+    amounts = {name: body[name] for name in kit.AMOUNTS if type(body.get(name)) is int}
     return {**body, **{name: abs(amount) for name, amount in amounts.items()}}
 
 
-@subtle("ledger-drops-to-other-key", "LEDGER-8")
+@kit.subtle("ledger-drops-to-other-key", "LEDGER-8")
 class TakesFromOther(Ledger):
     """Where a key does not suffice, the rest is taken from another one."""
 
@@ -238,12 +218,12 @@ class TakesFromOther(Ledger):
         return super().take(external_id, key, amount)
 
 
-@subtle("ledger-burns-refused-key", "LEDGER-9")
+@kit.subtle("ledger-burns-refused-key", "LEDGER-9")
 class BurnsRefusedKey(Ledger):
     """A refused decrement is remembered, and its key answers the refusal forever."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        refused = scratch(self.state, f"refused {self.name}")
+        refused = kit.scratch(self.state, f"refused {self.name}")
         if body.idempotencyKey in refused:
             raise conflict("more than is held")
         try:
@@ -254,7 +234,7 @@ class BurnsRefusedKey(Ledger):
             raise
 
 
-@subtle("ledger-grant-key-space", "LEDGER-10", "GRANT-1")
+@kit.subtle("ledger-grant-key-space", "LEDGER-10 GRANT-1")
 class GrantKeySpace(Wallet):
     """A credit marks its key as used for grants too, since one middleware keeps all keys."""
 
@@ -266,7 +246,7 @@ class GrantKeySpace(Wallet):
         return reply
 
 
-@subtle("ledger-key-swallows-currency", "LEDGER-10")
+@kit.subtle("ledger-key-swallows-currency", "LEDGER-10")
 class KeySwallowsOther(Ledger):
     """A used key answers the first call also for another currency or item."""
 
@@ -274,7 +254,7 @@ class KeySwallowsOther(Ledger):
         return fingerprint(change, body)
 
 
-@subtle("ledger-key-swallows-player", "LEDGER-10")
+@kit.subtle("ledger-key-swallows-player", "LEDGER-10")
 class KeySwallowsPlayer(Ledger):
     """A used key answers the first player's holding to the second."""
 
@@ -285,17 +265,17 @@ class KeySwallowsPlayer(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-@subtle("ledger-export-behind", "LEDGER-11", "EXP-1", "LEDGER-10", "LEDGER-12", "MERGE-2")
-@change_data("exportPlayer")
-def export_behind(data: Data, _: Call, services: Services) -> Data:
+@kit.subtle("ledger-export-behind", "LEDGER-11 EXP-1 LEDGER-10 LEDGER-12 MERGE-2")
+@kit.change_data("exportPlayer")
+def export_behind(data: kit.Data, _: Call, services: Services) -> kit.Data:
     """The export shows the wallet as it was at the export before."""
-    seen = scratch(services.state, "wallets")
+    seen = kit.scratch(services.state, "wallets")
     before = seen.get(data["player"]["id"], data["wallet"])
     seen[data["player"]["id"]] = data["wallet"]
     return {"wallet": before}
 
 
-@subtle("ledger-32-bits", "LEDGER-12", "LEDGER-2", "HTTP-2")
+@kit.subtle("ledger-32-bits", "LEDGER-12 LEDGER-2 HTTP-2")
 class Bits32(Ledger):
     """Holdings wrap at 2^31."""
 
@@ -306,7 +286,7 @@ class Bits32(Ledger):
         return wrapped
 
 
-@subtle("ledger-double-floats", "LEDGER-12")
+@kit.subtle("ledger-double-floats", "LEDGER-12")
 class DoubleFloats(Ledger):
     """Holdings are kept as 64-bit floats, without a bound."""
 
@@ -316,7 +296,7 @@ class DoubleFloats(Ledger):
         return holdings.amounts[key]
 
 
-@subtle("ledger-small-limit", "LEDGER-12")
+@kit.subtle("ledger-small-limit", "LEDGER-12")
 class SmallLimit(Ledger):
     """Amounts above a thousand million are refused."""
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conformance.faults.building_blocks import Data, change_body, change_data, gap, medium, subtle
+from conformance.faults import building_blocks as kit
 from conformance.reference.bodies import LobbyBody
 from conformance.reference.lobbies import Lobbies
 from conformance.reference.replies import Reply
@@ -10,7 +10,7 @@ from conformance.reference.state import Lobby
 from conformance.reference.world import Event
 
 
-@subtle("lobby-counts-twice", "LOBBY-1")
+@kit.subtle("lobby-counts-twice", "LOBBY-1")
 class CountsTwice(Lobbies):
     """A player who is named twice takes two seats."""
 
@@ -20,16 +20,16 @@ class CountsTwice(Lobbies):
         return lobby
 
 
-@subtle("lobby-race", "LOBBY-2", racing=("createLobby",))
+@kit.subtle("lobby-race", "LOBBY-2", racing=("createLobby",))
 class Race(Lobbies):
     """The key is looked up, then the lobby is written: two requests at once open two."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
-        gap()
+        kit.gap()
         return super().open(event, body)
 
 
-@subtle("lobby-key-with-roster", "LOBBY-3")
+@kit.subtle("lobby-key-with-roster", "LOBBY-3")
 class KeyWithRoster(Lobbies):
     """The key counts together with the roster: another roster opens another lobby."""
 
@@ -38,7 +38,7 @@ class KeyWithRoster(Lobbies):
         return super().create(game_id, event_key, body)
 
 
-@subtle("lobby-joins-newcomers", "LOBBY-3")
+@kit.subtle("lobby-joins-newcomers", "LOBBY-3")
 class JoinsNewcomers(Lobbies):
     """Another roster for a used key opens a second lobby for those who are new."""
 
@@ -51,7 +51,7 @@ class JoinsNewcomers(Lobbies):
         return reply
 
 
-@subtle("lobby-players-before-event", "LOBBY-4")
+@kit.subtle("lobby-players-before-event", "LOBBY-4")
 class PlayersBeforeEvent(Lobbies):
     """The players are made before the event is looked up."""
 
@@ -62,7 +62,7 @@ class PlayersBeforeEvent(Lobbies):
         return super().create(game_id, event_key, body)
 
 
-@subtle("lobby-mode-checked-late", "LOBBY-5")
+@kit.subtle("lobby-mode-checked-late", "LOBBY-5")
 class ModeCheckedLate(Lobbies):
     """The mode of the event is looked at when the lobby is already open."""
 
@@ -75,7 +75,7 @@ class ModeCheckedLate(Lobbies):
         return lobby
 
 
-@medium("lobby-last-player-only", "LOBBY-6")
+@kit.medium("lobby-last-player-only", "LOBBY-6")
 class LastPlayerOnly(Lobbies):
     """The lobby shows with one of its players only."""
 
@@ -86,7 +86,7 @@ class LastPlayerOnly(Lobbies):
         return lobby
 
 
-@subtle("lobby-bots-beyond", "LOBBY-7")
+@kit.subtle("lobby-bots-beyond", "LOBBY-7")
 class BotsBeyond(Lobbies):
     """Bots fill the whole capacity, whoever sits there already."""
 
@@ -96,7 +96,7 @@ class BotsBeyond(Lobbies):
         return lobby
 
 
-@subtle("lobby-one-too-many", "LOBBY-7")
+@kit.subtle("lobby-one-too-many", "LOBBY-7")
 class OneTooMany(Lobbies):
     """One player more than there are seats is let in."""
 
@@ -109,14 +109,14 @@ class OneTooMany(Lobbies):
         return lobby
 
 
-@subtle("lobby-read-counts-bots", "LOBBY-8")
-@change_data("getLobby")
-def read_counts_bots(data: Data, *_: Any) -> Data:
+@kit.subtle("lobby-read-counts-bots", "LOBBY-8")
+@kit.change_data("getLobby")
+def read_counts_bots(data: kit.Data, *_: Any) -> kit.Data:
     """A read lobby counts its bots as participants."""
     return {"participantCount": data["participantCount"] + data["botSlots"]}
 
 
-@subtle("lobby-nearest", "LOBBY-9")
+@kit.subtle("lobby-nearest", "LOBBY-9")
 class Nearest(Lobbies):
     """Lobbies are found by the first 32 characters of their id."""
 
@@ -125,8 +125,8 @@ class Nearest(Lobbies):
         return super().read(game_id, next(same, lobby_id))
 
 
-@subtle("lobby-capacity-zero", "LOBBY-10", "ERR-4")
-@change_body("createLobby")
-def capacity_zero(body: Data) -> Data:
+@kit.subtle("lobby-capacity-zero", "LOBBY-10 ERR-4")
+@kit.change_body("createLobby")
+def capacity_zero(body: kit.Data) -> kit.Data:
     """A capacity of zero counts as none."""
     return body if body.get("capacity") else {**body, "capacity": None}

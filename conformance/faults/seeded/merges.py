@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conformance.faults.building_blocks import Data, change_data, gap, medium, scratch, subtle
+from conformance.faults import building_blocks as kit
 from conformance.reference.grants import SCOPE
 from conformance.reference.merging import Merging
 from conformance.reference.operations import Call
@@ -11,15 +11,15 @@ from conformance.reference.services import Services
 from conformance.reference.state import GameState, Holdings, Player
 
 
-@medium("merge-ids-swapped", "MERGE-1", "MERGE-6", "HTTP-4")
-@change_data("mergePlayer")
-def ids_swapped(_: Data, call: Call, __: Services) -> Data:
+@kit.medium("merge-ids-swapped", "MERGE-1 MERGE-6 HTTP-4")
+@kit.change_data("mergePlayer")
+def ids_swapped(_: kit.Data, call: Call, __: Services) -> kit.Data:
     """The answer swaps the external ids of source and target."""
     source_id, target_id = call.path.values()
     return {"fromExternalPlayerId": target_id, "toExternalPlayerId": source_id}
 
 
-@subtle("merge-keeps-larger", "MERGE-2", "MERGE-6", "MERGE-8")
+@kit.subtle("merge-keeps-larger", "MERGE-2 MERGE-6 MERGE-8")
 class KeepsLarger(Merging):
     """Of a shared key the larger holding stays."""
 
@@ -29,7 +29,7 @@ class KeepsLarger(Merging):
         return source.rows
 
 
-@subtle("merge-wraps-at-31-bits", "MERGE-2")
+@kit.subtle("merge-wraps-at-31-bits", "MERGE-2")
 class Wraps(Merging):
     """Sums are kept in 32 bits."""
 
@@ -41,7 +41,7 @@ class Wraps(Merging):
         return rows
 
 
-@subtle("merge-leaves-source", "MERGE-5", "MERGE-2", "MERGE-6")
+@kit.subtle("merge-leaves-source", "MERGE-5 MERGE-2 MERGE-6")
 class LeavesHoldings(GameState):
     """The holdings of a merged-away row are copied, and come back with the id."""
 
@@ -55,7 +55,7 @@ class LeavesHoldings(GameState):
         return player
 
 
-@subtle("merge-forgets-acks", "MERGE-3", "ACK-4")
+@kit.subtle("merge-forgets-acks", "MERGE-3 ACK-4")
 class ForgetsAcks(Merging):
     """Moved grants are pending again."""
 
@@ -65,7 +65,7 @@ class ForgetsAcks(Merging):
         return super().move_grants(source, target)
 
 
-@subtle("merge-lobbies-twice", "MERGE-4")
+@kit.subtle("merge-lobbies-twice", "MERGE-4")
 class LobbiesTwice(Merging):
     """A lobby in which both were is listed twice."""
 
@@ -76,7 +76,7 @@ class LobbiesTwice(Merging):
         return moved
 
 
-@subtle("merge-source-is-alias", "MERGE-5", "MERGE-6", "MERGE-9", "ACK-3", "MERGE-2", "MERGE-3")
+@kit.subtle("merge-source-is-alias", "MERGE-5 MERGE-6 MERGE-9 ACK-3 MERGE-2 MERGE-3")
 class SourceIsAlias(Merging):
     """The source's id leads to the target from then on."""
 
@@ -88,7 +88,7 @@ class SourceIsAlias(Merging):
         return reply
 
 
-@subtle("merge-no-op-forever", "MERGE-6")
+@kit.subtle("merge-no-op-forever", "MERGE-6")
 class NoOpForever(Merging):
     """A pair that was merged once is a no-op forever, also when a new player has the id."""
 
@@ -97,25 +97,25 @@ class NoOpForever(Merging):
         return self.state.merges.get((source_id, target.id)) if target else None
 
 
-@subtle("merge-replay-adds-again", "MERGE-6", "MERGE-8")
+@kit.subtle("merge-replay-adds-again", "MERGE-6 MERGE-8")
 class ReplayAddsAgain(Merging):
     """A replay answers the no-op and adds the source's balances once more."""
 
     def check(self, source: Player, target: Player) -> None:
         super().check(source, target)
-        scratch(self.state, "moved")[target.id] = dict(source.wallet.amounts)
+        kit.scratch(self.state, "moved")[target.id] = dict(source.wallet.amounts)
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         reply = super().merge(source_id, target_id)
         if reply.data["status"] == "no_op_already_merged":
             target = self.state.known(target_id)
-            moved = scratch(self.state, "moved").get(target.id, {})
+            moved = kit.scratch(self.state, "moved").get(target.id, {})
             for key, amount in moved.items():
                 target.wallet.add(key, amount)
         return reply
 
 
-@medium("merge-into-banned", "MERGE-7")
+@kit.medium("merge-into-banned", "MERGE-7")
 class IntoBanned(Merging):
     """A banned target takes the merge."""
 
@@ -125,7 +125,7 @@ class IntoBanned(Merging):
         target.banned_at = banned
 
 
-@subtle("merge-checks-late", "MERGE-7")
+@kit.subtle("merge-checks-late", "MERGE-7")
 class ChecksLate(Merging):
     """The target's ban is looked at when the wallet has already moved."""
 
@@ -136,13 +136,13 @@ class ChecksLate(Merging):
         super().check(source, target)
 
 
-@subtle("merge-race", "MERGE-8", "MERGE-2", "MERGE-3", racing=("mergePlayer",))
+@kit.subtle("merge-race", "MERGE-8 MERGE-2 MERGE-3", racing=("mergePlayer",))
 class Race(Merging):
     """Holdings are read, then added: two merges at once add them twice."""
 
     def move_holdings(self, source: Holdings, target: Holdings) -> int:
         amounts = dict(source.amounts)
-        gap()
+        kit.gap()
         for key, amount in amounts.items():
             target.add(key, amount)
         return len(amounts)
@@ -151,7 +151,7 @@ class Race(Merging):
         self.state.players.pop(source_id, None)
 
 
-@subtle("merge-frees-grant-keys", "MERGE-9", "GRANT-5")
+@kit.subtle("merge-frees-grant-keys", "MERGE-9 GRANT-5")
 class FreesGrantKeys(Merging):
     """The idempotency keys of the source's grants are free after the merge."""
 

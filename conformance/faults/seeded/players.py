@@ -2,16 +2,7 @@
 
 from typing import Any
 
-from conformance.faults.building_blocks import (
-    Data,
-    change_body,
-    change_data,
-    medium,
-    obvious,
-    player_of,
-    scratch,
-    subtle,
-)
+from conformance.faults import building_blocks as kit
 from conformance.reference.bodies import BanBody
 from conformance.reference.errors import ApiError
 from conformance.reference.operations import Call
@@ -21,7 +12,7 @@ from conformance.reference.services import Services
 from conformance.reference.state import Holdings
 
 
-@obvious("player-unknown-empty", "PLAYER-1", "PLAYER-4", "MERGE-5", "DEL-2", "AUTH-7")
+@kit.obvious("player-unknown-empty", "PLAYER-1 PLAYER-4 MERGE-5 DEL-2 AUTH-7")
 class UnknownEmpty(Players):
     """The profile of an unknown player is 200 and empty."""
 
@@ -31,7 +22,7 @@ class UnknownEmpty(Players):
         return Reply(200, {"player": {"id": "", "externalPlayerId": external_id}})
 
 
-@subtle("player-made-by-404", "PLAYER-4")
+@kit.subtle("player-made-by-404", "PLAYER-4")
 class MadeBy404(Players):
     """A profile that is not found is made for the next time."""
 
@@ -43,21 +34,21 @@ class MadeBy404(Players):
             raise
 
 
-@subtle("player-misses-newest", "PLAYER-2", "GRANT-8", "LOBBY-6", "ACK-4")
-@change_data("getPlayer")
-def misses_newest(data: Data, *_: Any) -> Data:
+@kit.subtle("player-misses-newest", "PLAYER-2 GRANT-8 LOBBY-6 ACK-4")
+@kit.change_data("getPlayer")
+def misses_newest(data: kit.Data, *_: Any) -> kit.Data:
     """The lists of a profile begin with the second newest."""
     return {"grants": data["grants"][1:], "lobbies": data["lobbies"][1:]}
 
 
-@medium("player-oldest-first", "PLAYER-2.order")
-@change_data("getPlayer")
-def oldest_first(data: Data, *_: Any) -> Data:
+@kit.medium("player-oldest-first", "PLAYER-2.order")
+@kit.change_data("getPlayer")
+def oldest_first(data: kit.Data, *_: Any) -> kit.Data:
     """The grants of a profile are oldest first."""
     return {"grants": data["grants"][::-1]}
 
 
-@subtle("player-limit-one-more", "PLAYER-3")
+@kit.subtle("player-limit-one-more", "PLAYER-3")
 class LimitOneMore(Players):
     """The lists have one row more than the limit, the one that tells whether there are more."""
 
@@ -65,30 +56,30 @@ class LimitOneMore(Players):
         return super().limit(asked) + 1
 
 
-@subtle("player-limit-grants-only", "PLAYER-3")
-@change_data("getPlayer")
-def limit_grants_only(_: Data, call: Call, services: Services) -> Data:
+@kit.subtle("player-limit-grants-only", "PLAYER-3")
+@kit.change_data("getPlayer")
+def limit_grants_only(_: kit.Data, call: Call, services: Services) -> kit.Data:
     """The limit bounds the grants and not the lobbies."""
-    lobbies = newest(player_of(call, services).lobbies, 100)
+    lobbies = newest(kit.player_of(call, services).lobbies, 100)
     return {"lobbies": [lobby.summary() for lobby in lobbies]}
 
 
-@subtle("player-counts-shown", "PLAYER-5")
-@change_data("getPlayer")
-def counts_shown(data: Data, *_: Any) -> Data:
+@kit.subtle("player-counts-shown", "PLAYER-5")
+@kit.change_data("getPlayer")
+def counts_shown(data: kit.Data, *_: Any) -> kit.Data:
     """The summary counts only the rows that the limit shows."""
     shown = {"grants": len(data["grants"]), "lobbies": len(data["lobbies"])}
     return {"summary": {**data["summary"], **shown}}
 
 
-@medium("ban-other-player-id", "BAN-1")
-@change_data("banPlayer")
-def other_player_id(data: Data, *_: Any) -> Data:
+@kit.medium("ban-other-player-id", "BAN-1")
+@kit.change_data("banPlayer")
+def other_player_id(data: kit.Data, *_: Any) -> kit.Data:
     """The answer to a ban has the external id as `playerId`."""
     return {"playerId": data["externalPlayerId"]}
 
 
-@subtle("ban-keeps-reason", "BAN-2")
+@kit.subtle("ban-keeps-reason", "BAN-2")
 class KeepsReason(Players):
     """A second ban keeps the first reason."""
 
@@ -97,14 +88,14 @@ class KeepsReason(Players):
         return super().ban(external_id, body)
 
 
-@medium("ban-unban-always-applied", "BAN-3")
-@change_data("unbanPlayer")
-def unban_always_applied(*_: Any) -> Data:
+@kit.medium("ban-unban-always-applied", "BAN-3")
+@kit.change_data("unbanPlayer")
+def unban_always_applied(*_: Any) -> kit.Data:
     """Every unban reports `applied`."""
     return {"applied": True}
 
 
-@medium("ban-makes-player", "BAN-4", "AUTH-7")
+@kit.medium("ban-makes-player", "BAN-4 AUTH-7")
 class MakesPlayer(Players):
     """A ban of an unknown player makes the player and bans it."""
 
@@ -113,26 +104,26 @@ class MakesPlayer(Players):
         return super().ban(external_id, body)
 
 
-@medium("ban-without-reason", "BAN-5", "ERR-4")
-@change_body("banPlayer")
-def without_reason(body: Data) -> Data:
+@kit.medium("ban-without-reason", "BAN-5 ERR-4")
+@kit.change_body("banPlayer")
+def without_reason(body: kit.Data) -> kit.Data:
     """A ban needs no reason."""
     return {"reason": "", **body}
 
 
-@subtle("ban-empties-wallet", "BAN-6")
-@change_data("banPlayer")
-def empties_wallet(_: Data, call: Call, services: Services) -> Data:
+@kit.subtle("ban-empties-wallet", "BAN-6")
+@kit.change_data("banPlayer")
+def empties_wallet(_: kit.Data, call: Call, services: Services) -> kit.Data:
     """A ban takes the player's balances away."""
-    player_of(call, services).wallet = Holdings()
+    kit.player_of(call, services).wallet = Holdings()
     return {}
 
 
-@subtle("ban-only-once", "BAN-7", "BAN-2")
-@change_data("banPlayer")
-def only_once(data: Data, _: Call, services: Services) -> Data:
+@kit.subtle("ban-only-once", "BAN-7 BAN-2")
+@kit.change_data("banPlayer")
+def only_once(data: kit.Data, _: Call, services: Services) -> kit.Data:
     """A ban after an unban reports that it is not applied, because of the earlier ban."""
-    banned = scratch(services.state, "banned")
+    banned = kit.scratch(services.state, "banned")
     known = data["playerId"] in banned
     banned[data["playerId"]] = True
     return {"applied": not known}

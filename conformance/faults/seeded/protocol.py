@@ -10,21 +10,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from conformance.faults.building_blocks import (
-    DOWN,
-    IMPORTS,
-    UP,
-    Data,
-    change_body,
-    change_data,
-    change_error,
-    check_first,
-    document,
-    leaves,
-    medium,
-    obvious,
-    subtle,
-)
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server, as_json
 from conformance.reference.errors import ApiError, invalid
 from conformance.reference.imports import Imports
@@ -35,13 +21,14 @@ from conformance.reference.services import Services
 from conformance.reference.state import GameState, Player
 
 CODES = (
-    *("AUTH-1.code", "AUTH-2.code", "AUTH-3.code", "ERR-2", "RATE-2.code"),
-    *("GRANT-3.code", "GRANT-7.code", "LEDGER-4.code"),
+    "AUTH-1.code AUTH-2.code AUTH-3.code ERR-2 RATE-2.code GRANT-3.code GRANT-7.code LEDGER-4.code"
 )
 """The requirements that ask for an error code."""
+INVALID_BODY = "GRANT-7 LOBBY-10 BAN-5 LEDGER-7 MIG-4 MIG-8 DEL-5"
+"""The requirements that ask for a 400."""
 
 
-@obvious("err-bare-message", "ERR-1", "AUTH-1", *CODES)
+@kit.obvious("err-bare-message", f"ERR-1 AUTH-1 {CODES}")
 class BareMessage(Server):
     """A failure is {"error": "text"}."""
 
@@ -49,7 +36,7 @@ class BareMessage(Server):
         return as_json(error.status, {"error": error.message}, {**headers, **error.headers})
 
 
-@subtle("err-empty-429", "ERR-1", "HTTP-2", "RATE-2.code")
+@kit.subtle("err-empty-429", "ERR-1 HTTP-2 RATE-2.code")
 class Empty429(Server):
     """The 429 comes from a gateway and has no body."""
 
@@ -59,8 +46,8 @@ class Empty429(Server):
         return Response(b"", 429, {**headers, **error.headers})
 
 
-@medium("err-codes-swapped", "ERR-2")
-@change_error
+@kit.medium("err-codes-swapped", "ERR-2")
+@kit.change_error
 def codes_swapped(error: ApiError) -> None:
     """A 404 has the code of a conflict."""
     error.code = "conflict" if error.status == 404 else error.code
@@ -70,32 +57,34 @@ class Crash(Exception):  # noqa: N818 - a crash is what it stands for
     """What an unguarded line of code raises."""
 
 
-@subtle("err-nul-500", "ERR-3")
-@check_first()
+@kit.subtle("err-nul-500", "ERR-3")
+@kit.check_first()
 def nul_crash(call: Call, _: Services) -> None:
     """A NUL in a text is a 500, since the database takes none."""
-    if any(isinstance(text, str) and "\0" in text for text in leaves(document(call))):
+    if any(isinstance(text, str) and "\0" in text for text in kit.leaves(kit.document(call))):
         raise Crash
 
 
-@subtle("err-surrogate-500", "ERR-3")
-@check_first()
+@kit.subtle("err-surrogate-500", "ERR-3")
+@kit.check_first()
 def surrogate_crash(call: Call, _: Services) -> None:
     """A lone surrogate in a text is a 500, since UTF-8 cannot encode it."""
-    texts = [text for text in leaves(document(call)) if isinstance(text, str)]
+    texts = [text for text in kit.leaves(kit.document(call)) if isinstance(text, str)]
     if any(0xD800 <= ord(char) < 0xE000 for text in texts for char in text):
         raise Crash
 
 
-@subtle("err-huge-number-500", "ERR-3", "LEDGER-12")
-@check_first()
+@kit.subtle("err-huge-number-500", "ERR-3 LEDGER-12")
+@kit.check_first()
 def huge_number_crash(call: Call, _: Services) -> None:
     """An integer beyond 64 bits is a 500."""
-    if any(isinstance(value, int) and abs(value) >= 2**63 for value in leaves(document(call))):
+    if any(
+        isinstance(value, int) and abs(value) >= 2**63 for value in kit.leaves(kit.document(call))
+    ):
         raise Crash
 
 
-@subtle("err-utf8-path-500", "ERR-3")
+@kit.subtle("err-utf8-path-500", "ERR-3")
 class PathCrash(Server):
     """A path that is no UTF-8 is a 500."""
 
@@ -103,51 +92,39 @@ class PathCrash(Server):
         return unquote(segment, errors="strict")
 
 
-@subtle("err-null-row-500", "ERR-3", "MIG-3")
-@check_first(*IMPORTS)
+@kit.subtle("err-null-row-500", "ERR-3 MIG-3")
+@kit.check_first(*kit.IMPORTS)
 def null_row_crash(call: Call, _: Services) -> None:
     """An imported row that is null is a 500."""
-    body = document(call)
+    body = kit.document(call)
     rows = body.get("rows") if isinstance(body, dict) else None
     if isinstance(rows, list) and None in rows:
         raise Crash
 
 
-@obvious(
-    "err-422-for-bodies",
-    "ERR-4",
-    "HTTP-1",
-    "ERR-2",
-    "GRANT-7",
-    "LOBBY-10",
-    "BAN-5",
-    "LEDGER-7",
-    "MIG-4",
-    "MIG-8",
-    "DEL-5",
-)
-@change_error
+@kit.obvious("err-422-for-bodies", f"ERR-4 HTTP-1 ERR-2 {INVALID_BODY}")
+@kit.change_error
 def unprocessable(error: ApiError) -> None:
     """An invalid body gets 422, the default of the framework."""
     if error.code == "validation_failed" and error.status == 400:
         error.status = 422
 
 
-@subtle("err-reason-unchecked", "ERR-4")
-@change_body(*UP, *DOWN)
-def reason_unchecked(body: Data) -> Data:
+@kit.subtle("err-reason-unchecked", "ERR-4")
+@kit.change_body(*kit.UP, *kit.DOWN)
+def reason_unchecked(body: kit.Data) -> kit.Data:
     """The reason of a change of a holding may be anything."""
     return {**body, "reason": json.dumps(body["reason"])} if "reason" in body else body
 
 
-@subtle("err-lobby-metadata-unchecked", "ERR-4")
-@change_body("createLobby")
-def lobby_metadata_unchecked(body: Data) -> Data:
+@kit.subtle("err-lobby-metadata-unchecked", "ERR-4")
+@kit.change_body("createLobby")
+def lobby_metadata_unchecked(body: kit.Data) -> kit.Data:
     """The metadata of a lobby may be anything."""
     return {**body, "metadata": {"value": body["metadata"]}} if "metadata" in body else body
 
 
-@obvious("http-201-for-credit", "HTTP-1", "LEDGER-1")
+@kit.obvious("http-201-for-credit", "HTTP-1 LEDGER-1")
 class CreatedForCredit(Ledger):
     """An increment answers 201."""
 
@@ -156,7 +133,7 @@ class CreatedForCredit(Ledger):
         return replace(reply, status=201) if change == "increment" else reply
 
 
-@medium("http-410-for-erased", "DEL-2", "HTTP-1", "MERGE-7")
+@kit.medium("http-410-for-erased", "DEL-2 HTTP-1 MERGE-7")
 class GoneForErased(GameState):
     """An erased player is gone, 410."""
 
@@ -166,21 +143,21 @@ class GoneForErased(GameState):
         return super().known(external_id)
 
 
-@medium("http-sql-timestamps", "HTTP-2")
-@change_data("banPlayer")
-def sql_timestamps(data: Data, *_: Any) -> Data:
+@kit.medium("http-sql-timestamps", "HTTP-2")
+@kit.change_data("banPlayer")
+def sql_timestamps(data: kit.Data, *_: Any) -> kit.Data:
     """`bannedAt` has a blank in place of T, as in SQL, and no time zone."""
     return {"bannedAt": data["bannedAt"].replace("T", " ").rstrip("Z")}
 
 
-@subtle("http-null-for-empty", "HTTP-2", "EXP-1")
-@change_data("exportPlayer")
-def null_for_empty(data: Data, *_: Any) -> Data:
+@kit.subtle("http-null-for-empty", "HTTP-2 EXP-1")
+@kit.change_data("exportPlayer")
+def null_for_empty(data: kit.Data, *_: Any) -> kit.Data:
     """An empty list of an export is null."""
     return {name: None for name, value in data.items() if value == []}
 
 
-@subtle("http-large-as-text", "HTTP-2", "LEDGER-12")
+@kit.subtle("http-large-as-text", "HTTP-2 LEDGER-12")
 class LargeAsText(Ledger):
     """A holding beyond 2^31-1 is a text, as some drivers give 64-bit columns."""
 
@@ -190,7 +167,7 @@ class LargeAsText(Ledger):
         return Reply(200, {**data, self.holding_field: str(held) if held > 2**31 - 1 else held})
 
 
-@medium("http-405-without-allow", "HTTP-3")
+@kit.medium("http-405-without-allow", "HTTP-3")
 class NoAllow(Server):
     """The 405 does not say what is allowed."""
 
@@ -201,7 +178,7 @@ class NoAllow(Server):
         return response
 
 
-@subtle("http-decoded-twice", "HTTP-4")
+@kit.subtle("http-decoded-twice", "HTTP-4")
 class DecodedTwice(Server):
     """Path parameters are percent-decoded by the framework and once more by hand."""
 
@@ -209,7 +186,7 @@ class DecodedTwice(Server):
         return unquote(super().decode(segment))
 
 
-@subtle("http-slash-splits", "HTTP-4")
+@kit.subtle("http-slash-splits", "HTTP-4")
 class SlashSplits(Server):
     """Of an id with an encoded slash only what is before it counts."""
 
@@ -237,7 +214,7 @@ class Folding(GameState):
         return super().ensure(self.stored(external_id))
 
 
-@subtle("http-ids-casefolded", "HTTP-4")
+@kit.subtle("http-ids-casefolded", "HTTP-4")
 class CaseFolded(Folding):
     """The index of external ids ignores case."""
 
@@ -245,7 +222,7 @@ class CaseFolded(Folding):
         return external_id.lower()
 
 
-@subtle("http-ids-normalised", "HTTP-4")
+@kit.subtle("http-ids-normalised", "HTTP-4")
 class Normalised(Folding):
     """The index of external ids normalises Unicode, so that two spellings are one player."""
 
@@ -253,7 +230,7 @@ class Normalised(Folding):
         return unicodedata.normalize("NFC", external_id)
 
 
-@subtle("http-ids-cut", "HTTP-4")
+@kit.subtle("http-ids-cut", "HTTP-4")
 class Cut(Folding):
     """The index of external ids holds 128 characters."""
 
@@ -261,15 +238,15 @@ class Cut(Folding):
         return external_id[:128]
 
 
-@medium("http-ack-takes-no-body", "HTTP-5")
-@check_first("ackGrant")
+@kit.medium("http-ack-takes-no-body", "HTTP-5")
+@kit.check_first("ackGrant")
 def no_body_on_ack(call: Call, _: Services) -> None:
     """An ack with a body gets 400, although clients stamp a key onto every POST."""
     if call.raw:
         raise invalid("$", "no body expected")
 
 
-@subtle("http-row-fields-fail", "HTTP-5")
+@kit.subtle("http-row-fields-fail", "HTTP-5")
 class StrictRows(Imports):
     """An imported row with a field that the server does not know fails."""
 
