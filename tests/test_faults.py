@@ -338,4 +338,4 @@ def test_a_served_fault_says_what_it_is() -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(2)]
         process.terminate()
-    assert lines[1] == "Deviation ping-shows-secret: Ping tells the whole key.\n"
+    assert lines[1] == "Deviation ping-shows-secret: Ping reports the whole key.\n"

@@ -40,7 +40,7 @@ def fault(
     """Register the decorated class as a fault; its docstring says what is wrong.
 
     `requirements` are the ids of all that the fault breaks, the main one first. `parts` deviate
-    together with the class. `racing` operations run on a thread pool, without the lock of their game.
+    together with the class. `racing` operations run on a thread pool, without their game's lock.
     """
 
     def register(cls: T) -> T:
@@ -166,7 +166,7 @@ def documented(cls: type[Server], function: Callable[..., object]) -> type[Serve
 
 
 def player_of(call: Call, services: Services) -> Player:
-    """The player whom the path names."""
+    """The player of the path."""
     return services.state.players[call.path["externalId"]]
 
 

@@ -1,4 +1,4 @@
-"""All seeded faults and variants by id, and what is wrong with the catalogue of faults."""
+"""All seeded faults and variants by id, and the gaps in the catalogue of faults."""
 
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -32,7 +32,7 @@ def deviation_of(id: str) -> Deviation:
 
 
 def gaps(known: Mapping[str, Fault]) -> list[str]:
-    """What makes the catalogue of faults incomplete: each a sentence, none is good."""
+    """The gaps in the catalogue of faults, a sentence each."""
     reached = {id for fault in known.values() for id in fault.requirements}
     unreached = [id for id in catalogue() if id not in reached]
     unnamed = [fault.id for fault in known.values() if not fault.requirements]
@@ -45,7 +45,7 @@ def gaps(known: Mapping[str, Fault]) -> list[str]:
 
 
 def first_of_each(known: Iterable[Fault]) -> dict[str, Fault]:
-    """For each requirement the first fault whose main requirement it is, else that breaks it."""
+    """For each requirement a fault, if possible one whose main requirement it is."""
     listed = list(known)
     chosen: dict[str, Fault] = {}
     for id in catalogue():

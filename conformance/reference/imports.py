@@ -79,7 +79,7 @@ class Imports:
         return True
 
     def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
-        """One entry of `failures`; the player is named where the row names one."""
+        """One entry of `failures`, with the player if the row has one."""
         problem = {"code": error.code, "message": error.message}
         shown: dict[str, Any] = {"rowIndex": index, "error": problem}
         try:

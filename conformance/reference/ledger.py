@@ -61,7 +61,7 @@ class Ledger:
         return Reply(200, {**first.answer, "applied": False})
 
     def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
-        """Names the request by value (LEDGER-4)."""
+        """Identifies the request by value (LEDGER-4)."""
         return fingerprint(change, key, body)
 
     def apply(self, change: str, external_id: str, key: str, amount: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Players:
         return Reply(200, data)
 
     def limit(self, asked: str | None) -> int:
-        """A bad limit is the default; a large one is cut."""
+        """The default for a bad limit, the maximum for a large one."""
         if asked is None or not asked.isascii() or not asked.isdigit():
             return DEFAULT_LIMIT
         digits = asked.lstrip("0")
@@ -49,7 +49,7 @@ class Players:
         }
 
     def summary(self, player: Player) -> dict[str, int]:
-        """Counters over all that was done, whatever the limit (PLAYER-5)."""
+        """Counters over all rows, independent of the limit (PLAYER-5)."""
         claimed = sum(grant.claimed_at is not None for grant in player.grants)
         return {
             "attempts": 0,

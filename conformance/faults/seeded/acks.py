@@ -9,7 +9,7 @@ from conformance.reference.state import Grant, Player, now
 
 @kit.medium("ack-by-player", "ACK-1")
 class AckedByPlayer(Grants):
-    """An ack of the backend is reported as one of the player."""
+    """The server reports an ack of the backend as an ack of the player."""
 
     def claim(self, grant: Grant) -> None:
         super().claim(grant)
@@ -37,7 +37,7 @@ class OfOthers(Grants):
 
 @kit.medium("ack-not-written", "ACK-4 ACK-2 MERGE-3 EXP-1")
 class NotWritten(Grants):
-    """The ack is answered and never written."""
+    """The server answers an ack and does not store it."""
 
     def ack(self, external_id: str, grant_id: str) -> Reply:
         reply = super().ack(external_id, grant_id)

@@ -36,7 +36,7 @@ def no_challenge(error: ApiError) -> None:
 
 @kit.medium("auth-prefix-only", "AUTH-2")
 class PrefixOnly(Auth):
-    """A key is found by its prefix and the secret is never compared."""
+    """The server finds a key by its prefix and never compares the secret."""
 
     def find(self, token: str) -> tuple[Game, Key] | None:
         prefix = token.partition(".")[0]
@@ -46,7 +46,7 @@ class PrefixOnly(Auth):
 
 @kit.subtle("auth-token-folded", "AUTH-2")
 class TokenFolded(Auth):
-    """Tokens are compared without case, as a database collation does."""
+    """The comparison of tokens ignores case, like a database collation."""
 
     def find(self, token: str) -> tuple[Game, Key] | None:
         folded = {known.casefold(): owner for known, owner in self.world.tokens.items()}
@@ -55,7 +55,7 @@ class TokenFolded(Auth):
 
 @kit.medium("auth-revoked-works", "AUTH-2")
 class RevokedWorks(Auth):
-    """A revoked key is still good."""
+    """A revoked key still works."""
 
     def identify(self, headers: Headers) -> tuple[Game, Key]:
         found = self.find(headers.get("authorization", "").removeprefix("Bearer "))
@@ -70,15 +70,15 @@ def session_code(error: ApiError) -> None:
 
 
 class AnyPermission(Auth):
-    """Leaves the permission set to others."""
+    """Does not check the permission set."""
 
     def check_permission(self, key: Key) -> None:
-        """Nothing is refused here."""
+        """Refuses nothing."""
 
 
 @kit.medium("auth-client-reads", "AUTH-3 AUTH-3.code", parts=(AnyPermission,))
 class ClientReads(Server):
-    """A client key may read players, since only writes look at the permission set."""
+    """A client key may read players: only writes check the permission set."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         if operation.method == "POST" or "externalId" not in call.path:
@@ -88,7 +88,7 @@ class ClientReads(Server):
 
 @kit.subtle("auth-permission-late", "AUTH-4", parts=(AnyPermission,))
 class PermissionLate(Server):
-    """The permission set is looked at when the operation is already done."""
+    """The server checks the permission set after the operation."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         try:
@@ -99,7 +99,7 @@ class PermissionLate(Server):
 
 @kit.subtle("auth-player-before-auth", "AUTH-4 GRANT-7 ERR-4")
 class PlayerBeforeAuth(Server):
-    """The player of a write is made before the key is looked at."""
+    """A write creates the player before the server checks the key."""
 
     async def answer(self, operation: Operation, request: Request) -> Response:
         writes = operation.method == "POST" and operation.path.count("{") == 1
@@ -112,7 +112,7 @@ class PlayerBeforeAuth(Server):
 
 @kit.medium("auth-body-first", "AUTH-5")
 class BodyFirst(Server):
-    """The body is parsed before the credentials are judged."""
+    """The server parses the body before it checks the credentials."""
 
     async def answer(self, operation: Operation, request: Request) -> Response:
         body = await request.body()
@@ -125,7 +125,7 @@ class BodyFirst(Server):
 
 @kit.medium("auth-token-echoed", "AUTH-6")
 class TokenEchoed(Auth):
-    """The 401 tells which token is not valid."""
+    """The 401 repeats the invalid token."""
 
     def identify(self, headers: Headers) -> tuple[Game, Key]:
         try:
@@ -137,7 +137,7 @@ class TokenEchoed(Auth):
 
 @kit.subtle("auth-lobby-of-all", "AUTH-7")
 class LobbyOfAll(Server):
-    """A lobby is found by its id, whichever game the key belongs to."""
+    """A lobby is readable by its id with the key of any game."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         found = self.services.get(call.path["gameId"]) if "lobbyId" in call.path else None
@@ -157,7 +157,7 @@ class KeysOfAll(Server):
 
 @kit.subtle("auth-erasure-in-all", "AUTH-7")
 class ErasureInAll(Server):
-    """An erasure takes the external id out of every game."""
+    """An erasure removes the external id from every game."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         reply = super().alone(operation, services, call)
@@ -169,7 +169,7 @@ class ErasureInAll(Server):
 
 @kit.medium("auth-game-of-path", "LOBBY-4 AUTH-7")
 class GameOfPath(Server):
-    """A lobby is opened in whichever game the path names."""
+    """A lobby opens in the game of the path, with the key of any game."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         found = self.services.get(call.path["gameId"]) if "eventKey" in call.path else None

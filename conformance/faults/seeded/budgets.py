@@ -16,10 +16,10 @@ from conformance.reference.world import Key
 
 @kit.obvious("rate-none", "RATE-1 RATE-2 RATE-2.reset RATE-2.code RATE-3 RATE-4")
 class NoBudget(Budget):
-    """The budget is counted and never enforced."""
+    """The server counts the budget and never enforces it."""
 
     def check(self, spent: Spent) -> None:
-        """Everything is allowed."""
+        """Allows everything."""
 
 
 @kit.subtle("rate-retry-after-date", "RATE-2")
@@ -55,7 +55,7 @@ def other_code(error: ApiError) -> None:
 
 @kit.subtle("rate-refused-and-done", "RATE-3")
 class RefusedAndDone(Server):
-    """Work is done while the budget is asked, and stays done after a 429."""
+    """The operation runs before the check of the budget, and a 429 does not undo it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -86,7 +86,7 @@ class RetryTooEarly(Budget):
 
 @kit.medium("rate-remaining-by-two", "RATE-4")
 class RemainingByTwo(Budget):
-    """Each request counts twice in what remains."""
+    """Each request lowers RateLimit-Remaining by two."""
 
     def headers(self, limit: int, remaining: int, reset: int) -> dict[str, str]:
         return super().headers(limit, max(0, 2 * remaining - limit), reset)

@@ -58,7 +58,7 @@ def reason_folded(body: kit.Data) -> kit.Data:
 
 @kit.subtle("erasure-checks-late", "DEL-5 ERR-4")
 class ChecksLate(Server):
-    """The reason is judged when the player is already erased."""
+    """The server validates the reason after the erasure."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         body = kit.document(call)
@@ -72,7 +72,7 @@ class ChecksLate(Server):
 
 @kit.medium("erasure-locks-id", "DEL-6 DEL-9 MERGE-7 LOBBY-1")
 class LocksId(GameState):
-    """An erased id can never be used again."""
+    """An erased id can never return."""
 
     def ensure(self, external_id: str) -> Player:
         if external_id in self.erasures and external_id not in self.players:
@@ -82,7 +82,7 @@ class LocksId(GameState):
 
 @kit.subtle("erasure-wallet-returns", "DEL-6")
 class WalletReturns(GameState):
-    """Whoever uses an erased id gets the old balances back."""
+    """A new player under an erased id has the old balances."""
 
     def ensure(self, external_id: str) -> Player:
         new = external_id not in self.players
@@ -96,7 +96,7 @@ class WalletReturns(GameState):
 
 @kit.subtle("erasure-second-no-op", "DEL-6")
 class SecondNoOp(Gdpr):
-    """A new player under an erased id cannot be erased: the id is on the list."""
+    """A new player under an erased id cannot be erased: the server has listed the id."""
 
     def delete(self, external_id: str, body: DeleteBody) -> Reply:
         done = self.state.erasures.get(external_id)
@@ -107,7 +107,7 @@ class SecondNoOp(Gdpr):
 
 @kit.subtle("erasure-roster-stays", "DEL-7")
 class RosterStays(Lobbies):
-    """A lobby shows the roster as it was sent, also when a player of it is erased."""
+    """A lobby still shows the original roster after the erasure of a player."""
 
     def open(self, event: Any, body: Any) -> Lobby:
         lobby = super().open(event, body)
@@ -121,7 +121,7 @@ class RosterStays(Lobbies):
 
 @kit.subtle("erasure-race", "DEL-8", racing=("deletePlayer",))
 class Race(Gdpr):
-    """The player is looked up, then erased: of two erasures at once both say `erased`."""
+    """The server looks up, then erases: two simultaneous erasures both report `erased`."""
 
     def erase(self, player: Player, external_id: str) -> dict[str, Any]:
         kit.gap()
@@ -150,7 +150,7 @@ def first_page(data: kit.Data, *_: Any) -> kit.Data:
 
 @kit.medium("export-unknown-empty", "EXP-2 DEL-2 MERGE-5 AUTH-7")
 class UnknownEmpty(Gdpr):
-    """The export of an unknown player is an empty one."""
+    """The export of an unknown player is empty."""
 
     def export(self, external_id: str) -> Reply:
         if external_id in self.state.players:
@@ -181,7 +181,7 @@ def claims(_: kit.Data, call: Call, services: Services) -> kit.Data:
 @kit.subtle("export-shows-companions", "EXP-4")
 @kit.change_data("exportPlayer")
 def shows_companions(data: kit.Data, call: Call, services: Services) -> kit.Data:
-    """The lobbies of an export name all of their players."""
+    """The lobbies of an export list all of their players."""
     lobbies = kit.player_of(call, services).lobbies
     names = {lobby.id: [member.external_id for member in lobby.members] for lobby in lobbies}
     return {"lobbies": [{**row, "members": names[row["id"]]} for row in data["lobbies"]]}

@@ -28,7 +28,7 @@ class KindLost(Grants):
 
 @kit.subtle("grant-contents-first-entry", "GRANT-1.contents")
 class FirstEntryOnly(Grants):
-    """The contents carry the first entry only."""
+    """The contents have the first entry only."""
 
     def issue(self, *arguments: Any) -> Grant:
         grant = super().issue(*arguments)
@@ -38,7 +38,7 @@ class FirstEntryOnly(Grants):
 
 @kit.medium("grant-source-kind", "GRANT-1.source")
 class SourceKindLost(Grants):
-    """Every grant comes from api."""
+    """The source of every grant is `api`."""
 
     def issue(self, *arguments: Any) -> Grant:
         grant = super().issue(*arguments)
@@ -56,7 +56,7 @@ class Replay201(Grants):
 
 @kit.subtle("grant-replay-new-time", "GRANT-2")
 class ReplayNewTime(Grants):
-    """A replay tells the moment of the replay as `createdAt`."""
+    """A replay has its own time as `createdAt`."""
 
     def replay(self, first: Remembered) -> Reply:
         kit.gap(2)
@@ -65,7 +65,7 @@ class ReplayNewTime(Grants):
 
 @kit.subtle("grant-compares-order", "GRANT-2")
 class OrderCompared(Grants):
-    """The order of keys inside metadata counts."""
+    """The comparison of bodies depends on the order of keys inside metadata."""
 
     def fingerprint(self, body: GrantBody) -> str:
         return fingerprint(body) + json.dumps(body.metadata)
@@ -73,7 +73,7 @@ class OrderCompared(Grants):
 
 @kit.subtle("grant-ignores-metadata", "GRANT-3")
 class IgnoresMetadata(Grants):
-    """Bodies are the same when all but metadata is."""
+    """The comparison of bodies ignores metadata."""
 
     def fingerprint(self, body: GrantBody) -> str:
         return fingerprint({**msgspec.to_builtins(body), "metadata": None})
@@ -81,7 +81,7 @@ class IgnoresMetadata(Grants):
 
 @kit.subtle("grant-compares-true-as-1", "GRANT-3")
 class TrueIsOne(Grants):
-    """Bodies are compared as Python values, in which True equals 1."""
+    """The comparison of bodies takes true and 1 for equal, as Python does."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         first = kit.scratch(self.state, "bodies").get(body.idempotencyKey, body)
@@ -92,7 +92,7 @@ class TrueIsOne(Grants):
 
 @kit.subtle("grant-absent-is-any", "GRANT-3")
 class AbsentIsAny(Grants):
-    """Only the fields that the second body has are compared."""
+    """The comparison of bodies ignores fields that the second body lacks."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         first = kit.scratch(self.state, "bodies").get(body.idempotencyKey, body)
@@ -105,7 +105,7 @@ class AbsentIsAny(Grants):
 
 @kit.medium("grant-conflict-creates", "GRANT-3")
 class ConflictCreates(Grants):
-    """Another body for a used key is refused with 409 when its grant is already written."""
+    """Another body for a used key gets 409 after the server has stored its grant."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         try:
@@ -119,7 +119,7 @@ class ConflictCreates(Grants):
 
 @kit.obvious("grant-conflict-code", "GRANT-3.code")
 class ConflictCode(Grants):
-    """The 409 for a used key is a plain conflict."""
+    """The 409 for a used key has the code `conflict`."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         try:
@@ -131,7 +131,7 @@ class ConflictCode(Grants):
 
 @kit.subtle("grant-race", "GRANT-4", racing=("createGrant",))
 class Race(Grants):
-    """The key is looked up, then the grant is written: two requests at once make two grants."""
+    """The server looks the key up, then stores: two simultaneous requests make two grants."""
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
         kit.gap()
@@ -140,7 +140,7 @@ class Race(Grants):
 
 @kit.subtle("grant-in-flight-409", "GRANT-4", racing=("createGrant",))
 class InFlight409(Grants):
-    """A replay that meets its first call in flight is refused with 409."""
+    """A replay gets 409 while its first call is in flight."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         flying = kit.scratch(self.state, "in flight")
@@ -157,7 +157,7 @@ class InFlight409(Grants):
 
 @kit.medium("grant-key-per-player", "GRANT-5 DEL-9 MERGE-9")
 class KeyPerPlayer(Grants):
-    """A key is unique for a player, not in the game."""
+    """A key is unique per player, not per game."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         key = f"{external_id}/{body.idempotencyKey}"
@@ -166,7 +166,7 @@ class KeyPerPlayer(Grants):
 
 @kit.subtle("grant-race-player", "GRANT-6 GRANT-4", racing=("createGrant",))
 class RacePlayer(Grants):
-    """Simultaneous first grants make one row of the player each, and all but one are lost."""
+    """Simultaneous first grants create one row of the player each; only one survives."""
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
         grant = super().issue(player, body, expires_at)
@@ -193,14 +193,14 @@ def change_entries(change: Callable[[int, kit.Data], kit.Data]) -> type[Server]:
 @kit.subtle("grant-fraction-cut", "GRANT-7 ERR-4")
 @change_entries
 def fraction_cut(_: int, entry: kit.Data) -> kit.Data:
-    """A fractional amount is cut to a whole one."""
+    """The server truncates a fractional amount."""
     return {k: int(v) if isinstance(v, float) and abs(v) < 2**53 else v for k, v in entry.items()}
 
 
 @kit.subtle("grant-crates-unchecked", "GRANT-7 ERR-4")
 @change_entries
 def crates_unchecked(_: int, entry: kit.Data) -> kit.Data:
-    """The quantity of a crate is not validated."""
+    """The server does not validate the quantity of a crate."""
     return {**entry, "quantity": 1} if entry.get("type") == "crate" else entry
 
 
@@ -214,7 +214,7 @@ def second_unchecked(place: int, entry: kit.Data) -> kit.Data:
 @kit.medium("grant-any-expiry", "GRANT-7 ERR-4")
 @kit.change_body()
 def any_expiry(body: kit.Data) -> kit.Data:
-    """`expiresAt` may be any text; one that is not a date-time is the end of time."""
+    """`expiresAt` may be any text; one that is not a date-time never expires."""
     given = body.get("expiresAt")
     try:
         moment(given if isinstance(given, str) else None)
@@ -225,7 +225,7 @@ def any_expiry(body: kit.Data) -> kit.Data:
 
 @kit.medium("grant-unknown-item", "GRANT-7.code")
 class UnknownItem(Grants):
-    """Only currencies are looked up in the catalogue."""
+    """The server looks only currencies up in the catalogue."""
 
     def check_catalogue(self, entries: list[Entry]) -> None:
         super().check_catalogue([entry for entry in entries if hasattr(entry, "currencyKey")])
@@ -240,7 +240,7 @@ def not_in_export(data: kit.Data, *_: Any) -> kit.Data:
 
 @kit.subtle("grant-burns-refused-key", "GRANT-9")
 class BurnsRefusedKey(Grants):
-    """A key is used even by a request that the catalogue refuses."""
+    """A request with an unknown item uses up its key."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         burnt = kit.scratch(self.state, "burnt")
@@ -256,7 +256,7 @@ class BurnsRefusedKey(Grants):
 
 @kit.subtle("grant-conflict-takes-key", "GRANT-9 GRANT-2 GRANT-3")
 class ConflictTakesKey(Grants):
-    """A refused second body becomes the body of the key, so that the first is a conflict."""
+    """A refused second body replaces the first: a replay of the first is then a conflict."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         try:

@@ -18,14 +18,14 @@ from conformance.reference.state import GameState, Holdings, Player
 
 
 def lock_of(state: GameState, name: str) -> AbstractContextManager[object]:
-    """A lock of its own name, which keeps only its own kind of calls apart."""
+    """The lock of this name; it serialises one kind of calls."""
     lock: AbstractContextManager[object] = kit.scratch(state, "locks").setdefault(name, RLock())
     return lock
 
 
 @kit.subtle("mixed-up-and-down", "LEDGER-6 LEDGER-11 MERGE-2 MIG-7", racing=(*kit.UP, *kit.DOWN))
 class UpAndDown(Ledger):
-    """Increments lock out increments, decrements lock out decrements, and each loses the other."""
+    """Increments and decrements have separate locks, and overwrite each other."""
 
     def once(self, change: str, *rest: Any) -> Reply:
         with lock_of(self.state, change):
@@ -42,7 +42,7 @@ class UpAndDown(Ledger):
 
 
 class LockedLedger(Ledger):
-    """Changes of holdings lock out each other, and take their time."""
+    """Changes of holdings share one lock, and are slow."""
 
     def once(self, *arguments: Any) -> Reply:
         with lock_of(self.state, "changes"):
@@ -59,7 +59,7 @@ class LockedLedger(Ledger):
     racing=(*kit.UP, *kit.DOWN, "migrateWallet", "migrateInventory"),
 )
 class ImportAndChange(Imports):
-    """Imports lock out imports and other changes each other, and each loses the other's."""
+    """Imports and other changes have separate locks, and overwrite each other."""
 
     def batch(self, *arguments: Any) -> Reply:
         with lock_of(self.state, "imports"):
@@ -73,7 +73,7 @@ class ImportAndChange(Imports):
 
 @kit.subtle("mixed-replay-tells-now", "LEDGER-3", racing=kit.UP)
 class ReplayTellsNow(Ledger):
-    """A replay that meets its first call in flight waits for it and answers the holding of then."""
+    """A replay waits for its first call in flight, then answers the current holding."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         if body.idempotencyKey is None:
@@ -96,7 +96,7 @@ class ReplayTellsNow(Ledger):
 
 
 class LockedMerging(Merging):
-    """Merges lock out merges, and nothing else."""
+    """Merges share one lock, which excludes no other operation."""
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         with lock_of(self.state, "merges"):
@@ -105,7 +105,7 @@ class LockedMerging(Merging):
 
 @kit.subtle("mixed-merge-loses-credit", "MERGE-2 MERGE-3", racing=("mergePlayer",))
 class MergeLosesCredit(LockedMerging):
-    """What is added to the source after the merge has read it is lost."""
+    """The merge loses an increment of the source after its read."""
 
     def move_holdings(self, source: Holdings, target: Holdings) -> int:
         read = dict(source.amounts)
@@ -117,7 +117,7 @@ class MergeLosesCredit(LockedMerging):
 
 @kit.subtle("mixed-merge-overwrites-target", "MERGE-2 MERGE-3", racing=("mergePlayer",))
 class MergeOverwritesTarget(LockedMerging):
-    """What is added to the target while the merge writes the sums is lost."""
+    """The merge loses an increment of the target before its write."""
 
     def move_holdings(self, source: Holdings, target: Holdings) -> int:
         sums = {k: target.amounts.get(k, 0) + amount for k, amount in source.amounts.items()}
@@ -128,7 +128,7 @@ class MergeOverwritesTarget(LockedMerging):
 
 @kit.subtle("mixed-merge-loses-ack", "MERGE-3 ACK-4 MERGE-2", racing=("mergePlayer",))
 class MergeLosesAck(LockedMerging):
-    """A grant that is acked while the merge copies the rows is pending again."""
+    """An ack during the merge is lost: the grant is pending again."""
 
     def move_grants(self, source: Player, target: Player) -> int:
         read = [(grant, grant.claimed_at, grant.acked_by) for grant in source.grants]
@@ -141,7 +141,7 @@ class MergeLosesAck(LockedMerging):
 
 @kit.subtle("mixed-merge-torn", "MERGE-2 MERGE-3", racing=("mergePlayer",))
 class MergeTorn(LockedMerging):
-    """The source is gone some milliseconds before the target has what it held."""
+    """The source disappears some milliseconds before the target has its holdings."""
 
     def move(self, source: Player, target: Player) -> dict[str, int]:
         del self.state.players[source.external_id]
@@ -149,12 +149,12 @@ class MergeTorn(LockedMerging):
         return super().move(source, target)
 
     def free(self, source_id: str) -> None:
-        """It is free already."""
+        """Does nothing: the id is free already."""
 
 
 @kit.subtle("mixed-exports-shared", "LEDGER-11 MERGE-2 ACK-4 MERGE-3", racing=("exportPlayer",))
 class ExportsShared(Gdpr):
-    """An export that meets another one of the player in flight gets its answer, read before."""
+    """An export returns the older answer of another export in flight."""
 
     def export(self, external_id: str) -> Reply:
         flying: dict[str, Future[Reply]] = kit.scratch(self.state, "exports")
@@ -175,7 +175,7 @@ class ExportsShared(Gdpr):
 
 @kit.subtle("mixed-export-of-oldest-write", "LEDGER-11", racing=(*kit.UP, *kit.DOWN))
 class ExportOfOldestWrite(Ledger):
-    """While a decrement is in flight, exports show the holdings as they were before it began."""
+    """During a decrement, exports show the holdings before it."""
 
     def once(self, change: str, external_id: str, *rest: Any) -> Reply:
         player = self.state.players.get(external_id)

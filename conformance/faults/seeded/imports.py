@@ -38,7 +38,7 @@ def failures_of_players(data: kit.Data, *_: Any) -> kit.Data:
 
 @kit.subtle("import-key-of-batch", "MIG-2 MIG-1 MIG-5")
 class KeyOfBatch(Imports):
-    """A batch is recognised as a whole, so its rows in another batch are applied again."""
+    """The server recognises whole batches only: a row applies again in another batch."""
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
         seen = kit.scratch(self.state, scope)
@@ -55,7 +55,7 @@ class KeyOfBatch(Imports):
 
 @kit.subtle("import-key-with-content", "MIG-2")
 class KeyWithContent(Imports):
-    """A used key with another amount is applied."""
+    """A row with a used key and another amount is applied."""
 
     def row(self, scope: str, row: Any, apply: Apply) -> bool:
         content = msgspec.structs.replace(row, idempotencyKey=fingerprint(row))
@@ -76,7 +76,7 @@ def negative_subtracts(body: kit.Data) -> kit.Data:
 
 @kit.subtle("import-bad-row-burns-key", "MIG-3")
 class BadRowBurnsKey(Imports):
-    """A row that failed has used its key: the fixed row is skipped."""
+    """A failed row uses up its key: the corrected row is skipped."""
 
     def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
         try:
@@ -104,7 +104,7 @@ class Rows999(Imports):
 
 @kit.subtle("import-too-many-and-done", "MIG-4")
 class TooManyAndDone(Server):
-    """Rows are applied as they are read; the 1001st gets 400 and the others stay."""
+    """The server applies each row at once; the 1001st gets 400 and the others remain."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         body = kit.document(call)
@@ -118,7 +118,7 @@ class TooManyAndDone(Server):
 
 @kit.subtle("import-keys-after-batch", "MIG-5")
 class KeysAfterBatch(Imports):
-    """Keys are written when the batch is done, so a key twice in it applies twice."""
+    """The server stores keys after the batch: a key that occurs twice in it applies twice."""
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
         used = self.state.remembered(scope)
@@ -138,7 +138,7 @@ class KeysAfterBatch(Imports):
 
 @kit.medium("import-wallet-needs-player", "MIG-6 MIG-1 MIG-3")
 class WalletNeedsPlayer(Imports):
-    """A wallet row fails where the players import has not made the player."""
+    """A wallet row fails for a player that no other request has created."""
 
     def holding(self, ledger: Ledger, row: WalletRow | InventoryRow) -> None:
         if isinstance(row, WalletRow) and row.externalPlayerId not in self.state.players:
@@ -148,7 +148,7 @@ class WalletNeedsPlayer(Imports):
 
 @kit.subtle("import-players-last-fails", "MIG-6")
 class PlayersLastFails(Imports):
-    """A players row fails where another import has made the player."""
+    """A players row fails if another import has created the player."""
 
     def player(self, row: PlayerRow) -> None:
         player = self.state.players.get(row.externalPlayerId)
@@ -159,7 +159,7 @@ class PlayersLastFails(Imports):
 
 @kit.subtle("import-sets-within-batch", "MIG-7 MIG-4")
 class SetsWithinBatch(Imports):
-    """Of several rows of a batch for one item the last counts."""
+    """Of several rows for one item in a batch, only the last counts."""
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
         before: dict[tuple[str, str], int] = {}
@@ -185,7 +185,7 @@ def rows_missing(body: kit.Data) -> kit.Data:
 
 @kit.medium("import-snapshot-lost", "MIG-9")
 class SnapshotLost(Imports):
-    """The snapshot is not kept."""
+    """The server does not store the snapshot."""
 
     def player(self, row: PlayerRow) -> None:
         row.contextSnapshot = None
@@ -194,7 +194,7 @@ class SnapshotLost(Imports):
 
 @kit.subtle("import-race", "MIG-10", racing=kit.IMPORTS)
 class Race(Imports):
-    """The key is looked up, then the row is applied: two batches at once apply it twice."""
+    """The server looks the key up, then applies: two simultaneous batches apply a row twice."""
 
     def row(self, scope: str, row: Any, apply: Apply) -> bool:
         def slowly(given: Any) -> None:

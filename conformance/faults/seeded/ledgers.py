@@ -17,7 +17,7 @@ from conformance.reference.state import Player, Remembered
     "LEDGER-1 LEDGER-11 MERGE-2 LEDGER-3 LEDGER-6 LEDGER-10 LEDGER-12 MIG-7",
 )
 class HoldingBefore(Ledger):
-    """An increment answers the holding before it."""
+    """An increment answers the previous holding."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         return super().add(external_id, key, amount) - amount
@@ -35,7 +35,7 @@ class KeepsOne(Ledger):
 
 @kit.subtle("ledger-refused-makes-player", "LEDGER-2")
 class RefusedMakesPlayer(Ledger):
-    """A refused decrement makes an unknown player."""
+    """A refused decrement creates an unknown player."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
         self.state.ensure(external_id)
@@ -44,7 +44,7 @@ class RefusedMakesPlayer(Ledger):
 
 @kit.subtle("ledger-refused-empties", "LEDGER-2")
 class RefusedEmpties(Ledger):
-    """A decrement far beyond the holding is refused with 409, and the holding is gone."""
+    """A decrement far beyond the holding gets 409, and empties the holding."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
         player = self.state.players.get(external_id)
@@ -55,7 +55,7 @@ class RefusedEmpties(Ledger):
 
 @kit.subtle("ledger-replay-tells-now", "LEDGER-3")
 class ReplayTellsNow(Ledger):
-    """A replay answers the holding of the moment, not the one after the first call."""
+    """A replay answers the current holding, not the one after the first call."""
 
     def replay(self, first: Remembered) -> Reply:
         assert first.player is not None
@@ -75,7 +75,7 @@ class ChecksBeforeKey(Ledger):
 
 @kit.medium("ledger-replay-applied", "LEDGER-3.applied")
 class ReplayApplied(Ledger):
-    """A replay says that it was applied."""
+    """A replay reports `applied`."""
 
     def replay(self, first: Remembered) -> Reply:
         return Reply(200, first.answer)
@@ -83,7 +83,7 @@ class ReplayApplied(Ledger):
 
 @kit.subtle("ledger-last-key-only", "LEDGER-3 LEDGER-6")
 class LastKeyOnly(Ledger):
-    """Only the newest key of a player is remembered: an older replay is applied again."""
+    """The server remembers only the newest key of a player: an older replay applies again."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         reply = super().once(change, external_id, key, amount, body)
@@ -97,7 +97,7 @@ class LastKeyOnly(Ledger):
 
 @kit.subtle("ledger-ignores-reason", "LEDGER-4")
 class IgnoresReason(Ledger):
-    """Another reason with a used key answers the first call."""
+    """The comparison of bodies ignores the reason."""
 
     def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
         compared = {k: getattr(body, k) for k in body.__struct_fields__ if k != "reason"}
@@ -106,7 +106,7 @@ class IgnoresReason(Ledger):
 
 @kit.medium("ledger-conflict-applies", "LEDGER-4 LEDGER-10")
 class ConflictApplies(Ledger):
-    """Another body for a used key is refused with 409 when its change is already written."""
+    """Another body for a used key gets 409 after the server has applied its change."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         try:
@@ -119,7 +119,7 @@ class ConflictApplies(Ledger):
 
 @kit.obvious("ledger-conflict-code", "LEDGER-4.code")
 class ConflictCode(Ledger):
-    """The 409 for a used key is a plain conflict."""
+    """The 409 for a used key has the code `conflict`."""
 
     def once(self, *arguments: Any) -> Reply:
         try:
@@ -131,7 +131,7 @@ class ConflictCode(Ledger):
 
 @kit.subtle("ledger-same-call-is-replay", "LEDGER-5 LEDGER-6 LEDGER-12 LEDGER-1")
 class SameCallIsReplay(Ledger):
-    """Without a key a call that equals the one before is taken for a double click."""
+    """A call without a key counts as a replay if it equals the one before."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         if body.idempotencyKey is not None:
@@ -147,7 +147,7 @@ class SameCallIsReplay(Ledger):
 
 @kit.subtle("ledger-lost-increments", "LEDGER-6", racing=kit.UP)
 class LostIncrements(Ledger):
-    """An increment reads the holding and writes the sum: simultaneous ones are lost."""
+    """An increment reads the holding, then writes the sum: simultaneous increments are lost."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         return kit.slowly(self.holdings(self.state.ensure(external_id)), key, amount)
@@ -155,7 +155,7 @@ class LostIncrements(Ledger):
 
 @kit.subtle("ledger-lost-decrements", "LEDGER-6 HTTP-2", racing=kit.DOWN)
 class LostDecrements(Ledger):
-    """A decrement checks, then takes: simultaneous ones go below zero."""
+    """A decrement checks, then takes: simultaneous decrements go below zero."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
         if self.held(external_id, key) < amount:
@@ -166,7 +166,7 @@ class LostDecrements(Ledger):
 
 @kit.subtle("ledger-answers-later", "LEDGER-6", racing=kit.UP)
 class AnswersLater(Ledger):
-    """An increment reads the holding that it answers once more, after others have added."""
+    """An increment reads the holding again for its answer, after later increments."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         with self.state.lock:
@@ -178,7 +178,7 @@ class AnswersLater(Ledger):
 
 @kit.subtle("ledger-players-race", "LEDGER-6 LEDGER-3 MERGE-2", racing=kit.UP)
 class PlayersRace(Ledger):
-    """Simultaneous first increments make a row each, and all but one are lost."""
+    """Simultaneous first increments create one row of the player each; only one survives."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         known = external_id in self.state.players
@@ -192,7 +192,7 @@ class PlayersRace(Ledger):
 @kit.subtle("ledger-true-is-one", "LEDGER-7 ERR-4")
 @kit.change_body(*kit.UP, *kit.DOWN)
 def true_is_one(body: kit.Data) -> kit.Data:
-    """True is taken for 1, as by Python's own integers."""
+    """The server accepts true as 1, as Python does."""
     return {**body, **{name: 1 for name in kit.AMOUNTS if body.get(name) is True}}
 
 
@@ -206,7 +206,7 @@ def negative_debit(body: kit.Data) -> kit.Data:
 
 @kit.subtle("ledger-drops-to-other-key", "LEDGER-8")
 class TakesFromOther(Ledger):
-    """Where a key does not suffice, the rest is taken from another one."""
+    """If a holding does not suffice, a decrement takes from another one."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
         player = self.state.players.get(external_id)
@@ -220,7 +220,7 @@ class TakesFromOther(Ledger):
 
 @kit.subtle("ledger-burns-refused-key", "LEDGER-9")
 class BurnsRefusedKey(Ledger):
-    """A refused decrement is remembered, and its key answers the refusal forever."""
+    """The key of a refused decrement answers the refusal forever."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         refused = kit.scratch(self.state, f"refused {self.name}")
@@ -236,7 +236,7 @@ class BurnsRefusedKey(Ledger):
 
 @kit.subtle("ledger-grant-key-space", "LEDGER-10 GRANT-1")
 class GrantKeySpace(Wallet):
-    """A credit marks its key as used for grants too, since one middleware keeps all keys."""
+    """A credit uses up its key for grants too: one middleware stores all keys."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         reply = super().once(change, external_id, key, amount, body)
@@ -248,7 +248,7 @@ class GrantKeySpace(Wallet):
 
 @kit.subtle("ledger-key-swallows-currency", "LEDGER-10")
 class KeySwallowsOther(Ledger):
-    """A used key answers the first call also for another currency or item."""
+    """A used key answers the first call for another currency or item too."""
 
     def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
         return fingerprint(change, body)
@@ -256,7 +256,7 @@ class KeySwallowsOther(Ledger):
 
 @kit.subtle("ledger-key-swallows-player", "LEDGER-10")
 class KeySwallowsPlayer(Ledger):
-    """A used key answers the first player's holding to the second."""
+    """A used key answers the holding of the first player for another player."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         first = self.state.remembered(self.name).get(body.idempotencyKey or "")
@@ -288,7 +288,7 @@ class Bits32(Ledger):
 
 @kit.subtle("ledger-double-floats", "LEDGER-12")
 class DoubleFloats(Ledger):
-    """Holdings are kept as 64-bit floats, without a bound."""
+    """The server stores holdings as 64-bit floats, without a bound."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         holdings = self.holdings(self.state.ensure(external_id))
@@ -298,7 +298,7 @@ class DoubleFloats(Ledger):
 
 @kit.subtle("ledger-small-limit", "LEDGER-12")
 class SmallLimit(Ledger):
-    """Amounts above a thousand million are refused."""
+    """The server refuses amounts above a thousand million."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         if amount > 1_000_000_000:

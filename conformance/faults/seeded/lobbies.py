@@ -12,7 +12,7 @@ from conformance.reference.world import Event
 
 @kit.subtle("lobby-counts-twice", "LOBBY-1")
 class CountsTwice(Lobbies):
-    """A player who is named twice takes two seats."""
+    """A player twice in the roster takes two seats."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
         lobby = super().open(event, body)
@@ -22,7 +22,7 @@ class CountsTwice(Lobbies):
 
 @kit.subtle("lobby-race", "LOBBY-2", racing=("createLobby",))
 class Race(Lobbies):
-    """The key is looked up, then the lobby is written: two requests at once open two."""
+    """The server looks the key up, then stores: two simultaneous requests open two lobbies."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
         kit.gap()
@@ -31,7 +31,7 @@ class Race(Lobbies):
 
 @kit.subtle("lobby-key-with-roster", "LOBBY-3")
 class KeyWithRoster(Lobbies):
-    """The key counts together with the roster: another roster opens another lobby."""
+    """The roster is part of the key: another roster opens another lobby."""
 
     def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
         body.key = repr([body.key, sorted(set(body.externalPlayerIds))])
@@ -40,7 +40,7 @@ class KeyWithRoster(Lobbies):
 
 @kit.subtle("lobby-joins-newcomers", "LOBBY-3")
 class JoinsNewcomers(Lobbies):
-    """Another roster for a used key opens a second lobby for those who are new."""
+    """Another roster for a used key opens a second lobby for the new players."""
 
     def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
         reply = super().create(game_id, event_key, body)
@@ -53,7 +53,7 @@ class JoinsNewcomers(Lobbies):
 
 @kit.subtle("lobby-players-before-event", "LOBBY-4")
 class PlayersBeforeEvent(Lobbies):
-    """The players are made before the event is looked up."""
+    """The server creates the players before it looks the event up."""
 
     def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
         self.check_game(game_id)
@@ -64,7 +64,7 @@ class PlayersBeforeEvent(Lobbies):
 
 @kit.subtle("lobby-mode-checked-late", "LOBBY-5")
 class ModeCheckedLate(Lobbies):
-    """The mode of the event is looked at when the lobby is already open."""
+    """The server checks the mode of the event after it has opened the lobby."""
 
     def event(self, event_key: str) -> Event:
         return self.state.game.event(event_key) or super().event(event_key)
@@ -77,7 +77,7 @@ class ModeCheckedLate(Lobbies):
 
 @kit.medium("lobby-last-player-only", "LOBBY-6")
 class LastPlayerOnly(Lobbies):
-    """The lobby shows with one of its players only."""
+    """The lobby is in the profile of one of its players only."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
         lobby = super().open(event, body)
@@ -88,7 +88,7 @@ class LastPlayerOnly(Lobbies):
 
 @kit.subtle("lobby-bots-beyond", "LOBBY-7")
 class BotsBeyond(Lobbies):
-    """Bots fill the whole capacity, whoever sits there already."""
+    """Bots fill the whole capacity, in addition to the players."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
         lobby = super().open(event, body)
@@ -98,7 +98,7 @@ class BotsBeyond(Lobbies):
 
 @kit.subtle("lobby-one-too-many", "LOBBY-7")
 class OneTooMany(Lobbies):
-    """One player more than there are seats is let in."""
+    """The server accepts one player more than there are seats."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
         if body.capacity is None or len(set(body.externalPlayerIds)) != body.capacity + 1:
@@ -112,13 +112,13 @@ class OneTooMany(Lobbies):
 @kit.subtle("lobby-read-counts-bots", "LOBBY-8")
 @kit.change_data("getLobby")
 def read_counts_bots(data: kit.Data, *_: Any) -> kit.Data:
-    """A read lobby counts its bots as participants."""
+    """The read of a lobby counts bots as participants."""
     return {"participantCount": data["participantCount"] + data["botSlots"]}
 
 
 @kit.subtle("lobby-nearest", "LOBBY-9")
 class Nearest(Lobbies):
-    """Lobbies are found by the first 32 characters of their id."""
+    """The server finds lobbies by the first 32 characters of their id."""
 
     def read(self, game_id: str, lobby_id: str) -> Reply:
         same = (known for known in self.state.lobbies if known[:32] == lobby_id[:32])

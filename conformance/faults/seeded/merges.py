@@ -21,7 +21,7 @@ def ids_swapped(_: kit.Data, call: Call, __: Services) -> kit.Data:
 
 @kit.subtle("merge-keeps-larger", "MERGE-2 MERGE-6 MERGE-8")
 class KeepsLarger(Merging):
-    """Of a shared key the larger holding stays."""
+    """Of two holdings with one key the larger remains."""
 
     def move_holdings(self, source: Holdings, target: Holdings) -> int:
         for key, amount in source.amounts.items():
@@ -31,7 +31,7 @@ class KeepsLarger(Merging):
 
 @kit.subtle("merge-wraps-at-31-bits", "MERGE-2")
 class Wraps(Merging):
-    """Sums are kept in 32 bits."""
+    """The server stores sums in 32 bits."""
 
     def move_holdings(self, source: Holdings, target: Holdings) -> int:
         rows = super().move_holdings(source, target)
@@ -43,7 +43,7 @@ class Wraps(Merging):
 
 @kit.subtle("merge-leaves-source", "MERGE-5 MERGE-2 MERGE-6")
 class LeavesHoldings(GameState):
-    """The holdings of a merged-away row are copied, and come back with the id."""
+    """The merge copies the holdings, which return with the source's id."""
 
     def ensure(self, external_id: str) -> Player:
         new = external_id not in self.players
@@ -67,7 +67,7 @@ class ForgetsAcks(Merging):
 
 @kit.subtle("merge-lobbies-twice", "MERGE-4")
 class LobbiesTwice(Merging):
-    """A lobby in which both were is listed twice."""
+    """A lobby of both players is listed twice."""
 
     def move_lobbies(self, source: Player, target: Player) -> int:
         both = [lobby for lobby in source.lobbies if lobby in target.lobbies]
@@ -78,7 +78,7 @@ class LobbiesTwice(Merging):
 
 @kit.subtle("merge-source-is-alias", "MERGE-5 MERGE-6 MERGE-9 ACK-3 MERGE-2 MERGE-3")
 class SourceIsAlias(Merging):
-    """The source's id leads to the target from then on."""
+    """The source's id becomes another id of the target."""
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         target = self.state.players.get(target_id)
@@ -90,7 +90,7 @@ class SourceIsAlias(Merging):
 
 @kit.subtle("merge-no-op-forever", "MERGE-6")
 class NoOpForever(Merging):
-    """A pair that was merged once is a no-op forever, also when a new player has the id."""
+    """A second merge of two ids is always a no-op, even if a new player has the id."""
 
     def earlier(self, source_id: str, target_id: str) -> dict[str, Any] | None:
         target = self.state.players.get(target_id)
@@ -99,7 +99,7 @@ class NoOpForever(Merging):
 
 @kit.subtle("merge-replay-adds-again", "MERGE-6 MERGE-8")
 class ReplayAddsAgain(Merging):
-    """A replay answers the no-op and adds the source's balances once more."""
+    """A replay reports a no-op and adds the source's balances again."""
 
     def check(self, source: Player, target: Player) -> None:
         super().check(source, target)
@@ -117,7 +117,7 @@ class ReplayAddsAgain(Merging):
 
 @kit.medium("merge-into-banned", "MERGE-7")
 class IntoBanned(Merging):
-    """A banned target takes the merge."""
+    """The server merges into a banned target."""
 
     def check(self, source: Player, target: Player) -> None:
         banned, target.banned_at = target.banned_at, None
@@ -127,7 +127,7 @@ class IntoBanned(Merging):
 
 @kit.subtle("merge-checks-late", "MERGE-7")
 class ChecksLate(Merging):
-    """The target's ban is looked at when the wallet has already moved."""
+    """The server checks the target's ban after it has moved the wallet."""
 
     def check(self, source: Player, target: Player) -> None:
         if source is not target:
@@ -138,7 +138,7 @@ class ChecksLate(Merging):
 
 @kit.subtle("merge-race", "MERGE-8 MERGE-2 MERGE-3", racing=("mergePlayer",))
 class Race(Merging):
-    """Holdings are read, then added: two merges at once add them twice."""
+    """The server reads holdings, then adds: two simultaneous merges add them twice."""
 
     def move_holdings(self, source: Holdings, target: Holdings) -> int:
         amounts = dict(source.amounts)

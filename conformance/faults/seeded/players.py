@@ -24,7 +24,7 @@ class UnknownEmpty(Players):
 
 @kit.subtle("player-made-by-404", "PLAYER-4")
 class MadeBy404(Players):
-    """A profile that is not found is made for the next time."""
+    """The read of an unknown profile creates the player."""
 
     def profile(self, external_id: str, limit: str | None) -> Reply:
         try:
@@ -50,7 +50,7 @@ def oldest_first(data: kit.Data, *_: Any) -> kit.Data:
 
 @kit.subtle("player-limit-one-more", "PLAYER-3")
 class LimitOneMore(Players):
-    """The lists have one row more than the limit, the one that tells whether there are more."""
+    """The lists have one row more than the limit, the row that shows whether there are more."""
 
     def limit(self, asked: str | None) -> int:
         return super().limit(asked) + 1
@@ -59,7 +59,7 @@ class LimitOneMore(Players):
 @kit.subtle("player-limit-grants-only", "PLAYER-3")
 @kit.change_data("getPlayer")
 def limit_grants_only(_: kit.Data, call: Call, services: Services) -> kit.Data:
-    """The limit bounds the grants and not the lobbies."""
+    """The limit applies to the grants and not to the lobbies."""
     lobbies = newest(kit.player_of(call, services).lobbies, 100)
     return {"lobbies": [lobby.summary() for lobby in lobbies]}
 
@@ -97,7 +97,7 @@ def unban_always_applied(*_: Any) -> kit.Data:
 
 @kit.medium("ban-makes-player", "BAN-4 AUTH-7")
 class MakesPlayer(Players):
-    """A ban of an unknown player makes the player and bans it."""
+    """A ban of an unknown player creates the player."""
 
     def ban(self, external_id: str, body: BanBody) -> Reply:
         self.state.ensure(external_id)

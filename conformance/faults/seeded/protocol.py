@@ -30,7 +30,7 @@ INVALID_BODY = "GRANT-7 LOBBY-10 BAN-5 LEDGER-7 MIG-4 MIG-8 DEL-5"
 
 @kit.obvious("err-bare-message", f"ERR-1 AUTH-1 {CODES}")
 class BareMessage(Server):
-    """A failure is {"error": "text"}."""
+    """An error is {"error": "text"}."""
 
     def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
         return as_json(error.status, {"error": error.message}, {**headers, **error.headers})
@@ -54,13 +54,13 @@ def codes_swapped(error: ApiError) -> None:
 
 
 class Crash(Exception):  # noqa: N818 - a crash is what it stands for
-    """What an unguarded line of code raises."""
+    """An exception that the server does not handle."""
 
 
 @kit.subtle("err-nul-500", "ERR-3")
 @kit.check_first()
 def nul_crash(call: Call, _: Services) -> None:
-    """A NUL in a text is a 500, since the database takes none."""
+    """A NUL in a text gets 500: the database does not accept it."""
     if any(isinstance(text, str) and "\0" in text for text in kit.leaves(kit.document(call))):
         raise Crash
 
@@ -68,7 +68,7 @@ def nul_crash(call: Call, _: Services) -> None:
 @kit.subtle("err-surrogate-500", "ERR-3")
 @kit.check_first()
 def surrogate_crash(call: Call, _: Services) -> None:
-    """A lone surrogate in a text is a 500, since UTF-8 cannot encode it."""
+    """A lone surrogate in a text gets 500: UTF-8 cannot encode it."""
     texts = [text for text in kit.leaves(kit.document(call)) if isinstance(text, str)]
     if any(0xD800 <= ord(char) < 0xE000 for text in texts for char in text):
         raise Crash
@@ -77,7 +77,7 @@ def surrogate_crash(call: Call, _: Services) -> None:
 @kit.subtle("err-huge-number-500", "ERR-3 LEDGER-12")
 @kit.check_first()
 def huge_number_crash(call: Call, _: Services) -> None:
-    """An integer beyond 64 bits is a 500."""
+    """An integer beyond 64 bits gets 500."""
     if any(
         isinstance(value, int) and abs(value) >= 2**63 for value in kit.leaves(kit.document(call))
     ):
@@ -86,7 +86,7 @@ def huge_number_crash(call: Call, _: Services) -> None:
 
 @kit.subtle("err-utf8-path-500", "ERR-3")
 class PathCrash(Server):
-    """A path that is no UTF-8 is a 500."""
+    """A path that is not UTF-8 gets 500."""
 
     def decode(self, segment: str) -> str:
         return unquote(segment, errors="strict")
@@ -95,7 +95,7 @@ class PathCrash(Server):
 @kit.subtle("err-null-row-500", "ERR-3 MIG-3")
 @kit.check_first(*kit.IMPORTS)
 def null_row_crash(call: Call, _: Services) -> None:
-    """An imported row that is null is a 500."""
+    """An imported row that is null gets 500."""
     body = kit.document(call)
     rows = body.get("rows") if isinstance(body, dict) else None
     if isinstance(rows, list) and None in rows:
@@ -113,14 +113,14 @@ def unprocessable(error: ApiError) -> None:
 @kit.subtle("err-reason-unchecked", "ERR-4")
 @kit.change_body(*kit.UP, *kit.DOWN)
 def reason_unchecked(body: kit.Data) -> kit.Data:
-    """The reason of a change of a holding may be anything."""
+    """The server does not validate the reason of a change of a holding."""
     return {**body, "reason": json.dumps(body["reason"])} if "reason" in body else body
 
 
 @kit.subtle("err-lobby-metadata-unchecked", "ERR-4")
 @kit.change_body("createLobby")
 def lobby_metadata_unchecked(body: kit.Data) -> kit.Data:
-    """The metadata of a lobby may be anything."""
+    """The server does not validate the metadata of a lobby."""
     return {**body, "metadata": {"value": body["metadata"]}} if "metadata" in body else body
 
 
@@ -135,7 +135,7 @@ class CreatedForCredit(Ledger):
 
 @kit.medium("http-410-for-erased", "DEL-2 HTTP-1 MERGE-7")
 class GoneForErased(GameState):
-    """An erased player is gone, 410."""
+    """An erased player gets 410."""
 
     def known(self, external_id: str) -> Player:
         if external_id in self.erasures and external_id not in self.players:
@@ -159,7 +159,7 @@ def null_for_empty(data: kit.Data, *_: Any) -> kit.Data:
 
 @kit.subtle("http-large-as-text", "HTTP-2 LEDGER-12")
 class LargeAsText(Ledger):
-    """A holding beyond 2^31-1 is a text, as some drivers give 64-bit columns."""
+    """A holding beyond 2^31-1 is a string, as from some database drivers."""
 
     def once(self, *arguments: Any) -> Reply:
         data = super().once(*arguments).data
@@ -169,7 +169,7 @@ class LargeAsText(Ledger):
 
 @kit.medium("http-405-without-allow", "HTTP-3")
 class NoAllow(Server):
-    """The 405 does not say what is allowed."""
+    """The 405 has no Allow header."""
 
     async def lost(self, request: Request, error: Exception) -> Response:
         response = await super().lost(request, error)
@@ -180,7 +180,7 @@ class NoAllow(Server):
 
 @kit.subtle("http-decoded-twice", "HTTP-4")
 class DecodedTwice(Server):
-    """Path parameters are percent-decoded by the framework and once more by hand."""
+    """The server percent-decodes path parameters twice."""
 
     def decode(self, segment: str) -> str:
         return unquote(super().decode(segment))
@@ -188,21 +188,21 @@ class DecodedTwice(Server):
 
 @kit.subtle("http-slash-splits", "HTTP-4")
 class SlashSplits(Server):
-    """Of an id with an encoded slash only what is before it counts."""
+    """The server ignores the rest of an id after an encoded slash."""
 
     def decode(self, segment: str) -> str:
         return super().decode(segment).partition("/")[0]
 
 
 class Folding(GameState):
-    """Players whose ids are equal after some folding are one row."""
+    """Players whose ids are equal after folding share a row."""
 
     def fold(self, external_id: str) -> str:
-        """What the index of the table holds."""
+        """The index entry of an id."""
         raise NotImplementedError
 
     def stored(self, external_id: str) -> str:
-        """The id under which the row is found."""
+        """The id of the matching row."""
         wanted = self.fold(external_id)
         found = (known for known in self.players if self.fold(known) == wanted)
         return external_id if external_id in self.players else next(found, external_id)
@@ -224,7 +224,7 @@ class CaseFolded(Folding):
 
 @kit.subtle("http-ids-normalised", "HTTP-4")
 class Normalised(Folding):
-    """The index of external ids normalises Unicode, so that two spellings are one player."""
+    """The index of external ids normalises Unicode: two spellings are one player."""
 
     def fold(self, external_id: str) -> str:
         return unicodedata.normalize("NFC", external_id)
@@ -248,7 +248,7 @@ def no_body_on_ack(call: Call, _: Services) -> None:
 
 @kit.subtle("http-row-fields-fail", "HTTP-5")
 class StrictRows(Imports):
-    """An imported row with a field that the server does not know fails."""
+    """An imported row with an unknown field fails."""
 
     def batch(self, scope: str, body: Any, shape: Any, apply: Any) -> Reply:
         known = set(shape.__struct_fields__)
