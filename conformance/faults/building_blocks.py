@@ -20,6 +20,7 @@ from conformance.reference.state import GameState, Holdings, Player
 
 T = TypeVar("T", bound=type)
 Data = dict[str, Any]
+DataChange = Callable[[Data, Call, Services], Data]
 FAULTS: dict[str, Fault] = {}
 UP, DOWN = ("creditWallet", "grantItem"), ("debitWallet", "revokeItem")
 IMPORTS = ("migratePlayers", "migrateWallet", "migrateInventory")
@@ -130,12 +131,10 @@ def change_body(*operations: str) -> Callable[[Callable[[Data], Data]], type[Ser
     return make
 
 
-def change_data(
-    *operations: str,
-) -> Callable[[Callable[[Data, Call, Services], Data]], type[Server]]:
+def change_data(*operations: str) -> Callable[[DataChange], type[Server]]:
     """Make a server that changes successful answers: the function returns the new members."""
 
-    def make(change: Callable[[Data, Call, Services], Data]) -> type[Server]:
+    def make(change: DataChange) -> type[Server]:
         class Answering(Server):
             def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
                 reply = super().alone(operation, services, call)

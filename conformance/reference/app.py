@@ -33,7 +33,7 @@ class Settings:
 
     `window` is the length of a rate window in seconds. With `threads`, operations run on a
     thread pool, as a server with real parallelism would run them; the answers are the same.
-    `parts` and `server` are the classes that play the families and the HTTP side.
+    `parts` and `server` are the classes of the families and of the HTTP side.
     """
 
     window: int = 60

@@ -63,7 +63,7 @@ class KeyWithContent(Imports):
 
 
 @kit.subtle("import-negative-subtracts", "MIG-3 MIG-1")
-@kit.change_body()
+@kit.change_body("migrateWallet")
 def negative_subtracts(body: kit.Data) -> kit.Data:
     """The sign of a negative amount in a wallet row is lost."""
     rows = body.get("rows")
