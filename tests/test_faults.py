@@ -43,6 +43,7 @@ from conformance.faults.trial import (
     selections,
     technique_of,
 )
+from conformance.faults.variants import VARIANTS
 from conformance.reference.ledger import Inventory, Wallet
 from conformance.results.check import Check, Outcome
 
@@ -93,6 +94,12 @@ def test_a_fault_is_documented_and_makes_a_server(id: str) -> None:
     assert len(set(fault.requirements)) == len(fault.requirements)
     settings = settings_of([fault])
     assert settings != settings_of([])
+
+
+@pytest.mark.parametrize("variant", list(VARIANTS.values()), ids=list(VARIANTS))
+def test_a_variant_names_its_free_point_and_its_answer(variant: Variant) -> None:
+    assert variant.point
+    assert variant.summary
 
 
 def test_a_fault_of_what_two_parts_share_breaks_both() -> None:
@@ -338,4 +345,4 @@ def test_a_served_fault_says_what_it_is() -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(2)]
         process.terminate()
-    assert lines[1] == "Deviation ping-shows-secret: Ping tells the whole key.\n"
+    assert lines[1] == "Deviation ping-shows-secret: Ping reports the whole key.\n"

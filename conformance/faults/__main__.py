@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--fault", required=True)
     parser.add_argument("--window", type=int, default=60)
     arguments = parser.parse_args()
-    logging.disable()  # a fault that crashes is meant to
+    logging.disable()  # the faults that crash do so on purpose
     try:
         settings = settings_of([deviation_of(arguments.fault)], arguments.window)
     except KeyError:

@@ -1,4 +1,4 @@
-"""Many trials, several at a time, in a journal from which a campaign can be resumed."""
+"""Many trials in parallel, with a journal to resume from."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ FORMAT = "kraty-conformance-detections"
 
 
 class Journal:
-    """The detections of a campaign on disk, one a line, after a line that names suite and mode."""
+    """The file of a campaign: a line for suite and mode, then a line for each detection."""
 
     def __init__(self, path: Path, *, full: bool, resume: bool) -> None:
         self.path = path
@@ -34,11 +34,11 @@ class Journal:
                 raise UsageError(f"cannot resume {path}: {reason}; start anew without --resume")
             self.known = {Trial(one.id, one.seed, full): one for one in detections}
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A killed campaign may have left half a line, to which the next one would be appended.
+        # A killed campaign may leave half a line; the next line must not follow it.
         self.rewrite()
 
     def add(self, trial: Trial, detection: Detection) -> None:
-        """Keep a detection, on disk at once."""
+        """Add a detection and write it to the file."""
         self.known[trial] = detection
         with self.path.open("a", encoding="utf-8") as file:
             file.write(_line(detection))
@@ -78,7 +78,7 @@ def _line(detection: Detection) -> str:
 
 
 def digest() -> str:
-    """A digest of the package, the scenarios and the spec: another one is another suite."""
+    """A digest of the package, the scenarios and the spec; it identifies the suite."""
     files = [*resources.PACKAGE.rglob("*.py"), *resources.scenarios().glob("*.py")]
     content = hashlib.sha256()
     for file in [*sorted(files), resources.spec_file()]:
@@ -87,9 +87,9 @@ def digest() -> str:
 
 
 def run_campaign(trials: Sequence[Trial], workers: int, journal: Journal) -> Generator[Detection]:
-    """The detection of each trial as it comes; those in the journal come first.
+    """Yield the detections of the journal, then each new one.
 
-    To close the generator kills the trials that run.
+    Closing the generator kills the running trials.
     """
     yield from [journal.known[trial] for trial in trials if trial in journal.known]
     waiting = [trial for trial in trials if trial not in journal.known]

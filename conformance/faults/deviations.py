@@ -1,4 +1,4 @@
-"""What variants and faults are made of, and how they become a server."""
+"""Variants and faults, and the settings of their servers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -30,13 +30,13 @@ class Deviation:
 
 @dataclass(frozen=True)
 class Variant(Deviation):
-    """A conformant server: `point` is what the contract leaves free."""
+    """A conformant server that answers the free `point` differently."""
 
     point: str = ""
 
 
 class Difficulty(StrEnum):
-    """How hard a fault is to see."""
+    """How hard it is to detect a fault."""
 
     OBVIOUS = "obvious"
     """A wrong status or shape, on every call."""
@@ -48,7 +48,7 @@ class Difficulty(StrEnum):
 
 @dataclass(frozen=True)
 class Fault(Deviation):
-    """A server that is wrong in one way: `requirements` are all that it breaks, the main first."""
+    """A server that breaks `requirements` in one way; the main requirement comes first."""
 
     requirements: tuple[str, ...] = ()
     difficulty: Difficulty = Difficulty.OBVIOUS

@@ -1,31 +1,17 @@
-"""All seeded faults and variants by id, and what is wrong with the catalogue of faults."""
+"""All seeded faults and variants by id, and the gaps in the catalogue of faults."""
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 
 from conformance.contract.requirements import catalogue
+from conformance.faults import seeded
 from conformance.faults.building_blocks import FAULTS
 from conformance.faults.deviations import Deviation, Fault
-from conformance.faults.seeded import (
-    acks,
-    auth,
-    budgets,
-    erasure,
-    grants,
-    histories,
-    imports,
-    ledgers,
-    lobbies,
-    merges,
-    players,
-    protocol,
-)
 from conformance.faults.variants import VARIANTS
 
-MODULES = (
-    *(auth, protocol, budgets, grants, acks, lobbies, players),
-    *(merges, ledgers, imports, erasure, histories),
-)
-"""Importing a module registers its faults."""
+for module in iter_modules(seeded.__path__):
+    import_module(f"{seeded.__name__}.{module.name}")  # registers its faults
 
 
 def faults() -> dict[str, Fault]:
@@ -46,7 +32,7 @@ def deviation_of(id: str) -> Deviation:
 
 
 def gaps(known: Mapping[str, Fault]) -> list[str]:
-    """What makes the catalogue of faults incomplete: each a sentence, none is good."""
+    """The gaps in the catalogue of faults, a sentence each."""
     reached = {id for fault in known.values() for id in fault.requirements}
     unreached = [id for id in catalogue() if id not in reached]
     unnamed = [fault.id for fault in known.values() if not fault.requirements]
@@ -59,7 +45,7 @@ def gaps(known: Mapping[str, Fault]) -> list[str]:
 
 
 def first_of_each(known: Iterable[Fault]) -> dict[str, Fault]:
-    """For each requirement the first fault whose main requirement it is, else that breaks it."""
+    """For each requirement a fault, if possible one whose main requirement it is."""
     listed = list(known)
     chosen: dict[str, Fault] = {}
     for id in catalogue():

@@ -1,4 +1,4 @@
-"""What the detections of a campaign say of each fault and of each variant."""
+"""The findings of a campaign: one for each fault and each variant."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,15 +18,15 @@ class Finding(StrEnum):
     """The result of a campaign for a fault or a variant."""
 
     CAUGHT = "caught"
-    """In every trial a requirement that the fault breaks was named."""
+    """Every trial named a requirement that the fault breaks."""
     FALSE_ACCUSATION = "false accusation"
-    """Caught, but a requirement was named too that the fault does not break."""
+    """Caught, but a trial also named a requirement that the fault does not break."""
     MISSED = "missed"
-    """In some trial no requirement that the fault breaks was named."""
+    """Some trial named no requirement that the fault breaks."""
     CLEARED = "cleared"
     """The variant passed: nothing named, nothing undecided."""
     ACCUSED = "accused"
-    """The variant is conformant, and did not pass."""
+    """The variant did not pass, although it is conformant."""
 
 
 GOOD = (Finding.CAUGHT, Finding.CLEARED)
@@ -34,7 +34,7 @@ GOOD = (Finding.CAUGHT, Finding.CLEARED)
 
 @dataclass(frozen=True)
 class Row:
-    """One fault or variant: what was expected, what was named, over all of its trials.
+    """One fault or variant: the expected and the named requirements of all of its trials.
 
     `techniques` are those that named a requirement which the fault breaks.
     """
@@ -73,7 +73,7 @@ def row_of(deviation: Deviation, detections: Sequence[Detection]) -> Row:
 
 
 def finding_of(deviation: Deviation, detections: Sequence[Detection]) -> Finding:
-    """Caught means named, in every trial; a variant must pass in every one."""
+    """Every trial must name a fault; a variant must pass every trial."""
     if not isinstance(deviation, Fault):
         passed = all(not d.reported and not d.undecided and d.code == 0 for d in detections)
         return Finding.CLEARED if passed else Finding.ACCUSED

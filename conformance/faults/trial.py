@@ -1,4 +1,4 @@
-"""One trial: `kraty-conformance run --fault ID` in a process of its own, its results read back."""
+"""One trial: run `kraty-conformance run --fault ID` in a process and read its results."""
 
 import json
 import os
@@ -24,11 +24,11 @@ REPORTED = (Outcome.FAILED, Outcome.WARNED)
 """Outcomes that name a requirement as broken; a SHOULD is warned of."""
 UNDECIDED = (Outcome.BLOCKED, Outcome.INCONCLUSIVE)
 GENERATED = "generated or sequences"
-"""Selects, by `-k`, the tests that make their requests up; the others are written by hand."""
+"""For `-k`: the tests with generated requests; the other tests are hand-written."""
 
 
 class Technique(StrEnum):
-    """What in the suite reported a requirement."""
+    """The technique that reported a requirement."""
 
     SCENARIOS = "scenarios"
     FUZZING = "fuzzing"
@@ -46,7 +46,7 @@ TECHNIQUES = {
 
 @dataclass(frozen=True)
 class Trial:
-    """What to try: a fault or variant by id, with a seed.
+    """A fault or variant by id, and a seed.
 
     A `full` trial runs the whole suite. Any other runs the tests of the fault's main requirement:
     those written by hand, and the generated ones only where these see nothing.
@@ -76,7 +76,7 @@ class Detection:
 
 
 class Processes:
-    """Commands that run side by side, each with all of its children in a group of its own."""
+    """Commands that run in parallel, each with its children in its own process group."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -84,7 +84,7 @@ class Processes:
         self._killed = False
 
     def run(self, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command to its end: its exit code and what it printed."""
+        """Run a command to its end; return its exit code and output."""
         with self._lock:
             if self._killed:
                 raise RuntimeError("the campaign is over")
@@ -105,7 +105,7 @@ class Processes:
         return process.returncode, output
 
     def kill(self) -> None:
-        """Kill all that run; no other starts from then on."""
+        """Kill all running commands and start no more."""
         with self._lock:
             self._killed = True
             for process in list(self._running):
@@ -117,7 +117,7 @@ class Processes:
 
 
 def attempt(trial: Trial, processes: Processes) -> Detection:
-    """Run the trial. RuntimeError where the suite leaves no results that can be read."""
+    """Run the trial; RuntimeError if the suite leaves no readable results."""
     started = time.monotonic()
     for selection in selections(deviation_of(trial.id), full=trial.full):
         try:
@@ -139,7 +139,7 @@ def attempt(trial: Trial, processes: Processes) -> Detection:
 
 
 def selections(deviation: Deviation, *, full: bool) -> list[list[str]]:
-    """The arguments of one run of the suite after the other."""
+    """The arguments of each run of the suite, in order."""
     if full or not isinstance(deviation, Fault):
         return [[]]
     main = ["--requirement", deviation.requirements[0]]
@@ -149,7 +149,7 @@ def selections(deviation: Deviation, *, full: bool) -> list[list[str]]:
 def run_suite(
     trial: Trial, selection: Sequence[str], processes: Processes
 ) -> tuple[int, tuple[RequirementResult, ...], str]:
-    """Run the suite once: its exit code, the rows of its results, what it printed."""
+    """Run the suite once; return its exit code, the rows of its results, and its output."""
     with tempfile.TemporaryDirectory(prefix="kc-trial-") as folder:
         command = [sys.executable, "-m", "conformance", "run", "--fault", trial.id]
         command += ["--seed", str(trial.seed), "--reports", folder, "--keep", "-q", "-n", "0"]

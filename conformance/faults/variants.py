@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from conformance.faults.building_blocks import T, document, gap, leaves
+from conformance.faults.building_blocks import T, check_first, document, gap, leaves
 from conformance.faults.deviations import Variant
 from conformance.reference.app import Server
 from conformance.reference.bodies import (
@@ -20,7 +20,9 @@ from conformance.reference.bodies import (
     DeleteBody,
     GrantBody,
     ImportBody,
+    InventoryRow,
     LobbyBody,
+    WalletRow,
     fingerprint,
     moment,
 )
@@ -42,21 +44,23 @@ from conformance.reference.world import Key
 VARIANTS: dict[str, Variant] = {}
 
 
-def variant(
-    id: str, point: str, summary: str, *, parts: tuple[type, ...] = (), threads: bool = False
-) -> Callable[[T], T]:
-    """Register the decorated class as a variant; `parts` deviate together with it."""
+def variant(id: str, *, parts: tuple[type, ...] = (), threads: bool = False) -> Callable[[T], T]:
+    """Register the decorated class as a variant; `parts` deviate together with it.
+
+    Its docstring names the free point, then, after a colon, what the variant does.
+    """
 
     def register(cls: T) -> T:
+        point, _, summary = (cls.__doc__ or "").strip().removesuffix(".").partition(": ")
         VARIANTS[id] = Variant(id, summary, (cls, *parts), threads=threads, point=point)
         return cls
 
     return register
 
 
-@variant("whole-floats", "`1.0` for an integer", "is taken as 1")
+@variant("whole-floats")
 class WholeFloats(Server):
-    """Takes 1.0 where an integer is asked for."""
+    """`1.0` for an integer: is taken as 1."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         try:
@@ -72,64 +76,51 @@ class WholeFloats(Server):
         return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-@variant("no-nulls", "an explicit `null` for an optional field", "gets 400")
-class NoNulls(Server):
-    """Refuses an explicit null for an optional field."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        fields = ("reason", "sourceRefId", "idempotencyKey", "metadata", "kind", "capacity")
-        if isinstance(body, dict) and any(body.get(name, 0) is None for name in fields):
-            raise invalid("$", "null")
-        return super().alone(operation, services, call)
+@variant("no-nulls")
+@check_first()
+def no_nulls(call: Call, _: Services) -> None:
+    """An explicit `null` for an optional field: gets 400."""
+    body = document(call)
+    fields = ("reason", "sourceRefId", "idempotencyKey", "metadata", "kind", "capacity")
+    if isinstance(body, dict) and any(body.get(name, 0) is None for name in fields):
+        raise invalid("$", "null")
 
 
-@variant(
-    "plain-texts",
-    "empty strings, control characters and lone surrogates in strings and ids, ids longer than "
-    "200 characters",
-    "get 400",
-)
-class PlainTexts(Server):
-    """Refuses empty texts, control characters, lone surrogates and long ids."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        for text in [*call.path.values(), *leaves(document(call))]:
-            if isinstance(text, str) and not self.plain(text):
-                raise invalid("$", "a text that is empty, too long or not printable")
-        return super().alone(operation, services, call)
-
-    @staticmethod
-    def plain(text: str) -> bool:
-        """Whether the text is neither empty nor long, and has no control characters."""
-        odd = any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in text)
-        return 0 < len(text) <= 200 and not odd
+@variant("plain-texts")
+@check_first()
+def plain_texts(call: Call, _: Services) -> None:
+    """Empty or very long texts and ids, control characters, lone surrogates: get 400."""
+    for text in [*call.path.values(), *leaves(document(call))]:
+        if isinstance(text, str) and not (0 < len(text) <= 200 and all(map(plain, text))):
+            raise invalid("$", "a text that is empty, too long or not printable")
 
 
-@variant("no-empty-batch", "an empty `rows`", "gets 400")
-class NoEmptyBatch(Server):
-    """Refuses an empty list of rows."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        if isinstance(body, dict) and body.get("rows") == []:
-            raise invalid("$.rows", "empty")
-        return super().alone(operation, services, call)
+def plain(char: str) -> bool:
+    """Whether the character is neither a control character nor a lone surrogate."""
+    code = ord(char)
+    return not (code < 32 or 127 <= code < 160 or 0xD800 <= code < 0xE000)
 
 
-@variant("body-required", "a missing body where every field is optional", "gets 400")
-class BodyRequired(Server):
-    """Refuses a delete without a body."""
+@variant("no-empty-batch")
+@check_first()
+def no_empty_batch(call: Call, _: Services) -> None:
+    """An empty `rows`: gets 400."""
+    body = document(call)
+    if isinstance(body, dict) and body.get("rows") == []:
+        raise invalid("$.rows", "empty")
 
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if operation.path.endswith("/delete") and not call.raw:
-            raise invalid("$", "missing")
-        return super().alone(operation, services, call)
+
+@variant("body-required")
+@check_first("deletePlayer")
+def body_required(call: Call, _: Services) -> None:
+    """A missing body where every field is optional: gets 400."""
+    if not call.raw:
+        raise invalid("$", "missing")
 
 
-@variant("json-only", "a wrong or missing content type", "gets 415")
+@variant("json-only")
 class JsonOnly(Server):
-    """Refuses a body of another media type."""
+    """A wrong or missing content type: gets 415."""
 
     async def answer(self, operation: Operation, request: Request) -> Response:
         kind = request.headers.get("content-type", "").partition(";")[0]
@@ -151,26 +142,20 @@ class JsonOnly(Server):
         return True
 
 
-@variant(
-    "path-first", "the order of checks between 400, 404, 409 and 422", "is the path, then the body"
-)
-class PathFirst(Server):
-    """Looks for what the path names before it reads the body."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if operation.path.endswith("/ban"):
-            services.state.known(call.path["externalId"])
-        if "eventKey" in call.path:
-            services.lobbies.check_game(call.path["gameId"])
-            services.lobbies.event(call.path["eventKey"])
-        return super().alone(operation, services, call)
+@variant("path-first")
+@check_first("banPlayer", "createLobby")
+def path_first(call: Call, services: Services) -> None:
+    """The order of checks between 400, 404, 409 and 422: is the path, then the body."""
+    if "eventKey" in call.path:
+        services.lobbies.check_game(call.path["gameId"])
+        services.lobbies.event(call.path["eventKey"])
+    else:
+        services.state.known(call.path["externalId"])
 
 
-@variant("traced", "members beside `data`, and further fields", "are there")
+@variant("traced")
 class Traced(Server):
-    """Puts a trace id beside `data` and into it."""
-
-    count = 0
+    """Members beside `data`, and further fields: are there."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         reply = super().alone(operation, services, call)
@@ -185,9 +170,9 @@ class TracedReply(Reply):
         return {**super().body(), "traceId": f"{time.time_ns()}"}
 
 
-@variant("catalogue-404", "an unknown item or currency key", "gets 404")
+@variant("catalogue-404")
 class Catalogue404(Ledger):
-    """Answers 404 for a key that the catalogue lacks."""
+    """An unknown item or currency key: gets 404."""
 
     def check_key(self, key: str) -> None:
         try:
@@ -203,24 +188,19 @@ class AnyKey(Ledger):
         """Nothing is unknown."""
 
 
-@variant("catalogue-200", "an unknown item or currency key", "gets 200", parts=(AnyKey,))
+@variant("catalogue-200", parts=(AnyKey,))
 class StillFails(Imports):
-    """Imports still fail rows of unknown keys (MIG-3)."""
+    """An unknown item or currency key: gets 200."""
 
-    def balance(self, row: Any) -> None:
-        if row.economyKey not in self.state.game.currencies:
-            raise invalid("economyKey", "unknown")
-        super().balance(row)
-
-    def item(self, row: Any) -> None:
-        if row.itemKey not in self.state.game.items:
-            raise invalid("itemKey", "unknown")
-        super().item(row)
+    def holding(self, ledger: Ledger, row: WalletRow | InventoryRow) -> None:
+        if row.key not in ledger.keys:
+            raise invalid(ledger.key_field, "unknown")
+        super().holding(ledger, row)
 
 
-@variant("limit-400", "what a bad `limit` gets", "is 400")
+@variant("limit-400")
 class Limit400(Players):
-    """Refuses a bad limit."""
+    """A bad `limit`: gets 400."""
 
     def limit(self, asked: str | None) -> int:
         if asked is not None and not (asked.isascii() and asked.isdigit() and 0 < int(asked) < 999):
@@ -228,9 +208,9 @@ class Limit400(Players):
         return super().limit(asked)
 
 
-@variant("other-profile", "the names in a profile", "are others")
+@variant("other-profile")
 class OtherProfile(Players):
-    """Names everything in a profile otherwise."""
+    """The names in a profile: are others."""
 
     def profile(self, external_id: str, limit: str | None) -> Reply:
         data = super().profile(external_id, limit).data
@@ -241,13 +221,9 @@ class OtherProfile(Players):
         return Reply(200, {"row": data["player"], "recent": recent})
 
 
-@variant(
-    "written-defaults",
-    "whether a default written out equals one left out, or one instant spelled two ways itself",
-    "is yes",
-)
+@variant("written-defaults")
 class WrittenDefaults(Grants):
-    """A default written out equals one left out."""
+    """A default sent or left out, one instant spelled two ways: mean the same."""
 
     def fingerprint(self, body: GrantBody) -> str:
         kind, source = body.kind or "reward", body.sourceKind or "api"
@@ -256,9 +232,9 @@ class WrittenDefaults(Grants):
         return fingerprint(kind, source, expires and expires.timestamp(), plain)
 
 
-@variant("no-past", "an `expiresAt` in the past", "gets 400")
+@variant("no-past")
 class NoPast(Grants):
-    """Refuses an expiry in the past."""
+    """An `expiresAt` in the past: gets 400."""
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
         if expires_at is not None and expires_at <= now():
@@ -266,13 +242,9 @@ class NoPast(Grants):
         return super().issue(player, body, expires_at)
 
 
-@variant(
-    "key-of-others-200",
-    "200 or 409 for a grant key used for another player, after a merge or an erasure",
-    "is 200 with the first grant",
-)
+@variant("key-of-others-200")
 class OneKeyOneGrant(Grants):
-    """Answers the first grant to whichever player comes with its key (GRANT-5, DEL-9)."""
+    """A used grant key with another player, after a merge or erasure: gets the first grant."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         used = self.state.remembered("grants").get(body.idempotencyKey)
@@ -281,26 +253,26 @@ class OneKeyOneGrant(Grants):
         return super().create(external_id, body)
 
 
-@variant("replay-as-it-stands", "the body of a create replayed after the ack", "is the claimed row")
+@variant("replay-as-it-stands")
 class ReplayAsItStands(Grants):
-    """Replays the create with the claimed row."""
+    """The body of a create replayed after the ack: is the claimed row."""
 
     def replay(self, first: Remembered) -> Reply:
         return Reply(200, self.state.grants[first.answer["id"]].view())
 
 
-@variant("silent-ack", "whether `ackedBy` is reported", "is no")
+@variant("silent-ack")
 class SilentAck(Grants):
-    """Does not tell who acknowledged a grant."""
+    """The field `ackedBy`: is left out."""
 
     def claim(self, grant: Grant) -> None:
         super().claim(grant)
         grant.acked_by = None
 
 
-@variant("lobby-conflict", "another body for a lobby's key", "gets 409")
+@variant("lobby-conflict")
 class LobbyConflict(Lobbies):
-    """Refuses another body for a lobby's key."""
+    """Another body for a lobby's key: gets 409."""
 
     def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
         self.check_game(game_id)
@@ -314,9 +286,9 @@ class LobbyConflict(Lobbies):
         return reply
 
 
-@variant("roster-400", "a roster over capacity, and an empty roster", "get 400")
+@variant("roster-400")
 class Roster400(Lobbies):
-    """Says 400 for a roster over capacity, and for an empty one."""
+    """A roster over capacity, and an empty roster: get 400."""
 
     def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
         self.check_game(game_id)
@@ -327,23 +299,18 @@ class Roster400(Lobbies):
         return super().create(game_id, event_key, body)
 
 
-@variant("game-hidden", "403 or 404 for an unknown game", "is 403")
+@variant("game-hidden")
 class GameHidden(Lobbies):
-    """Says 403 for every game but the key's."""
+    """An unknown game, 403 or 404: gets 403."""
 
     def check_game(self, game_id: str) -> None:
         if game_id != self.state.game.id:
             raise ApiError(403, "tenant_mismatch", "The key belongs to another game")
 
 
-@variant(
-    "merge-otherwise",
-    "the counts of a merge's replay, a replay whose target is gone, 404 or 422 for a target that "
-    "is erased",
-    "are zero, 200, and 422",
-)
+@variant("merge-otherwise")
 class MergeOtherwise(Merging):
-    """Counts nothing on a replay, keeps the seat of both, and knows merges whose target is gone."""
+    """A merge's replay, one whose target is gone, an erased target: get zero counts, 200, 422."""
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         if source_id not in self.state.players and target_id not in self.state.players:
@@ -361,13 +328,9 @@ class MergeOtherwise(Merging):
         return done and {**done, "counts": dict.fromkeys(done["counts"], 0)}
 
 
-@variant(
-    "key-of-holding",
-    "one key for two currencies, items or players, or up and down",
-    "is independent",
-)
+@variant("key-of-holding")
 class KeyOfHolding(Ledger):
-    """An idempotency key is used for one player, one currency or item, and one direction."""
+    """One key for two currencies, items or players, or up and down: counts as two keys."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         if body.idempotencyKey is not None:
@@ -377,18 +340,18 @@ class KeyOfHolding(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-@variant("lists-zero", "whether an export lists a holding of zero", "is yes")
+@variant("lists-zero")
 class ListsZero(Ledger):
-    """Lists a holding of zero."""
+    """A holding of zero in an export: is listed."""
 
     def listing(self, player: Player) -> list[dict[str, Any]]:
         amounts = self.holdings(player).amounts
         return [{self.key_field: k, self.holding_field: held} for k, held in amounts.items()]
 
 
-@variant("small-amounts", "amounts beyond 2^31-1", "get 400")
+@variant("small-amounts")
 class SmallAmounts(Ledger):
-    """Refuses amounts beyond 2^31-1."""
+    """Amounts beyond 2^31-1: get 400."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         if amount > 2**31 - 1:
@@ -396,9 +359,9 @@ class SmallAmounts(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-@variant("skips-used", "an imported key with other content", "is skipped")
+@variant("skips-used")
 class SkipsUsed(Imports):
-    """Skips a used key whatever comes with it."""
+    """An imported key with other content: is skipped."""
 
     def row(self, scope: str, row: Any, apply: Callable[[Any], None]) -> bool:
         if row.idempotencyKey in self.state.remembered(scope):
@@ -406,18 +369,16 @@ class SkipsUsed(Imports):
         return super().row(scope, row, apply)
 
 
-@variant("typed-rows", "a row of wrong types", "refuses the whole batch with 400")
+@variant("typed-rows")
 class TypedRows(Imports):
-    """Refuses the whole batch for a row of wrong types."""
+    """A row of wrong types: refuses the whole batch with 400."""
 
-    def batch(
-        self, scope: str, body: ImportBody, shape: type[Any], apply: Callable[[Any], None]
-    ) -> Reply:
+    def batch(self, scope: str, body: ImportBody, *rest: Any) -> Reply:
         for raw in body.rows:
             row = json.loads(bytes(raw))
             if not isinstance(row, dict) or any(self.odd(name, row[name]) for name in row):
                 raise invalid("$.rows", "a row of wrong types")
-        return super().batch(scope, body, shape, apply)
+        return super().batch(scope, body, *rest)
 
     @staticmethod
     def odd(name: str, value: Any) -> bool:
@@ -430,22 +391,18 @@ class TypedRows(Imports):
         return name in known and not isinstance(value, str)
 
 
-@variant("eager-imports", "whether a failed or skipped row makes its player known", "is yes")
+@variant("eager-imports")
 class EagerImports(Imports):
-    """Makes the player of a row before it looks at the rest of it."""
+    """A failed or skipped row: makes its player known."""
 
     def row(self, scope: str, row: Any, apply: Callable[[Any], None]) -> bool:
         self.state.ensure(row.externalPlayerId)
         return super().row(scope, row, apply)
 
 
-@variant(
-    "merged-is-erased",
-    "which no-op a merged-away id gets from an erasure",
-    "is no_op_already_erased",
-)
+@variant("merged-is-erased")
 class MergedIsErased(Gdpr):
-    """Calls a merged-away id erased."""
+    """The erasure of a merged-away id: reports no_op_already_erased."""
 
     def delete(self, external_id: str, body: DeleteBody) -> Reply:
         merged = [done for (gone, _), done in self.state.merges.items() if gone == external_id]
@@ -457,18 +414,18 @@ class MergedIsErased(Gdpr):
         return Reply(200, self.outcome(done["fromPlayerId"], external_id, placeholder, 0, status))
 
 
-@variant("quiet-budget", "RateLimit headers below the limit", "are not sent")
+@variant("quiet-budget")
 class QuietBudget(Budget):
-    """Sends the RateLimit headers on a 429 only."""
+    """RateLimit headers below the limit: are left out."""
 
     def spend(self, key: Key) -> Spent:
         spent = super().spend(key)
         return spent if not spent.allowed else replace(spent, headers={})
 
 
-@variant("sliding-budget", "fixed, sliding or bucketed windows", "are sliding")
+@variant("sliding-budget")
 class SlidingBudget(Budget):
-    """Counts in a sliding window."""
+    """Fixed, sliding or bucketed windows: are sliding."""
 
     def __init__(self, window: int) -> None:
         super().__init__(window)
@@ -487,14 +444,9 @@ class SlidingBudget(Budget):
         return Spent(allowed, seconds, self.headers(key.budget, remaining, seconds))
 
 
-@variant(
-    "slow-writes",
-    "in which order simultaneous calls take effect, and how long they take",
-    "is that of a lock, a millisecond each",
-    threads=True,
-)
+@variant("slow-writes", threads=True)
 class Slow(Server):
-    """Takes its time over every write, with the lock of the game held."""
+    """The order and duration of simultaneous calls: one after the other, a millisecond each."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         with services.state.lock:

@@ -22,18 +22,18 @@ from .world import World
 log = logging.getLogger(__name__)
 BASE_PATH = "/server/v1"
 BODY_HEADERS = frozenset([b"content-length", b"transfer-encoding"])
-"""Without one of them a request has no body (RFC 9112, section 6.3)."""
+"""A request with none of them has no body (RFC 9112, section 6.3)."""
 MAX_BODY = 32 * 1024 * 1024
-"""Bytes; a full import batch has room, an endless body has not."""
+"""In bytes; more than a full import batch needs."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the server runs.
+    """The configuration of a server.
 
     `window` is the length of a rate window in seconds. With `threads`, operations run on a
     thread pool, as a server with real parallelism would run them; the answers are the same.
-    `parts` and `server` are the classes that play the families and the HTTP side.
+    `parts` and `server` are the classes of the families and of the HTTP side.
     """
 
     window: int = 60
@@ -58,7 +58,7 @@ class Server:
         }
 
     async def answer(self, operation: Operation, request: Request) -> Response:
-        """One request, one response; every refusal carries the envelope (ERR-1)."""
+        """Answer one request; every refusal has the envelope (ERR-1)."""
         headers: dict[str, str] = {}
         try:
             game, key = self.auth.identify(request.headers)
@@ -81,7 +81,7 @@ class Server:
         return self.accept(reply, headers)
 
     def decode(self, segment: str) -> str:
-        """A path segment percent-decoded once (HTTP-4); ApiError 400 where that is no UTF-8."""
+        """Percent-decode a path segment once (HTTP-4); ApiError 400 if it is not UTF-8."""
         try:
             return unquote_to_bytes(segment.encode("latin-1")).decode("utf-8")
         except UnicodeDecodeError:
@@ -94,12 +94,12 @@ class Server:
         return self.alone(operation, services, call)
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        """Hold the game's lock: an operation sees and leaves whole states only."""
+        """Run the operation with the game's lock, so that it is atomic."""
         with services.state.lock:
-            return operation.handler(services, call)
+            return operation.answer(services, call)
 
     def accept(self, reply: Reply, headers: Mapping[str, str]) -> Response:
-        """What an operation answers, as JSON."""
+        """The answer of an operation, as JSON."""
         return as_json(reply.status, reply.body(), headers)
 
     def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
@@ -130,7 +130,7 @@ def as_json(status: int, body: object, headers: Mapping[str, str] | None = None)
     content = msgspec.json.encode(body)
     response = Response(status_code=status)
     response.body = content
-    # As they go over the wire: Starlette would spell each out anew.
+    # Starlette would encode each header again.
     response.raw_headers = [
         *((name.lower().encode(), value.encode()) for name, value in (headers or {}).items()),
         (b"content-length", str(len(content)).encode()),
@@ -147,7 +147,7 @@ class Endpoint:
     operation: Operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request as ASGI has it."""
+        """Answer one ASGI request."""
         response = await self.server.answer(self.operation, Request(scope, receive))
         await response(scope, receive, send)
 
@@ -155,7 +155,7 @@ class Endpoint:
 class Application:
     """The ASGI application: finds the operation of a request and hands it to the server.
 
-    Starlette's routes without its middleware, which takes as long as an operation.
+    It uses Starlette's routes without its middleware, which is as slow as an operation.
     """
 
     def __init__(self, server: Server) -> None:
@@ -167,7 +167,7 @@ class Application:
         self.router = Router(routes, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Route on the path as it was sent: an encoded slash stays in its segment (HTTP-4)."""
+        """Route on the raw path: an encoded slash stays in its segment (HTTP-4)."""
         sent = {**scope, "path": scope["raw_path"].decode("latin-1"), "app": self}
         try:
             await self.router(sent, receive, send)

@@ -1,4 +1,4 @@
-"""AUTH: who is calling."""
+"""AUTH: identifies the caller."""
 
 import hmac
 
@@ -12,7 +12,7 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="kraty"'}
 
 
 class Auth:
-    """Judges credentials, before anything else of a request is looked at (AUTH-5)."""
+    """Checks the credentials before the rest of the request (AUTH-5)."""
 
     def __init__(self, world: World) -> None:
         self.world = world

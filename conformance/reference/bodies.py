@@ -1,4 +1,4 @@
-"""Request bodies: their shapes, how they are read, and when two of them are the same."""
+"""Request bodies: their shapes, their decoding, and when two of them are the same."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -79,7 +79,7 @@ class DeleteBody(Body):
 
 
 class Adjustment(Body, kw_only=True):
-    """What every change of a holding may carry besides its amount."""
+    """The optional fields of every change of a holding."""
 
     reason: str | None = None
     sourceRefId: str | None = None
@@ -89,7 +89,7 @@ class Adjustment(Body, kw_only=True):
 class ItemBody(Adjustment):
     """Change an item holding."""
 
-    quantity: Amount
+    amount: Amount = msgspec.field(name="quantity")
 
 
 class WalletBody(Adjustment):
@@ -105,7 +105,7 @@ class ImportBody(Body):
 
 
 class ImportRow(Body):
-    """What every imported row carries."""
+    """The fields that every imported row has."""
 
     externalPlayerId: str
     idempotencyKey: str
@@ -120,7 +120,7 @@ class PlayerRow(ImportRow):
 class WalletRow(ImportRow):
     """A balance to add."""
 
-    economyKey: str
+    key: str = msgspec.field(name="economyKey")
     amount: Amount
     reason: str | None = None
 
@@ -128,14 +128,14 @@ class WalletRow(ImportRow):
 class InventoryRow(ImportRow):
     """An item holding to add."""
 
-    itemKey: str
-    quantity: Amount
+    key: str = msgspec.field(name="itemKey")
+    amount: Amount = msgspec.field(name="quantity")
     parameters: dict[str, Any] | None = None
     reason: str | None = None
 
 
 def read(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
-    """Decode JSON of this shape; ApiError 400 for whatever is none."""
+    """Decode JSON of this shape; ApiError 400 for anything else."""
     try:
         return msgspec.json.decode(raw, type=shape)
     except msgspec.ValidationError as error:
@@ -164,17 +164,13 @@ def fingerprint(*parts: Any) -> str:
     """One text for all spellings of one value: key order does not count, 1 and 1.0 are equal.
 
     JSON text keeps 1 and true apart, which Python's own equality does not (GRANT-3). ApiError 400
-    for what is nested too deep to be compared.
+    for a value that is nested too deep to compare.
     """
     try:
-        return _text(parts)
+        canonical = [_canonical(msgspec.to_builtins(part)) for part in parts]
+        return msgspec.json.encode(canonical, order="deterministic").decode()
     except RecursionError:
         raise invalid("$", "nested too deep") from None
-
-
-def _text(parts: tuple[Any, ...]) -> str:
-    canonical = [_canonical(msgspec.to_builtins(part)) for part in parts]
-    return msgspec.json.encode(canonical, order="deterministic").decode()
 
 
 def _canonical(value: Any) -> Any:

@@ -5,7 +5,6 @@ import threading
 import time
 from dataclasses import dataclass
 
-from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 
 from .errors import ApiError
@@ -14,7 +13,7 @@ from .world import Key
 
 @dataclass(frozen=True)
 class Spent:
-    """What one request did to a budget; `seconds` are left of the window."""
+    """The effect of one request on a budget; the window ends in `seconds`."""
 
     allowed: bool
     seconds: int
@@ -27,25 +26,16 @@ class Budget:
     def __init__(self, window: int) -> None:
         self.window = window
         self.counts = MemoryStorage()
-        self.names: dict[str, str] = {}
         self.lock = threading.Lock()
 
     def spend(self, key: Key) -> Spent:
         """Count one request of the key."""
-        counted = self.name_of(key)
         with self.lock:
-            count = self.counts.incr(counted, self.window)
-            ends = self.counts.get_expiry(counted)
+            count = self.counts.incr(key.prefix, self.window)
+            ends = self.counts.get_expiry(key.prefix)
         seconds = max(1, math.ceil(ends - time.time()))
         remaining = max(0, key.budget - count)
         return Spent(count <= key.budget, seconds, self.headers(key.budget, remaining, seconds))
-
-    def name_of(self, key: Key) -> str:
-        """The name under which the requests of a key are counted."""
-        if key.prefix not in self.names:
-            item = RateLimitItemPerSecond(key.budget, self.window)
-            self.names[key.prefix] = item.key_for(key.prefix)
-        return self.names[key.prefix]
 
     def check(self, spent: Spent) -> None:
         """Refuse a request past the budget with 429 (RATE-1, RATE-2)."""

@@ -66,19 +66,17 @@ class Gdpr:
     def export(self, external_id: str) -> Reply:
         """Everything known about the player, at most 1,000 rows a list (EXP-1, EXP-3)."""
         player = self.state.known(external_id)
-        return Reply(
-            200,
-            {
-                "schemaVersion": 1,
-                "exportedAt": stamp(now()),
-                "player": self.view(player),
-                "attempts": [],
-                "grants": [grant.view() for grant in player.grants[-EXPORT_LIMIT:]],
-                "inventory": self.inventory.listing(player)[:EXPORT_LIMIT],
-                "wallet": self.wallet.listing(player)[:EXPORT_LIMIT],
-                "lobbies": [lobby.summary() for lobby in player.lobbies[-EXPORT_LIMIT:]],
-            },
-        )
+        data = {
+            "schemaVersion": 1,
+            "exportedAt": stamp(now()),
+            "player": self.view(player),
+            "attempts": [],
+            "grants": [grant.view() for grant in player.grants[-EXPORT_LIMIT:]],
+            "inventory": self.inventory.listing(player)[:EXPORT_LIMIT],
+            "wallet": self.wallet.listing(player)[:EXPORT_LIMIT],
+            "lobbies": [lobby.summary() for lobby in player.lobbies[-EXPORT_LIMIT:]],
+        }
+        return Reply(200, data)
 
     def view(self, player: Player) -> dict[str, Any]:
         """The player row as the export shows it."""

@@ -1,25 +1,19 @@
 """The failures that the API answers with an envelope."""
 
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 
+@dataclass(eq=False)
 class ApiError(Exception):
     """A refusal: HTTP status, stable code, text for people, optional details and headers."""
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        details: Any = None,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.details = details
-        self.headers = headers or {}
+    status: int
+    code: str
+    message: str
+    details: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     def envelope(self) -> dict[str, Any]:
         """The response body."""
@@ -29,38 +23,28 @@ class ApiError(Exception):
         return {"error": error}
 
 
+conflict = partial(ApiError, 409, "conflict")
+"""409: the state does not allow it."""
+unprocessable = partial(ApiError, 422, "conflict")
+"""422: a merge that makes no sense (MERGE-7)."""
+
+
 def not_found(what: str) -> ApiError:
-    """404: the path names something that is not there."""
+    """404: there is nothing where the path points."""
     return ApiError(404, "not_found", f"{what} not found")
 
 
-def invalid(field: str, problem: str) -> ApiError:
-    """400: the body breaks the schema at `field`."""
-    return ApiError(
-        400,
-        "validation_failed",
-        "The request body is not valid",
-        details=[{"field": field, "problem": problem}],
-    )
+def invalid(where: str, problem: str) -> ApiError:
+    """400: the body breaks the schema at this field."""
+    details = [{"field": where, "problem": problem}]
+    return ApiError(400, "validation_failed", "The request body is not valid", details)
 
 
 def unknown_key(kind: str, key: str) -> ApiError:
     """400: the catalogue has no such item, currency or crate."""
-    return ApiError(
-        400, "invalid_metric", f"unknown {kind} key", details={"kind": kind, "key": key}
-    )
-
-
-def conflict(message: str) -> ApiError:
-    """409: the state does not allow it."""
-    return ApiError(409, "conflict", message)
+    return ApiError(400, "invalid_metric", f"unknown {kind} key", {"kind": kind, "key": key})
 
 
 def reused_key() -> ApiError:
     """409: the idempotency key was used for another request (GRANT-3, LEDGER-4)."""
     return ApiError(409, "idempotency_conflict", "The idempotency key was used with another body")
-
-
-def unprocessable(message: str) -> ApiError:
-    """422: a merge that makes no sense (MERGE-7)."""
-    return ApiError(422, "conflict", message)

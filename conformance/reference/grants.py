@@ -31,15 +31,15 @@ class Grants:
         return Reply(201, answer)
 
     def replay(self, first: Remembered) -> Reply:
-        """What the repetition of a create gets (GRANT-2)."""
+        """The answer to a repeated create (GRANT-2)."""
         return Reply(200, first.answer)
 
     def fingerprint(self, body: GrantBody) -> str:
-        """Names the request by value (GRANT-3)."""
+        """Identifies the request by value (GRANT-3)."""
         return fingerprint(body)
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
-        """Make the grant and hang it on the player."""
+        """Create the grant and add it to the player."""
         grant = Grant(
             player=player,
             kind=body.kind or "reward",
@@ -66,19 +66,19 @@ class Grants:
                 raise unknown_key(kind, key)
 
     def ack(self, external_id: str, grant_id: str) -> Reply:
-        """Mark the grant claimed by the studio's backend; again is the same (ACK-1, ACK-2)."""
+        """Mark the grant as claimed by the studio's backend; idempotent (ACK-1, ACK-2)."""
         grant = self.find(self.state.known(external_id), grant_id)
         self.claim(grant)
         return Reply(200, grant.view())
 
     def claim(self, grant: Grant) -> None:
-        """Set the claim once; wallet and inventory are the studio's own affair (ACK-6)."""
+        """Claim the grant once; wallet and inventory stay as they are (ACK-6)."""
         if grant.claimed_at is None:
             grant.claimed_at = now()
             grant.acked_by = "server_api"
 
     def find(self, player: Player, grant_id: str) -> Grant:
-        """The player's grant with this id; ApiError 404 where it is not his (ACK-3)."""
+        """The player's grant with this id; ApiError 404 for the grant of another player (ACK-3)."""
         grant = self.state.grants.get(grant_id)
         if grant is None or grant.player is not player:
             raise not_found("grant")

@@ -1,13 +1,14 @@
 """MIG: bulk imports, row by row."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 
 from .bodies import ImportBody, ImportRow, InventoryRow, PlayerRow, WalletRow, fingerprint, read
 from .errors import ApiError, reused_key
-from .ledger import Inventory, Wallet
+from .ledger import Inventory, Ledger, Wallet
 from .replies import Reply
 from .state import GameState, Remembered
 
@@ -15,24 +16,25 @@ Row = TypeVar("Row", bound=ImportRow)
 
 
 class Imports:
-    """The three imports of one game. A row goes in alone, once for each key (MIG-2, MIG-3)."""
+    """The three imports of one game: each row alone, once for each key (MIG-2, MIG-3)."""
 
     def __init__(self, state: GameState, inventory: Inventory, wallet: Wallet) -> None:
         self.state = state
-        self.ledger_of_items = inventory
-        self.ledger_of_currencies = wallet
+        self.ledgers: tuple[Ledger, Ledger] = (wallet, inventory)
 
     def players(self, body: ImportBody) -> Reply:
-        """Create players, with the snapshot of where they were (MIG-9)."""
+        """Create players, with the snapshot of their context (MIG-9)."""
         return self.batch("import_players", body, PlayerRow, self.player)
 
     def wallet(self, body: ImportBody) -> Reply:
         """Add balances (MIG-7)."""
-        return self.batch("import_wallet", body, WalletRow, self.balance)
+        return self.batch("import_wallet", body, WalletRow, partial(self.holding, self.ledgers[0]))
 
     def inventory(self, body: ImportBody) -> Reply:
         """Add item holdings (MIG-7)."""
-        return self.batch("import_inventory", body, InventoryRow, self.item)
+        return self.batch(
+            "import_inventory", body, InventoryRow, partial(self.holding, self.ledgers[1])
+        )
 
     def player(self, row: PlayerRow) -> None:
         """Apply one row of the players import."""
@@ -41,20 +43,15 @@ class Imports:
         if row.contextSnapshot is not None:
             player.context_snapshot = row.contextSnapshot
 
-    def balance(self, row: WalletRow) -> None:
-        """Apply one row of the wallet import."""
-        self.ledger_of_currencies.check_key(row.economyKey)
-        self.ledger_of_currencies.add(row.externalPlayerId, row.economyKey, row.amount)
-
-    def item(self, row: InventoryRow) -> None:
-        """Apply one row of the inventory import."""
-        self.ledger_of_items.check_key(row.itemKey)
-        self.ledger_of_items.add(row.externalPlayerId, row.itemKey, row.quantity)
+    def holding(self, ledger: Ledger, row: WalletRow | InventoryRow) -> None:
+        """Apply one row of the wallet or the inventory import."""
+        ledger.check_key(row.key)
+        ledger.add(row.externalPlayerId, row.key, row.amount)
 
     def batch(
         self, scope: str, body: ImportBody, shape: type[Row], apply: Callable[[Row], None]
     ) -> Reply:
-        """Take each row by itself and count what became of it (MIG-1)."""
+        """Apply each row by itself and count the outcomes (MIG-1)."""
         applied = skipped = 0
         failures: list[dict[str, Any]] = []
         for index, raw in enumerate(body.rows):
@@ -65,15 +62,8 @@ class Imports:
                     skipped += 1
             except ApiError as error:
                 failures.append(self.failure(index, raw, error))
-        return Reply(
-            200,
-            {
-                "applied": applied,
-                "skipped": skipped,
-                "failed": len(failures),
-                "failures": failures,
-            },
-        )
+        counts = {"applied": applied, "skipped": skipped, "failed": len(failures)}
+        return Reply(200, {**counts, "failures": failures})
 
     def row(self, scope: str, row: Row, apply: Callable[[Row], None]) -> bool:
         """Apply a row whose key is new; False for a replay; ApiError for a used key."""
@@ -89,11 +79,9 @@ class Imports:
         return True
 
     def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
-        """One entry of `failures`; the player is named where the row names one."""
-        shown: dict[str, Any] = {
-            "rowIndex": index,
-            "error": {"code": error.code, "message": error.message},
-        }
+        """One entry of `failures`, with the player if the row has one."""
+        problem = {"code": error.code, "message": error.message}
+        shown: dict[str, Any] = {"rowIndex": index, "error": problem}
         try:
             row = msgspec.json.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -9,34 +9,41 @@ from .state import GameState, Holdings, Player, Remembered
 
 
 class Ledger:
-    """The rules that wallet and inventory share; a subclass names its words and its column."""
+    """The rules that wallet and inventory share; a subclass names its fields.
+
+    `name` is the player's column, `catalogue` the game's list of keys.
+    """
 
     name: str
+    catalogue: str
     kind: str
     key_field: str
     holding_field: str
 
     def __init__(self, state: GameState) -> None:
         self.state = state
+        self.keys: list[str] = getattr(state.game, self.catalogue)
 
     def holdings(self, player: Player) -> Holdings:
         """The player's column of this ledger."""
-        raise NotImplementedError
+        column: Holdings = getattr(player, self.name)
+        return column
 
-    def catalogue(self) -> list[str]:
-        """The keys that the game has."""
-        raise NotImplementedError
+    def held(self, external_id: str, key: str) -> int:
+        """How much the player holds; an unknown player holds nothing."""
+        player = self.state.players.get(external_id)
+        return self.holdings(player).amounts.get(key, 0) if player else 0
 
-    def increment(self, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        """Add to a holding (LEDGER-1); the player is created on first contact."""
-        return self.once("increment", external_id, key, amount, body)
+    def increment(self, external_id: str, key: str, body: ItemBody | WalletBody) -> Reply:
+        """Add to a holding (LEDGER-1); the first contact creates the player."""
+        return self.once("increment", external_id, key, body.amount, body)
 
-    def decrement(self, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
+    def decrement(self, external_id: str, key: str, body: ItemBody | WalletBody) -> Reply:
         """Take from a holding, never below zero (LEDGER-2)."""
-        return self.once("decrement", external_id, key, amount, body)
+        return self.once("decrement", external_id, key, body.amount, body)
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        """Apply the change unless its idempotency key says that it was (LEDGER-3 to LEDGER-5)."""
+        """Apply the change, once for each idempotency key (LEDGER-3 to LEDGER-5)."""
         self.check_key(key)
         if body.idempotencyKey is None:
             return Reply(200, self.apply(change, external_id, key, amount))
@@ -54,27 +61,23 @@ class Ledger:
         return Reply(200, {**first.answer, "applied": False})
 
     def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
-        """Names the request by value (LEDGER-4)."""
+        """Identifies the request by value (LEDGER-4)."""
         return fingerprint(change, key, body)
 
     def apply(self, change: str, external_id: str, key: str, amount: int) -> dict[str, Any]:
         """Change the holding and answer it."""
-        if change == "decrement":
-            holding = self.take(external_id, key, amount)
-        else:
-            holding = self.add(external_id, key, amount)
+        move = self.take if change == "decrement" else self.add
+        holding = move(external_id, key, amount)
         return {self.key_field: key, self.holding_field: holding, "applied": True}
 
     def add(self, external_id: str, key: str, amount: int) -> int:
-        """Add and return the new holding; refuse what could not be stated exactly (LEDGER-12)."""
-        player = self.state.players.get(external_id)
-        held = self.holdings(player).amounts.get(key, 0) if player else 0
-        if held + amount > MAX_AMOUNT:
+        """Add and return the new holding; refuse one beyond the exact numbers (LEDGER-12)."""
+        if self.held(external_id, key) + amount > MAX_AMOUNT:
             raise conflict("the holding would exceed the largest exact number")
         return self.holdings(self.state.ensure(external_id)).add(key, amount)
 
     def take(self, external_id: str, key: str, amount: int) -> int:
-        """Take and return the new holding; refuse more than is held, also of a stranger."""
+        """Take and return the new holding; refuse more than the player holds."""
         player = self.state.players.get(external_id)
         if player is None or self.holdings(player).amounts.get(key, 0) < amount:
             raise conflict("more than is held")
@@ -82,7 +85,7 @@ class Ledger:
 
     def check_key(self, key: str) -> None:
         """Refuse a key that the catalogue does not have (LEDGER-11)."""
-        if key not in self.catalogue():
+        if key not in self.keys:
             raise unknown_key(self.kind, key)
 
     def listing(self, player: Player) -> list[dict[str, Any]]:
@@ -96,48 +99,12 @@ class Ledger:
 class Inventory(Ledger):
     """Item holdings."""
 
-    name = "inventory"
-    kind = "item"
-    key_field = "itemKey"
-    holding_field = "quantity"
-
-    def holdings(self, player: Player) -> Holdings:
-        """The player's items."""
-        return player.inventory
-
-    def catalogue(self) -> list[str]:
-        """The game's items."""
-        return self.state.game.items
-
-    def grant(self, external_id: str, key: str, body: ItemBody) -> Reply:
-        """The operation `inventory/{itemKey}/grant`."""
-        return self.increment(external_id, key, body.quantity, body)
-
-    def revoke(self, external_id: str, key: str, body: ItemBody) -> Reply:
-        """The operation `inventory/{itemKey}/revoke`."""
-        return self.decrement(external_id, key, body.quantity, body)
+    name, catalogue, kind = "inventory", "items", "item"
+    key_field, holding_field = "itemKey", "quantity"
 
 
 class Wallet(Ledger):
     """Balances."""
 
-    name = "wallet"
-    kind = "currency"
-    key_field = "economyKey"
-    holding_field = "balance"
-
-    def holdings(self, player: Player) -> Holdings:
-        """The player's balances."""
-        return player.wallet
-
-    def catalogue(self) -> list[str]:
-        """The game's currencies."""
-        return self.state.game.currencies
-
-    def credit(self, external_id: str, key: str, body: WalletBody) -> Reply:
-        """The operation `wallet/{economyKey}/credit`."""
-        return self.increment(external_id, key, body.amount, body)
-
-    def debit(self, external_id: str, key: str, body: WalletBody) -> Reply:
-        """The operation `wallet/{economyKey}/debit`."""
-        return self.decrement(external_id, key, body.amount, body)
+    name, catalogue, kind = "wallet", "currencies", "currency"
+    key_field, holding_field = "economyKey", "balance"

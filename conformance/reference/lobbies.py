@@ -31,7 +31,7 @@ class Lobbies:
         return Reply(200, lobby.view())
 
     def check_game(self, game_id: str) -> None:
-        """Refuse any game but the key's: one of somebody else's, and one that nobody has."""
+        """Refuse the game of another key, and an unknown game."""
         if game_id in self.state.other_games:
             raise ApiError(403, "tenant_mismatch", "The key belongs to another game")
         if game_id != self.state.game.id:

@@ -1,4 +1,4 @@
-"""MERGE: one player is folded into another."""
+"""MERGE: merges one player into another."""
 
 import uuid
 from typing import Any
@@ -16,7 +16,7 @@ class Merging:
         self.state = state
 
     def merge(self, source_id: str, target_id: str) -> Reply:
-        """Move everything, or say that it was moved already (MERGE-1, MERGE-6, MERGE-7)."""
+        """Move everything, or answer a replay (MERGE-1, MERGE-6, MERGE-7)."""
         done = self.earlier(source_id, target_id)
         if done is not None:
             return Reply(200, {**done, "status": "no_op_already_merged"})
@@ -40,7 +40,7 @@ class Merging:
         return Reply(200, answer)
 
     def earlier(self, source_id: str, target_id: str) -> dict[str, Any] | None:
-        """The answer to the merge that this call repeats: the source is gone, and went there."""
+        """The answer to the merge that this call repeats, or None."""
         target = self.state.players.get(target_id)
         if target is None or source_id in self.state.players:
             return None
@@ -64,7 +64,7 @@ class Merging:
         del self.state.players[source_id]
 
     def move(self, source: Player, target: Player) -> dict[str, int]:
-        """Hand everything to the target and count it (MERGE-2 to MERGE-4)."""
+        """Move everything to the target and count it (MERGE-2 to MERGE-4)."""
         counts: dict[str, Any] = {
             "attemptsReassigned": 0,
             "grantsReassigned": self.move_grants(source, target),

@@ -1,8 +1,9 @@
-"""The 18 operations: method, path, and what each hands to its family."""
+"""The 18 operations: method, path, and which method of which family answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from .bodies import (
     BanBody,
@@ -32,24 +33,21 @@ class Call:
     raw: bytes
 
     def body(self, shape: type[T]) -> T:
-        """The body as this shape; ApiError 400 where it is none."""
+        """The body as this shape; ApiError 400 for any other body."""
         return read(self.raw, shape)
 
 
-Handler = Callable[[Services, Call], Reply]
+def limit_of(call: Call) -> str | None:
+    """The query parameter `limit`."""
+    return call.query.get("limit")
 
 
-@dataclass(frozen=True)
-class Operation:
-    """A row of the API's surface. `limited` tells whether the rate budget can refuse it."""
-
-    method: str
-    path: str
-    handler: Handler
-    limited: bool = True
+def optional_reason(call: Call) -> DeleteBody:
+    """The body of an erasure: every field is optional, so the body is too."""
+    return call.body(DeleteBody) if call.raw else DeleteBody()
 
 
-def ping(_: Services, call: Call) -> Reply:
+def ping(call: Call) -> Reply:
     """The key's own description, without its secret (PING-1, PING-2)."""
     described = {
         "id": f"key_{call.key.role}",
@@ -62,114 +60,57 @@ def ping(_: Services, call: Call) -> Reply:
     return Reply(200, {"ok": True, "apiKey": described}, enveloped=False)
 
 
-def create_grant(services: Services, call: Call) -> Reply:
-    """Hands over to `Grants.create`."""
-    return services.grants.create(call.path["externalId"], call.body(GrantBody))
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the API.
+
+    `method_of` finds the method that answers. It takes the path parameters in their order, then
+    `last`: a body of this type, or whatever this function reads from the call. The rate budget
+    cannot refuse an operation that is not `limited`.
+    """
+
+    method: str
+    id: str
+    path: str
+    method_of: Callable[[Services], Callable[..., Reply]]
+    last: type | Callable[[Call], Any] | None = None
+    limited: bool = True
+
+    def answer(self, services: Services, call: Call) -> Reply:
+        """Run the operation."""
+        arguments: list[Any] = list(call.path.values())
+        if isinstance(self.last, type):
+            arguments.append(call.body(self.last))
+        elif self.last is not None:
+            arguments.append(self.last(call))
+        return self.method_of(services)(*arguments)
 
 
-def ack_grant(services: Services, call: Call) -> Reply:
-    """Hands over to `Grants.ack`."""
-    return services.grants.ack(call.path["externalId"], call.path["grantId"])
-
-
-def create_lobby(services: Services, call: Call) -> Reply:
-    """Hands over to `Lobbies.create`."""
-    path = call.path
-    return services.lobbies.create(path["gameId"], path["eventKey"], call.body(LobbyBody))
-
-
-def get_lobby(services: Services, call: Call) -> Reply:
-    """Hands over to `Lobbies.read`."""
-    return services.lobbies.read(call.path["gameId"], call.path["lobbyId"])
-
-
-def get_player(services: Services, call: Call) -> Reply:
-    """Hands over to `Players.profile`."""
-    return services.players.profile(call.path["externalId"], call.query.get("limit"))
-
-
-def ban_player(services: Services, call: Call) -> Reply:
-    """Hands over to `Players.ban`."""
-    return services.players.ban(call.path["externalId"], call.body(BanBody))
-
-
-def unban_player(services: Services, call: Call) -> Reply:
-    """Hands over to `Players.unban`."""
-    return services.players.unban(call.path["externalId"])
-
-
-def merge_player(services: Services, call: Call) -> Reply:
-    """Hands over to `Merging.merge`."""
-    return services.merging.merge(call.path["fromExternalId"], call.path["toExternalId"])
-
-
-def grant_item(services: Services, call: Call) -> Reply:
-    """Hands over to `Inventory.grant`."""
-    path = call.path
-    return services.inventory.grant(path["externalId"], path["itemKey"], call.body(ItemBody))
-
-
-def revoke_item(services: Services, call: Call) -> Reply:
-    """Hands over to `Inventory.revoke`."""
-    path = call.path
-    return services.inventory.revoke(path["externalId"], path["itemKey"], call.body(ItemBody))
-
-
-def credit_wallet(services: Services, call: Call) -> Reply:
-    """Hands over to `Wallet.credit`."""
-    path = call.path
-    return services.wallet.credit(path["externalId"], path["economyKey"], call.body(WalletBody))
-
-
-def debit_wallet(services: Services, call: Call) -> Reply:
-    """Hands over to `Wallet.debit`."""
-    path = call.path
-    return services.wallet.debit(path["externalId"], path["economyKey"], call.body(WalletBody))
-
-
-def migrate_players(services: Services, call: Call) -> Reply:
-    """Hands over to `Imports.players`."""
-    return services.imports.players(call.body(ImportBody))
-
-
-def migrate_wallet(services: Services, call: Call) -> Reply:
-    """Hands over to `Imports.wallet`."""
-    return services.imports.wallet(call.body(ImportBody))
-
-
-def migrate_inventory(services: Services, call: Call) -> Reply:
-    """Hands over to `Imports.inventory`."""
-    return services.imports.inventory(call.body(ImportBody))
-
-
-def delete_player(services: Services, call: Call) -> Reply:
-    """Hands over to `Gdpr.delete`; every field is optional, so is the body."""
-    body = call.body(DeleteBody) if call.raw else DeleteBody()
-    return services.gdpr.delete(call.path["externalId"], body)
-
-
-def export_player(services: Services, call: Call) -> Reply:
-    """Hands over to `Gdpr.export`."""
-    return services.gdpr.export(call.path["externalId"])
-
+get, post = partial(Operation, "GET"), partial(Operation, "POST")
+GAME = "/games/{gameId}"
+PLAYER = "/players/{externalId}"
+MERGE = "/players/{fromExternalId}/merge-into/{toExternalId}"
+LOBBIES = f"{GAME}/events/{{eventKey}}/lobbies"
+ITEM = f"{PLAYER}/inventory/{{itemKey}}"
+CURRENCY = f"{PLAYER}/wallet/{{economyKey}}"
 
 OPERATIONS = (
-    Operation("GET", "/ping", ping, limited=False),
-    Operation("POST", "/players/{externalId}/grants", create_grant),
-    Operation("POST", "/players/{externalId}/grants/{grantId}/ack", ack_grant),
-    Operation("POST", "/games/{gameId}/events/{eventKey}/lobbies", create_lobby),
-    Operation("GET", "/games/{gameId}/lobbies/{lobbyId}", get_lobby),
-    Operation("GET", "/players/{externalId}", get_player),
-    Operation("POST", "/players/{externalId}/ban", ban_player),
-    Operation("POST", "/players/{externalId}/unban", unban_player),
-    Operation("POST", "/players/{fromExternalId}/merge-into/{toExternalId}", merge_player),
-    Operation("POST", "/players/{externalId}/inventory/{itemKey}/grant", grant_item),
-    Operation("POST", "/players/{externalId}/inventory/{itemKey}/revoke", revoke_item),
-    Operation("POST", "/players/{externalId}/wallet/{economyKey}/credit", credit_wallet),
-    Operation("POST", "/players/{externalId}/wallet/{economyKey}/debit", debit_wallet),
-    Operation("POST", "/migrate/players", migrate_players),
-    Operation("POST", "/migrate/wallet", migrate_wallet),
-    Operation("POST", "/migrate/inventory", migrate_inventory),
-    Operation("POST", "/players/{externalId}/delete", delete_player),
-    Operation("GET", "/players/{externalId}/export", export_player),
+    get("ping", "/ping", lambda _: ping, lambda call: call, limited=False),
+    post("createGrant", f"{PLAYER}/grants", lambda on: on.grants.create, GrantBody),
+    post("ackGrant", f"{PLAYER}/grants/{{grantId}}/ack", lambda on: on.grants.ack),
+    post("createLobby", LOBBIES, lambda on: on.lobbies.create, LobbyBody),
+    get("getLobby", f"{GAME}/lobbies/{{lobbyId}}", lambda on: on.lobbies.read),
+    get("getPlayer", PLAYER, lambda on: on.players.profile, limit_of),
+    post("banPlayer", f"{PLAYER}/ban", lambda on: on.players.ban, BanBody),
+    post("unbanPlayer", f"{PLAYER}/unban", lambda on: on.players.unban),
+    post("mergePlayer", MERGE, lambda on: on.merging.merge),
+    post("grantItem", f"{ITEM}/grant", lambda on: on.inventory.increment, ItemBody),
+    post("revokeItem", f"{ITEM}/revoke", lambda on: on.inventory.decrement, ItemBody),
+    post("creditWallet", f"{CURRENCY}/credit", lambda on: on.wallet.increment, WalletBody),
+    post("debitWallet", f"{CURRENCY}/debit", lambda on: on.wallet.decrement, WalletBody),
+    post("migratePlayers", "/migrate/players", lambda on: on.imports.players, ImportBody),
+    post("migrateWallet", "/migrate/wallet", lambda on: on.imports.wallet, ImportBody),
+    post("migrateInventory", "/migrate/inventory", lambda on: on.imports.inventory, ImportBody),
+    post("deletePlayer", f"{PLAYER}/delete", lambda on: on.gdpr.delete, optional_reason),
+    get("exportPlayer", f"{PLAYER}/export", lambda on: on.gdpr.export),
 )

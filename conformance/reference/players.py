@@ -20,19 +20,17 @@ class Players:
         """The player with at most `limit` entries a list, newest first (PLAYER-2, PLAYER-3)."""
         player = self.state.known(external_id)
         most = self.limit(limit)
-        return Reply(
-            200,
-            {
-                "player": self.view(player),
-                "attempts": [],
-                "grants": [grant.view() for grant in newest(player.grants, most)],
-                "lobbies": [lobby.summary() for lobby in newest(player.lobbies, most)],
-                "summary": self.summary(player),
-            },
-        )
+        data = {
+            "player": self.view(player),
+            "attempts": [],
+            "grants": [grant.view() for grant in newest(player.grants, most)],
+            "lobbies": [lobby.summary() for lobby in newest(player.lobbies, most)],
+            "summary": self.summary(player),
+        }
+        return Reply(200, data)
 
     def limit(self, asked: str | None) -> int:
-        """A bad limit is the default; a large one is cut."""
+        """The default for a bad limit, the maximum for a large one."""
         if asked is None or not asked.isascii() or not asked.isdigit():
             return DEFAULT_LIMIT
         digits = asked.lstrip("0")
@@ -51,7 +49,7 @@ class Players:
         }
 
     def summary(self, player: Player) -> dict[str, int]:
-        """Counters over all that was done, whatever the limit (PLAYER-5)."""
+        """Counters over all rows, independent of the limit (PLAYER-5)."""
         claimed = sum(grant.claimed_at is not None for grant in player.grants)
         return {
             "attempts": 0,
@@ -67,16 +65,14 @@ class Players:
         if player.banned_at is None:
             player.banned_at = now()
         player.ban_reason = body.reason
-        return Reply(
-            200,
-            {
-                "playerId": player.id,
-                "externalPlayerId": player.external_id,
-                "bannedAt": stamp(player.banned_at),
-                "reason": player.ban_reason,
-                "applied": applied,
-            },
-        )
+        data = {
+            "playerId": player.id,
+            "externalPlayerId": player.external_id,
+            "bannedAt": stamp(player.banned_at),
+            "reason": player.ban_reason,
+            "applied": applied,
+        }
+        return Reply(200, data)
 
     def unban(self, external_id: str) -> Reply:
         """Lift the ban if there is one (BAN-3)."""
@@ -84,15 +80,13 @@ class Players:
         applied = player.banned_at is not None
         player.banned_at = None
         player.ban_reason = None
-        return Reply(
-            200,
-            {
-                "playerId": player.id,
-                "externalPlayerId": player.external_id,
-                "unbannedAt": stamp(now()),
-                "applied": applied,
-            },
-        )
+        data = {
+            "playerId": player.id,
+            "externalPlayerId": player.external_id,
+            "unbannedAt": stamp(now()),
+            "applied": applied,
+        }
+        return Reply(200, data)
 
 
 def newest(rows: list[Any], most: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What an operation answers when it does not refuse."""
+"""The successful answer of an operation."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Puts the families together. A fault or a variant replaces one part and leaves the rest."""
+"""Puts the families together. A fault or a variant replaces one part."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from .state import GameState
 
 @dataclass(frozen=True)
 class Parts:
-    """The class that plays each part of the server."""
+    """The class of each part of the server."""
 
     state: type[GameState] = GameState
     auth: type[Auth] = Auth

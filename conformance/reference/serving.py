@@ -15,13 +15,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 KEEP_ALIVE_SECONDS = 60
 GARBAGE = 10_000
-"""Objects after which Python looks for garbage; its own number is 700, a few requests' worth."""
+"""Garbage collection starts after so many objects; Python's default is 700, a few requests."""
 
 
-class Whole:
-    """A transport that sends the head of a response with its body, in one piece.
+class CoalescingTransport:
+    """A transport that sends the head and the body of a response together.
 
-    uvicorn writes one right after the other: two calls of the system here, and two at the client.
+    uvicorn writes them one after the other: two system calls here, and two at the client.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -33,7 +33,7 @@ class Whole:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Hold the data until more comes, but not beyond this turn of the event loop."""
+        """Hold the data until the next write, or the end of this turn of the event loop."""
         if self._held:
             held, self._held = self._held, b""
             self._transport.write(held + data)
@@ -42,32 +42,32 @@ class Whole:
             self._loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Send what is held."""
+        """Send the held data."""
         if self._held:
             held, self._held = self._held, b""
             self._transport.write(held)
 
     def close(self) -> None:
-        """Send what is held, and hang up."""
+        """Send the held data and close the connection."""
         self.flush()
         self._transport.close()
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP as the fast httptools reads it, but for upgrades, which the slow h11 reads.
+    """uvicorn's fast httptools protocol; h11 takes over requests for an upgrade.
 
-    What follows `Connection: Upgrade` is another protocol to httptools, although a server that
-    knows no other has to answer the request as it is, body included (RFC 9110, section 7.8).
+    httptools stops reading after the head of such a request. This server supports no upgrade, and
+    must answer the request without it, body included (RFC 9110, section 7.8).
     """
 
     received = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Answer in one piece."""
-        super().connection_made(cast("asyncio.Transport", Whole(transport)))
+        """Coalesce the writes."""
+        super().connection_made(cast("asyncio.Transport", CoalescingTransport(transport)))
 
     def data_received(self, data: bytes) -> None:
-        """Keep the data, of which an upgrade leaves a rest."""
+        """Keep the data: an upgrade leaves part of it unread."""
         self.received = data
         super().data_received(data)
 
@@ -75,7 +75,7 @@ class Protocol(HttpToolsProtocol):
         return True
 
     def handle_websocket_upgrade(self) -> None:
-        """Let h11 have the connection, from the request that asks for the upgrade on."""
+        """Hand the connection to h11, together with the current request."""
         stopped = sys.exception()
         assert stopped is not None
         version = self.parser.get_http_version().encode()
@@ -89,9 +89,9 @@ class Protocol(HttpToolsProtocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound TCP socket; port 0 takes a free one. OSError where the address is not to be had."""
+    """A bound TCP socket; port 0 takes a free one. OSError if the address is not available."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio turns Nagle's algorithm off; else each answer waits 40 ms.
+    # With an explicit protocol, asyncio disables Nagle's algorithm, which delays answers by 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -104,14 +104,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def origin(bound: socket.socket) -> str:
-    """The URL under which the socket answers, without a path."""
+    """The URL of the socket, without a path."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def serve(application: ASGIApp, bound: socket.socket) -> None:
-    """Answer requests on the socket until the process is asked to stop."""
-    gc.freeze()  # what is loaded stays: it need not be looked through for garbage
+    """Answer requests on the socket until a signal stops the process."""
+    gc.freeze()  # the loaded modules are not garbage
     gc.set_threshold(GARBAGE)
     server_of(application).run(sockets=[bound])
 
@@ -133,7 +133,7 @@ def server_of(application: ASGIApp) -> uvicorn.Server:
 
 
 def serve_for_parent(application: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> None:
-    """Print one line, the URL, once the socket listens; serve until the parent is gone."""
+    """Print one line, the URL, once the socket listens; serve until the parent ends."""
     bound = listen(host, port)
     print(origin(bound), flush=True)
     stop_with_parent()
@@ -141,7 +141,7 @@ def serve_for_parent(application: ASGIApp, host: str = "127.0.0.1", port: int = 
 
 
 def stop_with_parent() -> None:
-    """End this process once its standard input closes, which it does when the parent dies."""
+    """End this process when its standard input closes, as it does when the parent dies."""
 
     def watch() -> None:
         sys.stdin.buffer.read()

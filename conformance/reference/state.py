@@ -1,4 +1,4 @@
-"""What the reference server remembers of one game. Plain data; the families hold the rules."""
+"""The state of one game. Plain data; the families have the rules."""
 
 import threading
 import uuid
@@ -10,7 +10,7 @@ from .errors import not_found, reused_key
 from .world import Event, Game
 
 EXPORT_LIMIT = 1000
-"""The most rows of an exported list (EXP-3)."""
+"""The maximum length of an exported list (EXP-3)."""
 
 
 def now() -> datetime:
@@ -30,7 +30,7 @@ def new_id(kind: str) -> str:
 
 @dataclass(eq=False)
 class Holdings:
-    """Amounts by key of one ledger of one player, and how many ledger rows led there."""
+    """The holdings of one player in one ledger by key, and the number of ledger rows."""
 
     amounts: dict[str, int] = field(default_factory=dict)
     rows: int = 0
@@ -122,11 +122,11 @@ class Lobby:
             self.started_at = self.created_at
 
     def status(self) -> str:
-        """`active` once every seat was taken; a merge that frees a seat does not undo that."""
+        """`active` once every seat was taken, even if a merge frees a seat later."""
         return "active" if self.started_at else "forming"
 
     def view(self) -> dict[str, Any]:
-        """The lobby as its own responses show it."""
+        """The lobby as lobby responses show it."""
         return {
             "id": self.id,
             "eventId": self.event.id,
@@ -154,14 +154,14 @@ class Lobby:
 
 @dataclass(frozen=True)
 class Remembered:
-    """The first use of an idempotency key: what was asked and what was answered."""
+    """The first use of an idempotency key: the request and the answer."""
 
     fingerprint: str
     player: Player | None
     answer: dict[str, Any]
 
     def matches(self, fingerprint: str, player: Player | None) -> bool:
-        """Whether a request repeats the first; players are rows, a freed id is another one."""
+        """Whether a request repeats the first; a new player under a freed id is another player."""
         return self.fingerprint == fingerprint and self.player is player
 
 
@@ -189,7 +189,7 @@ class GameState:
 
     def ensure(self, external_id: str) -> Player:
         """The player with this id, created on first contact."""
-        # One step, so that it is right also where nothing holds the lock of the game.
+        # One step, which is correct even without the lock of the game.
         player = self.players.get(external_id)
         if player is None:
             player = self.players.setdefault(external_id, Player(external_id))
@@ -209,5 +209,5 @@ class GameState:
         return first
 
     def remembered(self, ledger: str) -> dict[str, Remembered]:
-        """The used idempotency keys of one scope: keys of different ledgers never meet."""
+        """The used idempotency keys of one scope; each ledger has its own."""
         return self.keys.setdefault(ledger, {})

@@ -1,4 +1,4 @@
-"""What exists on the reference server before the first call: games, catalogues, events, keys."""
+"""The world of the reference server before the first call: games, catalogues, events, keys."""
 
 import tomllib
 from dataclasses import dataclass, field
@@ -71,7 +71,7 @@ class World:
         object.__setattr__(self, "tokens", tokens)
 
     def key(self, role: str) -> Key:
-        """The key that plays this role; KeyError where the world has none."""
+        """The key with this role; KeyError if there is none."""
         for _, key in self.tokens.values():
             if key.role == role:
                 return key

@@ -1,33 +1,32 @@
 """Faults of acks."""
 
-from conformance.faults.building_blocks import MEDIUM, SUBTLE, fault, gap
+from conformance.faults import building_blocks as kit
 from conformance.reference.bodies import GrantBody
 from conformance.reference.grants import SCOPE, Grants
 from conformance.reference.replies import Reply
 from conformance.reference.state import Grant, Player, now
 
 
-@fault("ack-by-player", "ACK-1", difficulty=MEDIUM)
+@kit.medium("ack-by-player", "ACK-1")
 class AckedByPlayer(Grants):
-    """An ack of the backend is reported as one of the player."""
+    """The server reports an ack of the backend as an ack of the player."""
 
     def claim(self, grant: Grant) -> None:
         super().claim(grant)
         grant.acked_by = "player"
 
 
-@fault("ack-again-new-time", "ACK-2", difficulty=SUBTLE)
+@kit.subtle("ack-again-new-time", "ACK-2")
 class AgainNewTime(Grants):
     """A second ack moves `claimedAt`."""
 
     def claim(self, grant: Grant) -> None:
-        gap()
-        gap()
+        kit.gap(2)
         grant.claimed_at = now()
         grant.acked_by = "server_api"
 
 
-@fault("ack-of-others", "ACK-3", difficulty=SUBTLE)
+@kit.subtle("ack-of-others", "ACK-3")
 class OfOthers(Grants):
     """A grant is found by its id alone: any known player can claim it."""
 
@@ -36,9 +35,9 @@ class OfOthers(Grants):
         return grant if grant is not None else super().find(player, grant_id)
 
 
-@fault("ack-not-written", "ACK-4", "ACK-2", "MERGE-3", "EXP-1", difficulty=MEDIUM)
+@kit.medium("ack-not-written", "ACK-4 ACK-2 MERGE-3 EXP-1")
 class NotWritten(Grants):
-    """The ack is answered and never written."""
+    """The server answers an ack and does not store it."""
 
     def ack(self, external_id: str, grant_id: str) -> Reply:
         reply = super().ack(external_id, grant_id)
@@ -47,7 +46,7 @@ class NotWritten(Grants):
         return reply
 
 
-@fault("ack-claims-all", "ACK-4", "EXP-1", difficulty=SUBTLE)
+@kit.subtle("ack-claims-all", "ACK-4 EXP-1")
 class ClaimsAll(Grants):
     """An ack claims every pending grant of the player."""
 
@@ -56,7 +55,7 @@ class ClaimsAll(Grants):
             super().claim(each)
 
 
-@fault("ack-frees-key", "ACK-5", "GRANT-2", "GRANT-5", difficulty=SUBTLE)
+@kit.subtle("ack-frees-key", "ACK-5 GRANT-2 GRANT-5")
 class FreesKey(Grants):
     """Only pending grants hold their key: a replay after the ack makes a second grant."""
 
@@ -68,7 +67,7 @@ class FreesKey(Grants):
         return super().create(external_id, body)
 
 
-@fault("ack-again-gives-items", "ACK-6", difficulty=SUBTLE)
+@kit.subtle("ack-again-gives-items", "ACK-6")
 class AgainGivesItems(Grants):
     """A second ack puts the items of the grant into the inventory."""
 

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, fault
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server, Settings
 from conformance.reference.auth import Auth
 from conformance.reference.errors import ApiError, invalid
@@ -17,9 +17,7 @@ from conformance.reference.services import Services
 from conformance.reference.world import Game, Key, World
 
 
-@fault(
-    "auth-missing-403", "AUTH-1", "AUTH-1.code", "AUTH-1.challenge", "AUTH-5", difficulty=OBVIOUS
-)
+@kit.obvious("auth-missing-403", "AUTH-1 AUTH-1.code AUTH-1.challenge AUTH-5")
 class MissingForbidden(Auth):
     """A request without a key gets 403."""
 
@@ -29,21 +27,16 @@ class MissingForbidden(Auth):
         return super().identify(headers)
 
 
-@fault("auth-no-challenge", "AUTH-1.challenge", difficulty=OBVIOUS)
-class NoChallenge(Auth):
+@kit.obvious("auth-no-challenge", "AUTH-1.challenge")
+@kit.change_error
+def no_challenge(error: ApiError) -> None:
     """The 401 for a missing key has no WWW-Authenticate."""
-
-    def identify(self, headers: Headers) -> tuple[Game, Key]:
-        try:
-            return super().identify(headers)
-        except ApiError as error:
-            error.headers = {}
-            raise
+    error.headers = {} if error.status == 401 else error.headers
 
 
-@fault("auth-prefix-only", "AUTH-2", difficulty=MEDIUM)
+@kit.medium("auth-prefix-only", "AUTH-2")
 class PrefixOnly(Auth):
-    """A key is found by its prefix and the secret is never compared."""
+    """The server finds a key by its prefix and never compares the secret."""
 
     def find(self, token: str) -> tuple[Game, Key] | None:
         prefix = token.partition(".")[0]
@@ -51,46 +44,41 @@ class PrefixOnly(Auth):
         return next((owner for owner in owners if owner[1].prefix == prefix), None)
 
 
-@fault("auth-token-folded", "AUTH-2", difficulty=SUBTLE)
+@kit.subtle("auth-token-folded", "AUTH-2")
 class TokenFolded(Auth):
-    """Tokens are compared without case, as a database collation does."""
+    """The comparison of tokens ignores case, like a database collation."""
 
     def find(self, token: str) -> tuple[Game, Key] | None:
         folded = {known.casefold(): owner for known, owner in self.world.tokens.items()}
         return folded.get(token.casefold())
 
 
-@fault("auth-revoked-works", "AUTH-2", difficulty=MEDIUM)
+@kit.medium("auth-revoked-works", "AUTH-2")
 class RevokedWorks(Auth):
-    """A revoked key is still good."""
+    """A revoked key still works."""
 
     def identify(self, headers: Headers) -> tuple[Game, Key]:
         found = self.find(headers.get("authorization", "").removeprefix("Bearer "))
         return found if found and found[1].revoked else super().identify(headers)
 
 
-@fault("auth-session-code", "AUTH-2.code", difficulty=OBVIOUS)
-class SessionCode(Auth):
-    """The 401 for an unknown token says that none was sent."""
-
-    def identify(self, headers: Headers) -> tuple[Game, Key]:
-        try:
-            return super().identify(headers)
-        except ApiError as error:
-            error.code = "unauthenticated"
-            raise
+@kit.obvious("auth-session-code", "AUTH-2.code")
+@kit.change_error
+def session_code(error: ApiError) -> None:
+    """The 401 for an unknown token has the code for a missing token."""
+    error.code = "unauthenticated" if error.status == 401 else error.code
 
 
 class AnyPermission(Auth):
-    """Leaves the permission set to others."""
+    """Does not check the permission set."""
 
     def check_permission(self, key: Key) -> None:
-        """Nothing is refused here."""
+        """Refuses nothing."""
 
 
-@fault("auth-client-reads", "AUTH-3", "AUTH-3.code", difficulty=MEDIUM, parts=(AnyPermission,))
+@kit.medium("auth-client-reads", "AUTH-3 AUTH-3.code", parts=(AnyPermission,))
 class ClientReads(Server):
-    """A client key may read players, since only writes look at the permission set."""
+    """A client key may read players: only writes check the permission set."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         if operation.method == "POST" or "externalId" not in call.path:
@@ -98,9 +86,9 @@ class ClientReads(Server):
         return super().alone(operation, services, call)
 
 
-@fault("auth-permission-late", "AUTH-4", difficulty=SUBTLE, parts=(AnyPermission,))
+@kit.subtle("auth-permission-late", "AUTH-4", parts=(AnyPermission,))
 class PermissionLate(Server):
-    """The permission set is looked at when the operation is already done."""
+    """The server checks the permission set after the operation."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         try:
@@ -109,9 +97,9 @@ class PermissionLate(Server):
             Auth(self.auth.world).check_permission(call.key)
 
 
-@fault("auth-player-before-auth", "AUTH-4", "GRANT-7", "ERR-4", difficulty=SUBTLE)
+@kit.subtle("auth-player-before-auth", "AUTH-4 GRANT-7 ERR-4")
 class PlayerBeforeAuth(Server):
-    """The player of a write is made before the key is looked at."""
+    """A write creates the player before the server checks the key."""
 
     async def answer(self, operation: Operation, request: Request) -> Response:
         writes = operation.method == "POST" and operation.path.count("{") == 1
@@ -122,9 +110,9 @@ class PlayerBeforeAuth(Server):
         return await super().answer(operation, request)
 
 
-@fault("auth-body-first", "AUTH-5", difficulty=MEDIUM)
+@kit.medium("auth-body-first", "AUTH-5")
 class BodyFirst(Server):
-    """The body is parsed before the credentials are judged."""
+    """The server parses the body before it checks the credentials."""
 
     async def answer(self, operation: Operation, request: Request) -> Response:
         body = await request.body()
@@ -135,9 +123,9 @@ class BodyFirst(Server):
         return await super().answer(operation, request)
 
 
-@fault("auth-token-echoed", "AUTH-6", difficulty=MEDIUM)
+@kit.medium("auth-token-echoed", "AUTH-6")
 class TokenEchoed(Auth):
-    """The 401 tells which token is not valid."""
+    """The 401 repeats the invalid token."""
 
     def identify(self, headers: Headers) -> tuple[Game, Key]:
         try:
@@ -147,17 +135,16 @@ class TokenEchoed(Auth):
             raise
 
 
-@fault("auth-lobby-of-all", "AUTH-7", difficulty=SUBTLE)
+@kit.subtle("auth-lobby-of-all", "AUTH-7")
 class LobbyOfAll(Server):
-    """A lobby is read by its id, whichever game the key belongs to."""
+    """A lobby is readable by its id with the key of any game."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if "lobbyId" in call.path:
-            services = self.services.get(call.path["gameId"], services)
-        return super().alone(operation, services, call)
+        found = self.services.get(call.path["gameId"]) if "lobbyId" in call.path else None
+        return super().alone(operation, found or services, call)
 
 
-@fault("auth-keys-of-all", "AUTH-7", difficulty=SUBTLE)
+@kit.subtle("auth-keys-of-all", "AUTH-7")
 class KeysOfAll(Server):
     """Idempotency keys are unique in the whole server, not in the game."""
 
@@ -168,9 +155,9 @@ class KeysOfAll(Server):
             state.keys = first.keys
 
 
-@fault("auth-erasure-in-all", "AUTH-7", difficulty=SUBTLE)
+@kit.subtle("auth-erasure-in-all", "AUTH-7")
 class ErasureInAll(Server):
-    """An erasure takes the external id out of every game."""
+    """An erasure removes the external id from every game."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         reply = super().alone(operation, services, call)
@@ -180,11 +167,10 @@ class ErasureInAll(Server):
         return reply
 
 
-@fault("auth-game-of-path", "LOBBY-4", "AUTH-7", difficulty=MEDIUM)
+@kit.medium("auth-game-of-path", "LOBBY-4 AUTH-7")
 class GameOfPath(Server):
-    """A lobby is opened in whichever game the path names."""
+    """A lobby opens in the game of the path, with the key of any game."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if "eventKey" in call.path:
-            services = self.services.get(call.path["gameId"], services)
-        return super().alone(operation, services, call)
+        found = self.services.get(call.path["gameId"]) if "eventKey" in call.path else None
+        return super().alone(operation, found or services, call)

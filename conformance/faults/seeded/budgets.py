@@ -4,7 +4,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
 
-from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, fault
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server
 from conformance.reference.budget import Budget, Spent
 from conformance.reference.errors import ApiError
@@ -14,72 +14,48 @@ from conformance.reference.services import Services
 from conformance.reference.world import Key
 
 
-@fault(
-    *("rate-none", "RATE-1", "RATE-2", "RATE-2.reset", "RATE-2.code", "RATE-3", "RATE-4"),
-    difficulty=OBVIOUS,
-)
+@kit.obvious("rate-none", "RATE-1 RATE-2 RATE-2.reset RATE-2.code RATE-3 RATE-4")
 class NoBudget(Budget):
-    """The budget is counted and never enforced."""
+    """The server counts the budget and never enforces it."""
 
     def check(self, spent: Spent) -> None:
-        """Everything is allowed."""
+        """Allows everything."""
 
 
-class On429(Budget):
-    """Changes the headers of a 429."""
-
-    def check(self, spent: Spent) -> None:
-        try:
-            super().check(spent)
-        except ApiError as error:
-            raise self.changed(error, spent) from None
-
-    def changed(self, error: ApiError, spent: Spent) -> ApiError:
-        """The 429 with other headers."""
-        error.headers = {**error.headers, **self.headers_of(spent)}
-        return error
-
-    def headers_of(self, spent: Spent) -> dict[str, str]:
-        """The headers that differ."""
-        raise NotImplementedError
-
-
-@fault("rate-retry-after-date", "RATE-2", difficulty=SUBTLE)
-class RetryAfterDate(On429):
+@kit.subtle("rate-retry-after-date", "RATE-2")
+@kit.change_error
+def retry_after_date(error: ApiError) -> None:
     """Retry-After is a date, which HTTP allows and both clients cannot read."""
+    if error.status == 429:
+        error.headers["Retry-After"] = formatdate(usegmt=True)
 
-    def headers_of(self, spent: Spent) -> dict[str, str]:
-        return {"Retry-After": formatdate(usegmt=True)}
 
-
-@fault("rate-retry-after-zero", "RATE-2", difficulty=SUBTLE)
-class RetryAfterZero(On429):
+@kit.subtle("rate-retry-after-zero", "RATE-2")
+@kit.change_error
+def retry_after_zero(error: ApiError) -> None:
     """Retry-After is rounded down, so that in the last second it is 0."""
+    if error.status == 429:
+        error.headers["Retry-After"] = str(int(error.headers["Retry-After"]) - 1)
 
-    def headers_of(self, spent: Spent) -> dict[str, str]:
-        return {"Retry-After": str(spent.seconds - 1)}
 
-
-@fault("rate-reset-epoch", "RATE-2.reset", difficulty=MEDIUM)
-class ResetEpoch(On429):
+@kit.medium("rate-reset-epoch", "RATE-2.reset")
+@kit.change_error
+def reset_epoch(error: ApiError) -> None:
     """RateLimit-Reset is a moment, in seconds since 1970."""
+    if error.status == 429:
+        error.headers["RateLimit-Reset"] = "4102444800"
 
-    def headers_of(self, spent: Spent) -> dict[str, str]:
-        return {"RateLimit-Reset": "4102444800"}
 
-
-@fault("rate-code", "RATE-2.code", difficulty=OBVIOUS)
-class OtherCode(On429):
+@kit.obvious("rate-code", "RATE-2.code")
+@kit.change_error
+def other_code(error: ApiError) -> None:
     """The 429 has the code too_many_requests."""
-
-    def changed(self, error: ApiError, spent: Spent) -> ApiError:
-        error.code = "too_many_requests"
-        return error
+    error.code = "too_many_requests" if error.status == 429 else error.code
 
 
-@fault("rate-refused-and-done", "RATE-3", difficulty=SUBTLE)
+@kit.subtle("rate-refused-and-done", "RATE-3")
 class RefusedAndDone(Server):
-    """Work is done while the budget is asked, and stays done after a 429."""
+    """The operation runs before the check of the budget, and a 429 does not undo it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -95,7 +71,7 @@ class RefusedAndDone(Server):
                 self.asked.check(spent)
 
 
-@fault("rate-retry-too-early", "RATE-3", difficulty=SUBTLE)
+@kit.subtle("rate-retry-too-early", "RATE-3")
 class RetryTooEarly(Budget):
     """The window is three times as long as Retry-After says."""
 
@@ -108,40 +84,23 @@ class RetryTooEarly(Budget):
         return replace(spent, seconds=min(spent.seconds, self.reported))
 
 
-@fault("rate-remaining-by-two", "RATE-4", difficulty=MEDIUM)
+@kit.medium("rate-remaining-by-two", "RATE-4")
 class RemainingByTwo(Budget):
-    """Each request counts twice in what remains."""
+    """Each request lowers RateLimit-Remaining by two."""
 
     def headers(self, limit: int, remaining: int, reset: int) -> dict[str, str]:
         return super().headers(limit, max(0, 2 * remaining - limit), reset)
 
 
-class Ping(Server):
-    """Tells something else about a key."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        reply = super().alone(operation, services, call)
-        if operation.path != "/ping":
-            return reply
-        key = {**reply.data["apiKey"], **self.changed(call.key)}
-        return replace(reply, data={**reply.data, "apiKey": key})
-
-    def changed(self, key: Key) -> dict[str, str]:
-        """The members of the key that differ."""
-        raise NotImplementedError
+@kit.subtle("ping-prefix-cut", "PING-1")
+@kit.change_data("ping")
+def prefix_cut(data: kit.Data, call: Call, _: Services) -> kit.Data:
+    """Ping reports the first eight characters of the prefix."""
+    return {"apiKey": {**data["apiKey"], "prefix": call.key.prefix[:8]}}
 
 
-@fault("ping-prefix-cut", "PING-1", difficulty=SUBTLE)
-class PrefixCut(Ping):
-    """Ping tells the first eight characters of the prefix."""
-
-    def changed(self, key: Key) -> dict[str, str]:
-        return {"prefix": key.prefix[:8]}
-
-
-@fault("ping-shows-secret", "PING-2", "AUTH-6", difficulty=MEDIUM)
-class ShowsSecret(Ping):
-    """Ping tells the whole key."""
-
-    def changed(self, key: Key) -> dict[str, str]:
-        return {"token": key.token}
+@kit.medium("ping-shows-secret", "PING-2 AUTH-6")
+@kit.change_data("ping")
+def shows_secret(data: kit.Data, call: Call, _: Services) -> kit.Data:
+    """Ping reports the whole key."""
+    return {"apiKey": {**data["apiKey"], "token": call.key.token}}

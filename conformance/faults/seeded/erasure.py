@@ -1,18 +1,8 @@
 """Faults of erasure and export."""
 
-from dataclasses import replace
 from typing import Any
 
-from conformance.faults.building_blocks import (
-    MEDIUM,
-    SUBTLE,
-    Rewriting,
-    document,
-    fault,
-    gap,
-    scratch,
-)
-from conformance.reference import operations
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server
 from conformance.reference.bodies import DeleteBody
 from conformance.reference.erasure import Gdpr
@@ -25,27 +15,14 @@ from conformance.reference.services import Services
 from conformance.reference.state import GameState, Lobby, Player, now
 
 
-class CorruptedResponse(Gdpr):
-    """Answers an erasure otherwise."""
-
-    def delete(self, external_id: str, body: DeleteBody) -> Reply:
-        reply = super().delete(external_id, body)
-        return replace(reply, data={**reply.data, **self.changed(reply.data)})
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The members of the answer that differ."""
-        raise NotImplementedError
-
-
-@fault("erasure-names-placeholder", "DEL-1", "HTTP-4", "DEL-3", difficulty=MEDIUM)
-class NamesPlaceholder(CorruptedResponse):
+@kit.medium("erasure-names-placeholder", "DEL-1 HTTP-4 DEL-3")
+@kit.change_data("deletePlayer")
+def names_placeholder(data: kit.Data, *_: Any) -> kit.Data:
     """The answer has the placeholder as the external id."""
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"externalPlayerId": data["anonymizedExternalId"] or data["externalPlayerId"]}
+    return {"externalPlayerId": data["anonymizedExternalId"] or data["externalPlayerId"]}
 
 
-@fault("erasure-acks-stay", "DEL-2", difficulty=SUBTLE)
+@kit.subtle("erasure-acks-stay", "DEL-2")
 class AcksStay(Grants):
     """A grant of an erased player can still be acked under the old id."""
 
@@ -57,39 +34,34 @@ class AcksStay(Grants):
         return super().ack(external_id, grant_id)
 
 
-@fault("erasure-again-erased", "DEL-3", "DEL-8", difficulty=MEDIUM)
-class AgainErased(CorruptedResponse):
-    """Erasing again says `erased`."""
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        done = data["status"] == "no_op_already_erased"
-        return {"status": "erased" if done else data["status"]}
+@kit.medium("erasure-again-erased", "DEL-3 DEL-8")
+@kit.change_data("deletePlayer")
+def again_erased(data: kit.Data, *_: Any) -> kit.Data:
+    """A second erasure reports `erased`."""
+    return {"status": "erased"} if data["status"] == "no_op_already_erased" else {}
 
 
-@fault("erasure-stranger-is-erased", "DEL-4", "AUTH-7", "PLAYER-4", difficulty=MEDIUM)
-class StrangerIsErased(CorruptedResponse):
-    """A stranger is reported as already erased."""
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        stranger = data["status"] == "no_op_never_existed"
-        return {"status": "no_op_already_erased" if stranger else data["status"]}
+@kit.medium("erasure-stranger-is-erased", "DEL-4 AUTH-7 PLAYER-4")
+@kit.change_data("deletePlayer")
+def stranger_is_erased(data: kit.Data, *_: Any) -> kit.Data:
+    """The erasure of an unknown player reports that it was erased before."""
+    return {"status": "no_op_already_erased"} if data["status"] == "no_op_never_existed" else {}
 
 
-@fault("erasure-reason-folded", "DEL-5", "ERR-4", difficulty=SUBTLE)
-class ReasonFolded(Rewriting):
+@kit.subtle("erasure-reason-folded", "DEL-5 ERR-4")
+@kit.change_body("deletePlayer")
+def reason_folded(body: kit.Data) -> kit.Data:
     """The reason may be written in capitals."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        text = operation.path.endswith("/delete") and isinstance(body.get("reason"), str)
-        return {**body, "reason": body["reason"].lower()} if text else body
+    text = isinstance(body.get("reason"), str)
+    return {**body, "reason": body["reason"].lower()} if text else body
 
 
-@fault("erasure-checks-late", "DEL-5", "ERR-4", difficulty=SUBTLE)
+@kit.subtle("erasure-checks-late", "DEL-5 ERR-4")
 class ChecksLate(Server):
-    """The reason is judged when the player is already erased."""
+    """The server validates the reason after the erasure."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
+        body = kit.document(call)
         if operation.path.endswith("/delete") and isinstance(body, dict):
             erased = Call(call.game, call.key, call.path, call.query, b"{}")
             reply = super().alone(operation, services, erased)
@@ -98,9 +70,9 @@ class ChecksLate(Server):
         return super().alone(operation, services, call)
 
 
-@fault("erasure-locks-id", "DEL-6", "DEL-9", "MERGE-7", "LOBBY-1", difficulty=MEDIUM)
+@kit.medium("erasure-locks-id", "DEL-6 DEL-9 MERGE-7 LOBBY-1")
 class LocksId(GameState):
-    """An erased id can never be used again."""
+    """An erased id can never return."""
 
     def ensure(self, external_id: str) -> Player:
         if external_id in self.erasures and external_id not in self.players:
@@ -108,23 +80,23 @@ class LocksId(GameState):
         return super().ensure(external_id)
 
 
-@fault("erasure-wallet-returns", "DEL-6", difficulty=SUBTLE)
+@kit.subtle("erasure-wallet-returns", "DEL-6")
 class WalletReturns(GameState):
-    """Whoever uses an erased id gets the old balances back."""
+    """A new player under an erased id has the old balances."""
 
     def ensure(self, external_id: str) -> Player:
         new = external_id not in self.players
         player = super().ensure(external_id)
-        kept = scratch(self, "wallets")
+        kept = kit.scratch(self, "wallets")
         if new and external_id in kept and external_id in self.erasures:
             player.wallet = kept[external_id]
         kept[external_id] = player.wallet
         return player
 
 
-@fault("erasure-second-no-op", "DEL-6", difficulty=SUBTLE)
+@kit.subtle("erasure-second-no-op", "DEL-6")
 class SecondNoOp(Gdpr):
-    """A new player under an erased id cannot be erased: the id is on the list."""
+    """A new player under an erased id cannot be erased: the server has listed the id."""
 
     def delete(self, external_id: str, body: DeleteBody) -> Reply:
         done = self.state.erasures.get(external_id)
@@ -133,32 +105,32 @@ class SecondNoOp(Gdpr):
         return super().delete(external_id, body)
 
 
-@fault("erasure-roster-stays", "DEL-7", difficulty=SUBTLE)
+@kit.subtle("erasure-roster-stays", "DEL-7")
 class RosterStays(Lobbies):
-    """A lobby shows the roster as it was sent, also when a player of it is erased."""
+    """A lobby still shows the original roster after the erasure of a player."""
 
     def open(self, event: Any, body: Any) -> Lobby:
         lobby = super().open(event, body)
-        scratch(self.state, "rosters")[lobby.id] = list(body.externalPlayerIds)
+        kit.scratch(self.state, "rosters")[lobby.id] = list(body.externalPlayerIds)
         return lobby
 
     def read(self, game_id: str, lobby_id: str) -> Reply:
         data = super().read(game_id, lobby_id).data
-        return Reply(200, {**data, "roster": scratch(self.state, "rosters")[lobby_id]})
+        return Reply(200, {**data, "roster": kit.scratch(self.state, "rosters")[lobby_id]})
 
 
-@fault("erasure-race", "DEL-8", difficulty=SUBTLE, racing=(operations.delete_player,))
+@kit.subtle("erasure-race", "DEL-8", racing=("deletePlayer",))
 class Race(Gdpr):
-    """The player is looked up, then erased: of two erasures at once both say `erased`."""
+    """The server looks up, then erases: two simultaneous erasures both report `erased`."""
 
     def erase(self, player: Player, external_id: str) -> dict[str, Any]:
-        gap()
+        kit.gap()
         with self.state.lock:
             self.state.players.setdefault(external_id, player)
             return super().erase(player, external_id)
 
 
-@fault("erasure-frees-grant-keys", "DEL-9", "GRANT-5", difficulty=SUBTLE)
+@kit.subtle("erasure-frees-grant-keys", "DEL-9 GRANT-5")
 class FreesGrantKeys(Gdpr):
     """The idempotency keys of the erased player's grants are free again."""
 
@@ -169,29 +141,16 @@ class FreesGrantKeys(Gdpr):
         return super().erase(player, external_id)
 
 
-class Exporting(Gdpr):
-    """Exports something else."""
-
-    def export(self, external_id: str) -> Reply:
-        data = super().export(external_id).data
-        return Reply(200, {**data, **self.changed(self.state.known(external_id), data)})
-
-    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        """The members of the export that differ."""
-        raise NotImplementedError
-
-
-@fault("export-first-page", "EXP-1", difficulty=SUBTLE)
-class FirstPage(Exporting):
+@kit.subtle("export-first-page", "EXP-1")
+@kit.change_data("exportPlayer")
+def first_page(data: kit.Data, *_: Any) -> kit.Data:
     """The export lists the newest hundred grants."""
-
-    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        return {"grants": data["grants"][-100:]}
+    return {"grants": data["grants"][-100:]}
 
 
-@fault("export-unknown-empty", "EXP-2", "DEL-2", "MERGE-5", "AUTH-7", difficulty=MEDIUM)
+@kit.medium("export-unknown-empty", "EXP-2 DEL-2 MERGE-5 AUTH-7")
 class UnknownEmpty(Gdpr):
-    """The export of an unknown player is an empty one."""
+    """The export of an unknown player is empty."""
 
     def export(self, external_id: str) -> Reply:
         if external_id in self.state.players:
@@ -203,38 +162,35 @@ class UnknownEmpty(Gdpr):
             del self.state.players[external_id]
 
 
-@fault("export-1001-rows", "EXP-3", "HTTP-2", difficulty=SUBTLE)
-class Rows1001(Exporting):
+@kit.subtle("export-1001-rows", "EXP-3 HTTP-2")
+@kit.change_data("exportPlayer")
+def rows_1001(_: kit.Data, call: Call, services: Services) -> kit.Data:
     """A list may have 1001 rows: the bound is off by one."""
-
-    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        return {"grants": [grant.view() for grant in player.grants[-1001:]]}
+    return {"grants": [grant.view() for grant in kit.player_of(call, services).grants[-1001:]]}
 
 
-@fault("export-claims", "EXP-4", "EXP-1", difficulty=SUBTLE)
-class Claims(Exporting):
+@kit.subtle("export-claims", "EXP-4 EXP-1")
+@kit.change_data("exportPlayer")
+def claims(_: kit.Data, call: Call, services: Services) -> kit.Data:
     """An export marks the grants that it lists as claimed."""
-
-    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        for grant in player.grants:
-            grant.claimed_at = grant.claimed_at or now()
-        return {}
+    for grant in kit.player_of(call, services).grants:
+        grant.claimed_at = grant.claimed_at or now()
+    return {}
 
 
-@fault("export-shows-companions", "EXP-4", difficulty=SUBTLE)
-class ShowsCompanions(Exporting):
-    """The lobbies of an export name everybody who was in them."""
+@kit.subtle("export-shows-companions", "EXP-4")
+@kit.change_data("exportPlayer")
+def shows_companions(data: kit.Data, call: Call, services: Services) -> kit.Data:
+    """The lobbies of an export list all of their players."""
+    lobbies = kit.player_of(call, services).lobbies
+    names = {lobby.id: [member.external_id for member in lobby.members] for lobby in lobbies}
+    return {"lobbies": [{**row, "members": names[row["id"]]} for row in data["lobbies"]]}
 
-    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        names = {lobby.id: [m.external_id for m in lobby.members] for lobby in player.lobbies}
-        return {"lobbies": [{**row, "members": names[row["id"]]} for row in data["lobbies"]]}
 
-
-@fault("export-same-reference", "EXP-4", "EXP-1", difficulty=SUBTLE)
-class SameReference(Exporting):
-    """The export joins grants by their sourceRefId, and so shows those of others."""
-
-    def changed(self, player: Player, data: dict[str, Any]) -> dict[str, Any]:
-        refs = {grant.source_ref_id for grant in player.grants}
-        joined = [g for g in self.state.grants.values() if g.source_ref_id in refs]
-        return {"grants": [grant.view() for grant in joined[-1000:]]}
+@kit.subtle("export-same-reference", "EXP-4 EXP-1")
+@kit.change_data("exportPlayer")
+def same_reference(_: kit.Data, call: Call, services: Services) -> kit.Data:
+    """The export joins grants by their sourceRefId, and so shows those of other players."""
+    refs = {grant.source_ref_id for grant in kit.player_of(call, services).grants}
+    joined = [g for g in services.state.grants.values() if g.source_ref_id in refs]
+    return {"grants": [grant.view() for grant in joined[-1000:]]}

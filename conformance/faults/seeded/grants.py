@@ -1,68 +1,52 @@
 """Faults of grants."""
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from conformance.faults.building_blocks import (
-    MEDIUM,
-    OBVIOUS,
-    SUBTLE,
-    Rewriting,
-    fault,
-    gap,
-    scratch,
-)
-from conformance.reference import operations
+from conformance.faults import building_blocks as kit
+from conformance.reference.app import Server
 from conformance.reference.bodies import Entry, GrantBody, fingerprint, moment
-from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, conflict
 from conformance.reference.grants import SCOPE, Grants
-from conformance.reference.operations import Operation
 from conformance.reference.replies import Reply
 from conformance.reference.state import Grant, Player, Remembered, now, stamp
 
 
-class CorruptedResponse(Grants):
-    """Tells a new grant otherwise than it is asked for."""
-
-    def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
-        grant = super().issue(player, body, expires_at)
-        self.spoil(grant)
-        return grant
-
-    def spoil(self, grant: Grant) -> None:
-        """Change the new grant."""
-        raise NotImplementedError
-
-
-@fault("grant-kind-lost", "GRANT-1", difficulty=MEDIUM)
-class KindLost(CorruptedResponse):
+@kit.medium("grant-kind-lost", "GRANT-1")
+class KindLost(Grants):
     """Every grant is a reward."""
 
-    def spoil(self, grant: Grant) -> None:
+    def issue(self, *arguments: Any) -> Grant:
+        grant = super().issue(*arguments)
         grant.kind = "reward"
+        return grant
 
 
-@fault("grant-contents-first-entry", "GRANT-1.contents", difficulty=SUBTLE)
-class FirstEntryOnly(CorruptedResponse):
-    """The contents carry the first entry only."""
+@kit.subtle("grant-contents-first-entry", "GRANT-1.contents")
+class FirstEntryOnly(Grants):
+    """The contents have the first entry only."""
 
-    def spoil(self, grant: Grant) -> None:
+    def issue(self, *arguments: Any) -> Grant:
+        grant = super().issue(*arguments)
         del grant.entries[1:]
+        return grant
 
 
-@fault("grant-source-kind", "GRANT-1.source", difficulty=MEDIUM)
-class SourceKindLost(CorruptedResponse):
-    """Every grant comes from api."""
+@kit.medium("grant-source-kind", "GRANT-1.source")
+class SourceKindLost(Grants):
+    """The source of every grant is `api`."""
 
-    def spoil(self, grant: Grant) -> None:
+    def issue(self, *arguments: Any) -> Grant:
+        grant = super().issue(*arguments)
         grant.source_kind = "api"
+        return grant
 
 
-@fault("grant-replay-201", "GRANT-2", "GRANT-4", "ACK-5", difficulty=MEDIUM)
+@kit.medium("grant-replay-201", "GRANT-2 GRANT-4 ACK-5")
 class Replay201(Grants):
     """A replay answers 201."""
 
@@ -70,59 +54,58 @@ class Replay201(Grants):
         return Reply(201, first.answer)
 
 
-@fault("grant-replay-new-time", "GRANT-2", difficulty=SUBTLE)
+@kit.subtle("grant-replay-new-time", "GRANT-2")
 class ReplayNewTime(Grants):
-    """A replay tells the moment of the replay as `createdAt`."""
+    """A replay has its own time as `createdAt`."""
 
     def replay(self, first: Remembered) -> Reply:
-        gap()
-        gap()
+        kit.gap(2)
         return Reply(200, {**first.answer, "createdAt": stamp(now())})
 
 
-@fault("grant-compares-order", "GRANT-2", difficulty=SUBTLE)
+@kit.subtle("grant-compares-order", "GRANT-2")
 class OrderCompared(Grants):
-    """The order of keys inside metadata counts."""
+    """The comparison of bodies depends on the order of keys inside metadata."""
 
     def fingerprint(self, body: GrantBody) -> str:
         return fingerprint(body) + json.dumps(body.metadata)
 
 
-@fault("grant-ignores-metadata", "GRANT-3", difficulty=SUBTLE)
+@kit.subtle("grant-ignores-metadata", "GRANT-3")
 class IgnoresMetadata(Grants):
-    """Bodies are the same when all but metadata is."""
+    """The comparison of bodies ignores metadata."""
 
     def fingerprint(self, body: GrantBody) -> str:
         return fingerprint({**msgspec.to_builtins(body), "metadata": None})
 
 
-@fault("grant-compares-true-as-1", "GRANT-3", difficulty=SUBTLE)
+@kit.subtle("grant-compares-true-as-1", "GRANT-3")
 class TrueIsOne(Grants):
-    """Bodies are compared as Python values, in which True equals 1."""
+    """The comparison of bodies takes true and 1 for equal, as Python does."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        first = scratch(self.state, "bodies").get(body.idempotencyKey, body)
+        first = kit.scratch(self.state, "bodies").get(body.idempotencyKey, body)
         reply = super().create(external_id, first if first == body else body)
-        scratch(self.state, "bodies")[body.idempotencyKey] = first
+        kit.scratch(self.state, "bodies")[body.idempotencyKey] = first
         return reply
 
 
-@fault("grant-absent-is-any", "GRANT-3", difficulty=SUBTLE)
+@kit.subtle("grant-absent-is-any", "GRANT-3")
 class AbsentIsAny(Grants):
-    """Only the fields that the second body has are compared."""
+    """The comparison of bodies ignores fields that the second body lacks."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        first = scratch(self.state, "bodies").get(body.idempotencyKey, body)
+        first = kit.scratch(self.state, "bodies").get(body.idempotencyKey, body)
         before, sent = msgspec.to_builtins(first), msgspec.to_builtins(body)
         same = all(before.get(name) == value for name, value in sent.items())
         reply = super().create(external_id, first if same else body)
-        scratch(self.state, "bodies")[body.idempotencyKey] = first
+        kit.scratch(self.state, "bodies")[body.idempotencyKey] = first
         return reply
 
 
-@fault("grant-conflict-creates", "GRANT-3", difficulty=MEDIUM)
+@kit.medium("grant-conflict-creates", "GRANT-3")
 class ConflictCreates(Grants):
-    """Another body for a used key is refused with 409 when its grant is already written."""
+    """Another body for a used key gets 409 after the server has stored its grant."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         try:
@@ -134,9 +117,9 @@ class ConflictCreates(Grants):
             raise
 
 
-@fault("grant-conflict-code", "GRANT-3.code", difficulty=OBVIOUS)
+@kit.obvious("grant-conflict-code", "GRANT-3.code")
 class ConflictCode(Grants):
-    """The 409 for a used key is a plain conflict."""
+    """The 409 for a used key has the code `conflict`."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         try:
@@ -146,138 +129,121 @@ class ConflictCode(Grants):
             raise
 
 
-@fault("grant-race", "GRANT-4", difficulty=SUBTLE, racing=(operations.create_grant,))
+@kit.subtle("grant-race", "GRANT-4", racing=("createGrant",))
 class Race(Grants):
-    """The key is looked up, then the grant is written: two requests at once make two grants."""
+    """The server looks the key up, then stores: two simultaneous requests make two grants."""
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
-        gap()
+        kit.gap()
         return super().issue(player, body, expires_at)
 
 
-@fault("grant-in-flight-409", "GRANT-4", difficulty=SUBTLE, racing=(operations.create_grant,))
+@kit.subtle("grant-in-flight-409", "GRANT-4", racing=("createGrant",))
 class InFlight409(Grants):
-    """A replay that meets its first call in flight is refused with 409."""
+    """A replay gets 409 while its first call is in flight."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        flying = scratch(self.state, "in flight")
+        flying = kit.scratch(self.state, "in flight")
         if body.idempotencyKey in flying:
             raise conflict("a request with this key is in flight")
         flying[body.idempotencyKey] = True
         try:
-            gap()
+            kit.gap()
             with self.state.lock:
                 return super().create(external_id, body)
         finally:
             del flying[body.idempotencyKey]
 
 
-@fault("grant-key-per-player", "GRANT-5", "DEL-9", "MERGE-9", difficulty=MEDIUM)
+@kit.medium("grant-key-per-player", "GRANT-5 DEL-9 MERGE-9")
 class KeyPerPlayer(Grants):
-    """A key is unique for a player, not in the game."""
+    """A key is unique per player, not per game."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         key = f"{external_id}/{body.idempotencyKey}"
         return super().create(external_id, msgspec.structs.replace(body, idempotencyKey=key))
 
 
-@fault(
-    "grant-race-player", "GRANT-6", "GRANT-4", difficulty=SUBTLE, racing=(operations.create_grant,)
-)
+@kit.subtle("grant-race-player", "GRANT-6 GRANT-4", racing=("createGrant",))
 class RacePlayer(Grants):
-    """Simultaneous first grants make one row of the player each, and all but one are lost."""
+    """Simultaneous first grants create one row of the player each; only one survives."""
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
         grant = super().issue(player, body, expires_at)
         if len(player.grants) == 1:
-            gap()
+            kit.gap()
             player.grants[:] = [grant]
         return grant
 
 
-class CoercedEntries(Rewriting):
-    """Changes the entries of a grant before they are validated."""
+def change_entries(change: Callable[[int, kit.Data], kit.Data]) -> type[Server]:
+    """Make a server that validates what the function returns for each entry of a grant."""
 
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
+    def rewrite(body: kit.Data) -> kit.Data:
         entries = body.get("entries")
-        if operation.handler is not operations.create_grant or not isinstance(entries, list):
+        if not isinstance(entries, list):
             return body
-        return {**body, "entries": [self.entry(n, entry) for n, entry in enumerate(entries)]}
+        changed = [change(n, e) if isinstance(e, dict) else e for n, e in enumerate(entries)]
+        return {**body, "entries": changed}
 
-    def entry(self, place: int, entry: Any) -> Any:
-        """The entry as it is validated."""
-        raise NotImplementedError
-
-
-@fault("grant-fraction-cut", "GRANT-7", "ERR-4", difficulty=SUBTLE)
-class FractionCut(CoercedEntries):
-    """A fractional amount is cut to a whole one."""
-
-    def entry(self, place: int, entry: Any) -> Any:
-        if not isinstance(entry, dict):
-            return entry
-        return {
-            k: int(v) if isinstance(v, float) and abs(v) < 2**53 else v for k, v in entry.items()
-        }
+    rewrite.__doc__ = change.__doc__
+    return kit.change_body("createGrant")(rewrite)
 
 
-@fault("grant-crates-unchecked", "GRANT-7", "ERR-4", difficulty=SUBTLE)
-class CratesUnchecked(CoercedEntries):
-    """The quantity of a crate is not validated."""
-
-    def entry(self, place: int, entry: Any) -> Any:
-        if isinstance(entry, dict) and entry.get("type") == "crate":
-            return {**entry, "quantity": 1}
-        return entry
+@kit.subtle("grant-fraction-cut", "GRANT-7 ERR-4")
+@change_entries
+def fraction_cut(_: int, entry: kit.Data) -> kit.Data:
+    """The server truncates a fractional amount."""
+    return {k: int(v) if isinstance(v, float) and abs(v) < 2**53 else v for k, v in entry.items()}
 
 
-@fault("grant-second-entry-unchecked", "GRANT-7", "ERR-4", "GRANT-1.contents", difficulty=SUBTLE)
-class SecondUnchecked(CoercedEntries):
-    """Only the first entry is validated; the others are taken as they are."""
-
-    def entry(self, place: int, entry: Any) -> Any:
-        if place and isinstance(entry, dict):
-            return {**entry, **{name: 1 for name in ("amount", "quantity") if name in entry}}
-        return entry
+@kit.subtle("grant-crates-unchecked", "GRANT-7 ERR-4")
+@change_entries
+def crates_unchecked(_: int, entry: kit.Data) -> kit.Data:
+    """The server does not validate the quantity of a crate."""
+    return {**entry, "quantity": 1} if entry.get("type") == "crate" else entry
 
 
-@fault("grant-any-expiry", "GRANT-7", "ERR-4", difficulty=MEDIUM)
-class AnyExpiry(Rewriting):
-    """`expiresAt` may be any text; one that is no date-time is the end of time."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        given = body.get("expiresAt")
-        try:
-            moment(given if isinstance(given, str) else None)
-        except ApiError:
-            return {**body, "expiresAt": "9999-01-01T00:00:00Z"}
-        return body
+@kit.subtle("grant-second-entry-unchecked", "GRANT-7 ERR-4 GRANT-1.contents")
+@change_entries
+def second_unchecked(place: int, entry: kit.Data) -> kit.Data:
+    """The server validates the first entry only."""
+    return {**entry, **{name: 1 for name in kit.AMOUNTS if name in entry}} if place else entry
 
 
-@fault("grant-unknown-item", "GRANT-7.code", difficulty=MEDIUM)
+@kit.medium("grant-any-expiry", "GRANT-7 ERR-4")
+@kit.change_body()
+def any_expiry(body: kit.Data) -> kit.Data:
+    """`expiresAt` may be any text; one that is not a date-time never expires."""
+    given = body.get("expiresAt")
+    try:
+        moment(given if isinstance(given, str) else None)
+    except ApiError:
+        return {**body, "expiresAt": "9999-01-01T00:00:00Z"}
+    return body
+
+
+@kit.medium("grant-unknown-item", "GRANT-7.code")
 class UnknownItem(Grants):
-    """Only currencies are looked up in the catalogue."""
+    """The server looks only currencies up in the catalogue."""
 
     def check_catalogue(self, entries: list[Entry]) -> None:
         super().check_catalogue([entry for entry in entries if hasattr(entry, "currencyKey")])
 
 
-@fault("grant-not-in-export", "GRANT-8", "EXP-1", difficulty=SUBTLE)
-class NotInExport(Gdpr):
+@kit.subtle("grant-not-in-export", "GRANT-8 EXP-1")
+@kit.change_data("exportPlayer")
+def not_in_export(data: kit.Data, *_: Any) -> kit.Data:
     """The export misses grants that expire."""
-
-    def export(self, external_id: str) -> Reply:
-        data = super().export(external_id).data
-        kept = [grant for grant in data["grants"] if grant["expiresAt"] is None]
-        return Reply(200, {**data, "grants": kept})
+    return {"grants": [grant for grant in data["grants"] if grant["expiresAt"] is None]}
 
 
-@fault("grant-burns-refused-key", "GRANT-9", difficulty=SUBTLE)
+@kit.subtle("grant-burns-refused-key", "GRANT-9")
 class BurnsRefusedKey(Grants):
-    """A key is used even by a request that the catalogue refuses."""
+    """A request with an unknown item uses up its key."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        burnt = scratch(self.state, "burnt")
+        burnt = kit.scratch(self.state, "burnt")
         if body.idempotencyKey in burnt:
             raise conflict("the key was used")
         try:
@@ -288,9 +254,9 @@ class BurnsRefusedKey(Grants):
             raise
 
 
-@fault("grant-conflict-takes-key", "GRANT-9", "GRANT-2", "GRANT-3", difficulty=SUBTLE)
+@kit.subtle("grant-conflict-takes-key", "GRANT-9 GRANT-2 GRANT-3")
 class ConflictTakesKey(Grants):
-    """A refused second body becomes the body of the key, so that the first is a conflict."""
+    """A refused second body replaces the first: a replay of the first is then a conflict."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
         try:

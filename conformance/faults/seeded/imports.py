@@ -6,58 +6,42 @@ from typing import Any
 
 import msgspec
 
-from conformance.faults.building_blocks import MEDIUM, SUBTLE, document, fault, gap, scratch
-from conformance.reference import operations
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server
 from conformance.reference.bodies import ImportBody, InventoryRow, PlayerRow, WalletRow, fingerprint
 from conformance.reference.errors import ApiError, invalid, not_found
 from conformance.reference.imports import Imports
+from conformance.reference.ledger import Ledger
 from conformance.reference.operations import Call, Operation
 from conformance.reference.replies import Reply
 from conformance.reference.services import Services
 from conformance.reference.state import Remembered
 
-IMPORTS = (operations.migrate_players, operations.migrate_wallet, operations.migrate_inventory)
 COUNTS = ("applied", "skipped", "failed")
 Apply = Callable[[Any], None]
 
 
-class CorruptedResponse(Imports):
-    """Answers a batch otherwise."""
-
-    def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
-        data = super().batch(scope, body, shape, apply).data
-        return Reply(200, {**data, **self.changed(data)})
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The members of the answer that differ."""
-        raise NotImplementedError
-
-
-@fault("import-index-from-1", "MIG-1", "MIG-3", difficulty=MEDIUM)
-class IndexFrom1(CorruptedResponse):
+@kit.medium("import-index-from-1", "MIG-1 MIG-3")
+@kit.change_data(*kit.IMPORTS)
+def index_from_1(data: kit.Data, *_: Any) -> kit.Data:
     """`rowIndex` begins at 1."""
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        failures = [{**row, "rowIndex": row["rowIndex"] + 1} for row in data["failures"]]
-        return {"failures": failures}
+    return {"failures": [{**row, "rowIndex": row["rowIndex"] + 1} for row in data["failures"]]}
 
 
-@fault("import-failures-of-players", "MIG-1", "MIG-3", difficulty=SUBTLE)
-class FailuresOfPlayers(CorruptedResponse):
+@kit.subtle("import-failures-of-players", "MIG-1 MIG-3")
+@kit.change_data(*kit.IMPORTS)
+def failures_of_players(data: kit.Data, *_: Any) -> kit.Data:
     """`failures` names each player once, however many of its rows failed."""
-
-    def changed(self, data: dict[str, Any]) -> dict[str, Any]:
-        named = {row.get("externalPlayerId"): row for row in data["failures"]}
-        return {"failures": list(named.values())}
+    named = {row.get("externalPlayerId"): row for row in data["failures"]}
+    return {"failures": list(named.values())}
 
 
-@fault("import-key-of-batch", "MIG-2", "MIG-1", "MIG-5", difficulty=SUBTLE)
+@kit.subtle("import-key-of-batch", "MIG-2 MIG-1 MIG-5")
 class KeyOfBatch(Imports):
-    """A batch is recognised as a whole, so its rows in another batch are applied again."""
+    """The server recognises whole batches only: a row applies again in another batch."""
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
-        seen = scratch(self.state, scope)
+        seen = kit.scratch(self.state, scope)
         whole = fingerprint([bytes(row).decode() for row in body.rows])
         if whole in seen:
             skipped: Reply = seen[whole]
@@ -69,49 +53,46 @@ class KeyOfBatch(Imports):
         return reply
 
 
-@fault("import-key-with-content", "MIG-2", difficulty=SUBTLE)
+@kit.subtle("import-key-with-content", "MIG-2")
 class KeyWithContent(Imports):
-    """A used key with another amount is applied."""
+    """A row with a used key and another amount is applied."""
 
     def row(self, scope: str, row: Any, apply: Apply) -> bool:
         content = msgspec.structs.replace(row, idempotencyKey=fingerprint(row))
         return super().row(scope, content, apply)
 
 
-@fault("import-negative-subtracts", "MIG-3", "MIG-1", difficulty=SUBTLE)
-class NegativeSubtracts(Server):
-    """A negative amount of a wallet row is taken without its sign."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        rows = body.get("rows") if isinstance(body, dict) else None
-        for row in rows if isinstance(rows, list) else ():
-            amount = row.get("amount") if isinstance(row, dict) else None
-            if type(amount) is int and amount < 0:
-                row["amount"] = -amount
-                call = replace(call, raw=msgspec.json.encode(body))
-        return super().alone(operation, services, call)
+@kit.subtle("import-negative-subtracts", "MIG-3 MIG-1")
+@kit.change_body("migrateWallet")
+def negative_subtracts(body: kit.Data) -> kit.Data:
+    """The sign of a negative amount in a wallet row is lost."""
+    rows = body.get("rows")
+    for row in rows if isinstance(rows, list) else ():
+        amount = row.get("amount") if isinstance(row, dict) else None
+        if type(amount) is int and amount < 0:
+            row["amount"] = -amount
+    return body
 
 
-@fault("import-bad-row-burns-key", "MIG-3", difficulty=SUBTLE)
+@kit.subtle("import-bad-row-burns-key", "MIG-3")
 class BadRowBurnsKey(Imports):
-    """A row that failed has used its key: the fixed row is skipped."""
+    """A failed row uses up its key: the corrected row is skipped."""
 
     def failure(self, index: int, raw: msgspec.Raw, error: ApiError) -> dict[str, Any]:
         try:
             row = msgspec.json.decode(raw)
-            scratch(self.state, "burnt")[row["idempotencyKey"]] = True
+            kit.scratch(self.state, "burnt")[row["idempotencyKey"]] = True
         except (msgspec.DecodeError, UnicodeDecodeError, TypeError, KeyError, LookupError):
             pass
         return super().failure(index, raw, error)
 
     def row(self, scope: str, row: Any, apply: Apply) -> bool:
-        if row.idempotencyKey in scratch(self.state, "burnt"):
+        if row.idempotencyKey in kit.scratch(self.state, "burnt"):
             return False
         return super().row(scope, row, apply)
 
 
-@fault("import-999-rows", "MIG-4", difficulty=SUBTLE)
+@kit.subtle("import-999-rows", "MIG-4")
 class Rows999(Imports):
     """A batch of 1000 rows is one too many."""
 
@@ -121,23 +102,23 @@ class Rows999(Imports):
         return super().batch(scope, body, shape, apply)
 
 
-@fault("import-too-many-and-done", "MIG-4", difficulty=SUBTLE)
+@kit.subtle("import-too-many-and-done", "MIG-4")
 class TooManyAndDone(Server):
-    """Rows are applied as they are read; the 1001st gets 400 and the others stay."""
+    """The server applies each row at once; the 1001st gets 400 and the others remain."""
 
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
+        body = kit.document(call)
         rows = body.get("rows") if isinstance(body, dict) else None
-        if operation.handler not in IMPORTS or not isinstance(rows, list) or len(rows) <= 1000:
+        if operation.id not in kit.IMPORTS or not isinstance(rows, list) or len(rows) <= 1000:
             return super().alone(operation, services, call)
         first = msgspec.json.encode({"rows": rows[:1000]})
         super().alone(operation, services, replace(call, raw=first))
         raise invalid("$.rows", "too many")
 
 
-@fault("import-keys-after-batch", "MIG-5", difficulty=SUBTLE)
+@kit.subtle("import-keys-after-batch", "MIG-5")
 class KeysAfterBatch(Imports):
-    """Keys are written when the batch is done, so a key twice in it applies twice."""
+    """The server stores keys after the batch: a key that occurs twice in it applies twice."""
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
         used = self.state.remembered(scope)
@@ -155,19 +136,19 @@ class KeysAfterBatch(Imports):
         return Reply(200, {**counts, "failures": failures})
 
 
-@fault("import-wallet-needs-player", "MIG-6", "MIG-1", "MIG-3", difficulty=MEDIUM)
+@kit.medium("import-wallet-needs-player", "MIG-6 MIG-1 MIG-3")
 class WalletNeedsPlayer(Imports):
-    """A wallet row fails where the players import has not made the player."""
+    """A wallet row fails for a player that no other request has created."""
 
-    def balance(self, row: WalletRow) -> None:
-        if row.externalPlayerId not in self.state.players:
+    def holding(self, ledger: Ledger, row: WalletRow | InventoryRow) -> None:
+        if isinstance(row, WalletRow) and row.externalPlayerId not in self.state.players:
             raise not_found("player")
-        super().balance(row)
+        super().holding(ledger, row)
 
 
-@fault("import-players-last-fails", "MIG-6", difficulty=SUBTLE)
+@kit.subtle("import-players-last-fails", "MIG-6")
 class PlayersLastFails(Imports):
-    """A players row fails where another import has made the player."""
+    """A players row fails if another import has created the player."""
 
     def player(self, row: PlayerRow) -> None:
         player = self.state.players.get(row.externalPlayerId)
@@ -176,9 +157,9 @@ class PlayersLastFails(Imports):
         super().player(row)
 
 
-@fault("import-sets-within-batch", "MIG-7", "MIG-4", difficulty=SUBTLE)
+@kit.subtle("import-sets-within-batch", "MIG-7 MIG-4")
 class SetsWithinBatch(Imports):
-    """Of several rows of a batch for one item the last counts."""
+    """Of several rows for one item in a batch, only the last counts."""
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
         before: dict[tuple[str, str], int] = {}
@@ -187,42 +168,37 @@ class SetsWithinBatch(Imports):
             if not isinstance(row, InventoryRow):
                 return apply(row)
             held = self.state.ensure(row.externalPlayerId).inventory.amounts
-            start = before.setdefault((row.externalPlayerId, row.itemKey), held.get(row.itemKey, 0))
+            start = before.setdefault((row.externalPlayerId, row.key), held.get(row.key, 0))
             apply(row)
-            held[row.itemKey] = start + row.quantity
+            held[row.key] = start + row.amount
             return None
 
         return super().batch(scope, body, shape, put)
 
 
-@fault("import-rows-missing", "MIG-8", "ERR-4", difficulty=MEDIUM)
-class RowsMissing(Server):
+@kit.medium("import-rows-missing", "MIG-8 ERR-4")
+@kit.change_body(*kit.IMPORTS)
+def rows_missing(body: kit.Data) -> kit.Data:
     """A batch without rows is an empty one."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        body = document(call)
-        if operation.handler in IMPORTS and isinstance(body, dict) and body.get("rows") is None:
-            nothing = {"applied": 0, "skipped": 0, "failed": 0, "failures": []}
-            return Reply(200, nothing)
-        return super().alone(operation, services, call)
+    return {**body, "rows": []} if body.get("rows") is None else body
 
 
-@fault("import-snapshot-lost", "MIG-9", difficulty=MEDIUM)
+@kit.medium("import-snapshot-lost", "MIG-9")
 class SnapshotLost(Imports):
-    """The snapshot is not kept."""
+    """The server does not store the snapshot."""
 
     def player(self, row: PlayerRow) -> None:
         row.contextSnapshot = None
         super().player(row)
 
 
-@fault("import-race", "MIG-10", difficulty=SUBTLE, racing=IMPORTS)
+@kit.subtle("import-race", "MIG-10", racing=kit.IMPORTS)
 class Race(Imports):
-    """The key is looked up, then the row is applied: two batches at once apply it twice."""
+    """The server looks the key up, then applies: two simultaneous batches apply a row twice."""
 
     def row(self, scope: str, row: Any, apply: Apply) -> bool:
         def slowly(given: Any) -> None:
-            gap()
+            kit.gap()
             apply(given)
 
         return super().row(scope, row, slowly)

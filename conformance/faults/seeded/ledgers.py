@@ -2,74 +2,60 @@
 
 from typing import Any
 
-from conformance.faults.building_blocks import (
-    MEDIUM,
-    OBVIOUS,
-    SUBTLE,
-    Rewriting,
-    fault,
-    gap,
-    scratch,
-)
-from conformance.reference import operations
+from conformance.faults import building_blocks as kit
 from conformance.reference.bodies import Adjustment, fingerprint
-from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, conflict
 from conformance.reference.ledger import Ledger, Wallet
-from conformance.reference.operations import Operation
+from conformance.reference.operations import Call
 from conformance.reference.replies import Reply
+from conformance.reference.services import Services
 from conformance.reference.state import Player, Remembered
 
-UP = (operations.credit_wallet, operations.grant_item)
-DOWN = (operations.debit_wallet, operations.revoke_item)
 
-
-@fault(
-    *("ledger-holding-before", "LEDGER-1", "LEDGER-11", "MERGE-2", "LEDGER-3", "LEDGER-6"),
-    *("LEDGER-10", "LEDGER-12", "MIG-7"),
-    difficulty=MEDIUM,
+@kit.medium(
+    "ledger-holding-before",
+    "LEDGER-1 LEDGER-11 MERGE-2 LEDGER-3 LEDGER-6 LEDGER-10 LEDGER-12 MIG-7",
 )
 class HoldingBefore(Ledger):
-    """An increment answers the holding before it."""
+    """An increment answers the previous holding."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         return super().add(external_id, key, amount) - amount
 
 
-@fault("ledger-keeps-one", "LEDGER-2", "LEDGER-3", "MERGE-2", "LEDGER-6", difficulty=SUBTLE)
+@kit.subtle("ledger-keeps-one", "LEDGER-2 LEDGER-3 MERGE-2 LEDGER-6")
 class KeepsOne(Ledger):
     """The last of a holding cannot be taken: the check is off by one."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
-        player = self.state.players.get(external_id)
-        if player and self.holdings(player).amounts.get(key, 0) == amount:
+        if self.held(external_id, key) == amount:
             raise conflict("more than is held")
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-refused-makes-player", "LEDGER-2", difficulty=SUBTLE)
+@kit.subtle("ledger-refused-makes-player", "LEDGER-2")
 class RefusedMakesPlayer(Ledger):
-    """A refused decrement makes an unknown player."""
+    """A refused decrement creates an unknown player."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
         self.state.ensure(external_id)
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-refused-empties", "LEDGER-2", difficulty=SUBTLE)
+@kit.subtle("ledger-refused-empties", "LEDGER-2")
 class RefusedEmpties(Ledger):
-    """A decrement far beyond what is held is refused with 409, and the holding is gone."""
+    """A decrement far beyond the holding gets 409, and empties the holding."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
         player = self.state.players.get(external_id)
-        if player and amount > 100 * self.holdings(player).amounts.get(key, 0):
+        if player and amount > 100 * self.held(external_id, key):
             self.holdings(player).amounts[key] = 0
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-replay-tells-now", "LEDGER-3", difficulty=SUBTLE)
+@kit.subtle("ledger-replay-tells-now", "LEDGER-3")
 class ReplayTellsNow(Ledger):
-    """A replay answers the holding of the moment, not the one after the first call."""
+    """A replay answers the current holding, not the one after the first call."""
 
     def replay(self, first: Remembered) -> Reply:
         assert first.player is not None
@@ -77,29 +63,27 @@ class ReplayTellsNow(Ledger):
         return Reply(200, {**first.answer, "applied": False, self.holding_field: held})
 
 
-@fault("ledger-checks-before-key", "LEDGER-3", difficulty=SUBTLE)
+@kit.subtle("ledger-checks-before-key", "LEDGER-3")
 class ChecksBeforeKey(Ledger):
-    """Whether enough is held is looked at before the key, so a replay can be refused."""
+    """The holding is checked before the key, so that a replay can be refused."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        player = self.state.players.get(external_id)
-        held = self.holdings(player).amounts.get(key, 0) if player else 0
-        if change == "decrement" and held < amount:
+        if change == "decrement" and self.held(external_id, key) < amount:
             raise conflict("more than is held")
         return super().once(change, external_id, key, amount, body)
 
 
-@fault("ledger-replay-applied", "LEDGER-3.applied", difficulty=MEDIUM)
+@kit.medium("ledger-replay-applied", "LEDGER-3.applied")
 class ReplayApplied(Ledger):
-    """A replay says that it was applied."""
+    """A replay reports `applied`."""
 
     def replay(self, first: Remembered) -> Reply:
         return Reply(200, first.answer)
 
 
-@fault("ledger-last-key-only", "LEDGER-3", "LEDGER-6", difficulty=SUBTLE)
+@kit.subtle("ledger-last-key-only", "LEDGER-3 LEDGER-6")
 class LastKeyOnly(Ledger):
-    """Only the newest key of a player is remembered: an older replay is applied again."""
+    """The server remembers only the newest key of a player: an older replay applies again."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         reply = super().once(change, external_id, key, amount, body)
@@ -111,18 +95,18 @@ class LastKeyOnly(Ledger):
         return reply
 
 
-@fault("ledger-ignores-reason", "LEDGER-4", difficulty=SUBTLE)
+@kit.subtle("ledger-ignores-reason", "LEDGER-4")
 class IgnoresReason(Ledger):
-    """Another reason with a used key answers the first call."""
+    """The comparison of bodies ignores the reason."""
 
     def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
         compared = {k: getattr(body, k) for k in body.__struct_fields__ if k != "reason"}
         return fingerprint(change, key, compared)
 
 
-@fault("ledger-conflict-applies", "LEDGER-4", "LEDGER-10", difficulty=MEDIUM)
+@kit.medium("ledger-conflict-applies", "LEDGER-4 LEDGER-10")
 class ConflictApplies(Ledger):
-    """Another body for a used key is refused with 409 when its change is already written."""
+    """Another body for a used key gets 409 after the server has applied its change."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         try:
@@ -133,9 +117,9 @@ class ConflictApplies(Ledger):
             raise
 
 
-@fault("ledger-conflict-code", "LEDGER-4.code", difficulty=OBVIOUS)
+@kit.obvious("ledger-conflict-code", "LEDGER-4.code")
 class ConflictCode(Ledger):
-    """The 409 for a used key is a plain conflict."""
+    """The 409 for a used key has the code `conflict`."""
 
     def once(self, *arguments: Any) -> Reply:
         try:
@@ -145,16 +129,14 @@ class ConflictCode(Ledger):
             raise
 
 
-@fault(
-    "ledger-same-call-is-replay", "LEDGER-5", "LEDGER-6", "LEDGER-12", "LEDGER-1", difficulty=SUBTLE
-)
+@kit.subtle("ledger-same-call-is-replay", "LEDGER-5 LEDGER-6 LEDGER-12 LEDGER-1")
 class SameCallIsReplay(Ledger):
-    """Without a key a call that equals the one before is taken for a double click."""
+    """A call without a key counts as a replay if it equals the one before."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         if body.idempotencyKey is not None:
             return super().once(change, external_id, key, amount, body)
-        last = scratch(self.state, f"last {self.name}")
+        last = kit.scratch(self.state, f"last {self.name}")
         call = fingerprint(change, key, body)
         if last.get(external_id, ("", None))[0] == call and external_id in self.state.players:
             return Reply(200, {**last[external_id][1], "applied": False})
@@ -163,91 +145,68 @@ class SameCallIsReplay(Ledger):
         return reply
 
 
-@fault("ledger-lost-increments", "LEDGER-6", difficulty=SUBTLE, racing=UP)
+@kit.subtle("ledger-lost-increments", "LEDGER-6", racing=kit.UP)
 class LostIncrements(Ledger):
-    """An increment reads the holding and writes the sum: simultaneous ones are lost."""
+    """An increment reads the holding, then writes the sum: simultaneous increments are lost."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
-        holdings = self.holdings(self.state.ensure(external_id))
-        held = holdings.amounts.get(key, 0)
-        gap()
-        holdings.amounts[key] = held + amount
-        return holdings.amounts[key]
+        return kit.slowly(self.holdings(self.state.ensure(external_id)), key, amount)
 
 
-@fault("ledger-lost-decrements", "LEDGER-6", "HTTP-2", difficulty=SUBTLE, racing=DOWN)
+@kit.subtle("ledger-lost-decrements", "LEDGER-6 HTTP-2", racing=kit.DOWN)
 class LostDecrements(Ledger):
-    """A decrement checks, then takes: simultaneous ones go below zero."""
+    """A decrement checks, then takes: simultaneous decrements go below zero."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
-        player = self.state.players.get(external_id)
-        if player is None or self.holdings(player).amounts.get(key, 0) < amount:
+        if self.held(external_id, key) < amount:
             raise conflict("more than is held")
-        gap()
-        return self.holdings(player).add(key, -amount)
+        kit.gap()
+        return self.holdings(self.state.known(external_id)).add(key, -amount)
 
 
-@fault("ledger-answers-later", "LEDGER-6", difficulty=SUBTLE, racing=UP)
+@kit.subtle("ledger-answers-later", "LEDGER-6", racing=kit.UP)
 class AnswersLater(Ledger):
-    """An increment reads the holding that it answers once more, after others have added."""
+    """An increment reads the holding again for its answer, after later increments."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         with self.state.lock:
             super().add(external_id, key, amount)
             holdings = self.holdings(self.state.players[external_id])
-        gap()
+        kit.gap()
         return holdings.amounts.get(key, 0)
 
 
-@fault("ledger-players-race", "LEDGER-6", "LEDGER-3", "MERGE-2", difficulty=SUBTLE, racing=UP)
+@kit.subtle("ledger-players-race", "LEDGER-6 LEDGER-3 MERGE-2", racing=kit.UP)
 class PlayersRace(Ledger):
-    """Simultaneous first increments make a row each, and all but one are lost."""
+    """Simultaneous first increments create one row of the player each; only one survives."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         known = external_id in self.state.players
-        gap()
+        kit.gap()
         with self.state.lock:
             if not known:
                 self.state.players[external_id] = Player(external_id)
             return super().add(external_id, key, amount)
 
 
-class Amounts(Rewriting):
-    """Changes amounts before they are validated."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if "wallet/" not in operation.path and "inventory/" not in operation.path:
-            return body
-        return {
-            name: self.amount(operation, value) if name in ("amount", "quantity") else value
-            for name, value in body.items()
-        }
-
-    def amount(self, operation: Operation, value: Any) -> Any:
-        """The amount as it is validated."""
-        raise NotImplementedError
+@kit.subtle("ledger-true-is-one", "LEDGER-7 ERR-4")
+@kit.change_body(*kit.UP, *kit.DOWN)
+def true_is_one(body: kit.Data) -> kit.Data:
+    """The server accepts true as 1, as Python does."""
+    return {**body, **{name: 1 for name in kit.AMOUNTS if body.get(name) is True}}
 
 
-@fault("ledger-true-is-one", "LEDGER-7", "ERR-4", difficulty=SUBTLE)
-class TrueIsOne(Amounts):
-    """True is taken for 1, as Python's own integers do."""
-
-    def amount(self, operation: Operation, value: Any) -> Any:
-        return 1 if value is True else value
-
-
-@fault("ledger-negative-debit", "LEDGER-7", "ERR-4", difficulty=SUBTLE)
-class NegativeDebit(Amounts):
-    """A negative debit or revoke is taken without its sign."""
-
-    def amount(self, operation: Operation, value: Any) -> Any:
-        down = operation.handler in DOWN
-        return -value if down and type(value) is int and value < 0 else value
+@kit.subtle("ledger-negative-debit", "LEDGER-7 ERR-4")
+@kit.change_body(*kit.DOWN)
+def negative_debit(body: kit.Data) -> kit.Data:
+    """The sign of a negative debit or revoke is lost."""
+    amounts = {name: body[name] for name in kit.AMOUNTS if type(body.get(name)) is int}
+    return {**body, **{name: abs(amount) for name, amount in amounts.items()}}
 
 
-@fault("ledger-drops-to-other-key", "LEDGER-8", difficulty=SUBTLE)
+@kit.subtle("ledger-drops-to-other-key", "LEDGER-8")
 class TakesFromOther(Ledger):
-    """Where a key does not suffice, the rest is taken from another one."""
+    """If a holding does not suffice, a decrement takes from another one."""
 
     def take(self, external_id: str, key: str, amount: int) -> int:
         player = self.state.players.get(external_id)
@@ -259,12 +218,12 @@ class TakesFromOther(Ledger):
         return super().take(external_id, key, amount)
 
 
-@fault("ledger-burns-refused-key", "LEDGER-9", difficulty=SUBTLE)
+@kit.subtle("ledger-burns-refused-key", "LEDGER-9")
 class BurnsRefusedKey(Ledger):
-    """A refused decrement is remembered, and its key answers the refusal forever."""
+    """The key of a refused decrement answers the refusal forever."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
-        refused = scratch(self.state, f"refused {self.name}")
+        refused = kit.scratch(self.state, f"refused {self.name}")
         if body.idempotencyKey in refused:
             raise conflict("more than is held")
         try:
@@ -275,9 +234,9 @@ class BurnsRefusedKey(Ledger):
             raise
 
 
-@fault("ledger-grant-key-space", "LEDGER-10", "GRANT-1", difficulty=SUBTLE)
+@kit.subtle("ledger-grant-key-space", "LEDGER-10 GRANT-1")
 class GrantKeySpace(Wallet):
-    """A credit marks its key as used for grants too, since one middleware keeps all keys."""
+    """A credit uses up its key for grants too: one middleware stores all keys."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         reply = super().once(change, external_id, key, amount, body)
@@ -287,17 +246,17 @@ class GrantKeySpace(Wallet):
         return reply
 
 
-@fault("ledger-key-swallows-currency", "LEDGER-10", difficulty=SUBTLE)
+@kit.subtle("ledger-key-swallows-currency", "LEDGER-10")
 class KeySwallowsOther(Ledger):
-    """A used key answers the first call also for another currency or item."""
+    """A used key answers the first call for another currency or item too."""
 
     def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
         return fingerprint(change, body)
 
 
-@fault("ledger-key-swallows-player", "LEDGER-10", difficulty=SUBTLE)
+@kit.subtle("ledger-key-swallows-player", "LEDGER-10")
 class KeySwallowsPlayer(Ledger):
-    """A used key answers the first player's holding to the second."""
+    """A used key answers the holding of the first player for another player."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         first = self.state.remembered(self.name).get(body.idempotencyKey or "")
@@ -306,22 +265,17 @@ class KeySwallowsPlayer(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-@fault(
-    *("ledger-export-behind", "LEDGER-11", "EXP-1", "LEDGER-10", "LEDGER-12", "MERGE-2"),
-    difficulty=SUBTLE,
-)
-class ExportBehind(Gdpr):
-    """The export shows the wallet as the export before saw it."""
-
-    def export(self, external_id: str) -> Reply:
-        data = super().export(external_id).data
-        seen = scratch(self.state, "wallets")
-        before = seen.get(data["player"]["id"], data["wallet"])
-        seen[data["player"]["id"]] = data["wallet"]
-        return Reply(200, {**data, "wallet": before})
+@kit.subtle("ledger-export-behind", "LEDGER-11 EXP-1 LEDGER-10 LEDGER-12 MERGE-2")
+@kit.change_data("exportPlayer")
+def export_behind(data: kit.Data, _: Call, services: Services) -> kit.Data:
+    """The export shows the wallet as it was at the export before."""
+    seen = kit.scratch(services.state, "wallets")
+    before = seen.get(data["player"]["id"], data["wallet"])
+    seen[data["player"]["id"]] = data["wallet"]
+    return {"wallet": before}
 
 
-@fault("ledger-32-bits", "LEDGER-12", "LEDGER-2", "HTTP-2", difficulty=SUBTLE)
+@kit.subtle("ledger-32-bits", "LEDGER-12 LEDGER-2 HTTP-2")
 class Bits32(Ledger):
     """Holdings wrap at 2^31."""
 
@@ -332,9 +286,9 @@ class Bits32(Ledger):
         return wrapped
 
 
-@fault("ledger-double-floats", "LEDGER-12", difficulty=SUBTLE)
+@kit.subtle("ledger-double-floats", "LEDGER-12")
 class DoubleFloats(Ledger):
-    """Holdings are kept as 64-bit floats, without a bound."""
+    """The server stores holdings as 64-bit floats, without a bound."""
 
     def add(self, external_id: str, key: str, amount: int) -> int:
         holdings = self.holdings(self.state.ensure(external_id))
@@ -342,9 +296,9 @@ class DoubleFloats(Ledger):
         return holdings.amounts[key]
 
 
-@fault("ledger-small-limit", "LEDGER-12", difficulty=SUBTLE)
+@kit.subtle("ledger-small-limit", "LEDGER-12")
 class SmallLimit(Ledger):
-    """Amounts above a thousand million are refused."""
+    """The server refuses amounts above a thousand million."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         if amount > 1_000_000_000:

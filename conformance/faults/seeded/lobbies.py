@@ -2,19 +2,17 @@
 
 from typing import Any
 
-from conformance.faults.building_blocks import MEDIUM, SUBTLE, Rewriting, fault, gap
-from conformance.reference import operations
+from conformance.faults import building_blocks as kit
 from conformance.reference.bodies import LobbyBody
 from conformance.reference.lobbies import Lobbies
-from conformance.reference.operations import Operation
 from conformance.reference.replies import Reply
 from conformance.reference.state import Lobby
 from conformance.reference.world import Event
 
 
-@fault("lobby-counts-twice", "LOBBY-1", difficulty=SUBTLE)
+@kit.subtle("lobby-counts-twice", "LOBBY-1")
 class CountsTwice(Lobbies):
-    """A player who is named twice takes two seats."""
+    """A player twice in the roster takes two seats."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
         lobby = super().open(event, body)
@@ -22,27 +20,27 @@ class CountsTwice(Lobbies):
         return lobby
 
 
-@fault("lobby-race", "LOBBY-2", difficulty=SUBTLE, racing=(operations.create_lobby,))
+@kit.subtle("lobby-race", "LOBBY-2", racing=("createLobby",))
 class Race(Lobbies):
-    """The key is looked up, then the lobby is written: two requests at once open two."""
+    """The server looks the key up, then stores: two simultaneous requests open two lobbies."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
-        gap()
+        kit.gap()
         return super().open(event, body)
 
 
-@fault("lobby-key-with-roster", "LOBBY-3", difficulty=SUBTLE)
+@kit.subtle("lobby-key-with-roster", "LOBBY-3")
 class KeyWithRoster(Lobbies):
-    """The key counts together with the roster: another roster opens another lobby."""
+    """The roster is part of the key: another roster opens another lobby."""
 
     def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
         body.key = repr([body.key, sorted(set(body.externalPlayerIds))])
         return super().create(game_id, event_key, body)
 
 
-@fault("lobby-joins-newcomers", "LOBBY-3", difficulty=SUBTLE)
+@kit.subtle("lobby-joins-newcomers", "LOBBY-3")
 class JoinsNewcomers(Lobbies):
-    """Another roster for a used key opens a second lobby for those who are new."""
+    """Another roster for a used key opens a second lobby for the new players."""
 
     def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
         reply = super().create(game_id, event_key, body)
@@ -53,9 +51,9 @@ class JoinsNewcomers(Lobbies):
         return reply
 
 
-@fault("lobby-players-before-event", "LOBBY-4", difficulty=SUBTLE)
+@kit.subtle("lobby-players-before-event", "LOBBY-4")
 class PlayersBeforeEvent(Lobbies):
-    """The players are made before the event is looked up."""
+    """The server creates the players before it looks the event up."""
 
     def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
         self.check_game(game_id)
@@ -64,9 +62,9 @@ class PlayersBeforeEvent(Lobbies):
         return super().create(game_id, event_key, body)
 
 
-@fault("lobby-mode-checked-late", "LOBBY-5", difficulty=SUBTLE)
+@kit.subtle("lobby-mode-checked-late", "LOBBY-5")
 class ModeCheckedLate(Lobbies):
-    """The mode of the event is looked at when the lobby is already open."""
+    """The server checks the mode of the event after it has opened the lobby."""
 
     def event(self, event_key: str) -> Event:
         return self.state.game.event(event_key) or super().event(event_key)
@@ -77,9 +75,9 @@ class ModeCheckedLate(Lobbies):
         return lobby
 
 
-@fault("lobby-last-player-only", "LOBBY-6", difficulty=MEDIUM)
+@kit.medium("lobby-last-player-only", "LOBBY-6")
 class LastPlayerOnly(Lobbies):
-    """The lobby shows with one of its players only."""
+    """The lobby is in the profile of one of its players only."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
         lobby = super().open(event, body)
@@ -88,9 +86,9 @@ class LastPlayerOnly(Lobbies):
         return lobby
 
 
-@fault("lobby-bots-beyond", "LOBBY-7", difficulty=SUBTLE)
+@kit.subtle("lobby-bots-beyond", "LOBBY-7")
 class BotsBeyond(Lobbies):
-    """Bots fill the whole capacity, whoever sits there already."""
+    """Bots fill the whole capacity, in addition to the players."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
         lobby = super().open(event, body)
@@ -98,9 +96,9 @@ class BotsBeyond(Lobbies):
         return lobby
 
 
-@fault("lobby-one-too-many", "LOBBY-7", difficulty=SUBTLE)
+@kit.subtle("lobby-one-too-many", "LOBBY-7")
 class OneTooMany(Lobbies):
-    """One player more than there are seats is let in."""
+    """The server accepts one player more than there are seats."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
         if body.capacity is None or len(set(body.externalPlayerIds)) != body.capacity + 1:
@@ -111,28 +109,24 @@ class OneTooMany(Lobbies):
         return lobby
 
 
-@fault("lobby-read-counts-bots", "LOBBY-8", difficulty=SUBTLE)
-class ReadCountsBots(Lobbies):
-    """Reading a lobby counts its bots as participants."""
-
-    def read(self, game_id: str, lobby_id: str) -> Reply:
-        data = super().read(game_id, lobby_id).data
-        return Reply(200, {**data, "participantCount": data["participantCount"] + data["botSlots"]})
+@kit.subtle("lobby-read-counts-bots", "LOBBY-8")
+@kit.change_data("getLobby")
+def read_counts_bots(data: kit.Data, *_: Any) -> kit.Data:
+    """The read of a lobby counts bots as participants."""
+    return {"participantCount": data["participantCount"] + data["botSlots"]}
 
 
-@fault("lobby-nearest", "LOBBY-9", difficulty=SUBTLE)
+@kit.subtle("lobby-nearest", "LOBBY-9")
 class Nearest(Lobbies):
-    """Lobbies are found by the first 32 characters of their id."""
+    """The server finds lobbies by the first 32 characters of their id."""
 
     def read(self, game_id: str, lobby_id: str) -> Reply:
         same = (known for known in self.state.lobbies if known[:32] == lobby_id[:32])
         return super().read(game_id, next(same, lobby_id))
 
 
-@fault("lobby-capacity-zero", "LOBBY-10", "ERR-4", difficulty=SUBTLE)
-class CapacityZero(Rewriting):
+@kit.subtle("lobby-capacity-zero", "LOBBY-10 ERR-4")
+@kit.change_body("createLobby")
+def capacity_zero(body: kit.Data) -> kit.Data:
     """A capacity of zero counts as none."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        zero = operation.handler is operations.create_lobby and not body.get("capacity")
-        return {**body, "capacity": None} if zero else body
+    return body if body.get("capacity") else {**body, "capacity": None}

@@ -1,29 +1,27 @@
 """Faults of merges."""
 
-from dataclasses import replace
 from typing import Any
 
-from conformance.faults.building_blocks import MEDIUM, SUBTLE, fault, gap, scratch
-from conformance.reference import operations
+from conformance.faults import building_blocks as kit
 from conformance.reference.grants import SCOPE
 from conformance.reference.merging import Merging
+from conformance.reference.operations import Call
 from conformance.reference.replies import Reply
+from conformance.reference.services import Services
 from conformance.reference.state import GameState, Holdings, Player
 
 
-@fault("merge-ids-swapped", "MERGE-1", "MERGE-6", "HTTP-4", difficulty=MEDIUM)
-class IdsSwapped(Merging):
-    """The answer names the source as target and the other way round."""
-
-    def merge(self, source_id: str, target_id: str) -> Reply:
-        reply = super().merge(source_id, target_id)
-        swapped = {"fromExternalPlayerId": target_id, "toExternalPlayerId": source_id}
-        return replace(reply, data={**reply.data, **swapped})
+@kit.medium("merge-ids-swapped", "MERGE-1 MERGE-6 HTTP-4")
+@kit.change_data("mergePlayer")
+def ids_swapped(_: kit.Data, call: Call, __: Services) -> kit.Data:
+    """The answer swaps the external ids of source and target."""
+    source_id, target_id = call.path.values()
+    return {"fromExternalPlayerId": target_id, "toExternalPlayerId": source_id}
 
 
-@fault("merge-keeps-larger", "MERGE-2", "MERGE-6", "MERGE-8", difficulty=SUBTLE)
+@kit.subtle("merge-keeps-larger", "MERGE-2 MERGE-6 MERGE-8")
 class KeepsLarger(Merging):
-    """Of a shared key the larger holding stays."""
+    """Of two holdings with one key the larger remains."""
 
     def move_holdings(self, source: Holdings, target: Holdings) -> int:
         for key, amount in source.amounts.items():
@@ -31,9 +29,9 @@ class KeepsLarger(Merging):
         return source.rows
 
 
-@fault("merge-wraps-at-31-bits", "MERGE-2", difficulty=SUBTLE)
+@kit.subtle("merge-wraps-at-31-bits", "MERGE-2")
 class Wraps(Merging):
-    """Sums are kept in 32 bits."""
+    """The server stores sums in 32 bits."""
 
     def move_holdings(self, source: Holdings, target: Holdings) -> int:
         rows = super().move_holdings(source, target)
@@ -43,9 +41,9 @@ class Wraps(Merging):
         return rows
 
 
-@fault("merge-leaves-source", "MERGE-5", "MERGE-2", "MERGE-6", difficulty=SUBTLE)
+@kit.subtle("merge-leaves-source", "MERGE-5 MERGE-2 MERGE-6")
 class LeavesHoldings(GameState):
-    """The holdings of a merged-away row are copied, and come back with the id."""
+    """The merge copies the holdings, which return with the source's id."""
 
     def ensure(self, external_id: str) -> Player:
         new = external_id not in self.players
@@ -57,7 +55,7 @@ class LeavesHoldings(GameState):
         return player
 
 
-@fault("merge-forgets-acks", "MERGE-3", "ACK-4", difficulty=SUBTLE)
+@kit.subtle("merge-forgets-acks", "MERGE-3 ACK-4")
 class ForgetsAcks(Merging):
     """Moved grants are pending again."""
 
@@ -67,9 +65,9 @@ class ForgetsAcks(Merging):
         return super().move_grants(source, target)
 
 
-@fault("merge-lobbies-twice", "MERGE-4", difficulty=SUBTLE)
+@kit.subtle("merge-lobbies-twice", "MERGE-4")
 class LobbiesTwice(Merging):
-    """A lobby in which both were is listed twice."""
+    """A lobby of both players is listed twice."""
 
     def move_lobbies(self, source: Player, target: Player) -> int:
         both = [lobby for lobby in source.lobbies if lobby in target.lobbies]
@@ -78,12 +76,9 @@ class LobbiesTwice(Merging):
         return moved
 
 
-@fault(
-    *("merge-source-is-alias", "MERGE-5", "MERGE-6", "MERGE-9", "ACK-3", "MERGE-2", "MERGE-3"),
-    difficulty=SUBTLE,
-)
+@kit.subtle("merge-source-is-alias", "MERGE-5 MERGE-6 MERGE-9 ACK-3 MERGE-2 MERGE-3")
 class SourceIsAlias(Merging):
-    """The source's id leads to the target from then on."""
+    """The source's id becomes another id of the target."""
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         target = self.state.players.get(target_id)
@@ -93,36 +88,36 @@ class SourceIsAlias(Merging):
         return reply
 
 
-@fault("merge-no-op-forever", "MERGE-6", difficulty=SUBTLE)
+@kit.subtle("merge-no-op-forever", "MERGE-6")
 class NoOpForever(Merging):
-    """A pair that was merged once is a no-op forever, also when a new player has the id."""
+    """A second merge of two ids is always a no-op, even if a new player has the id."""
 
     def earlier(self, source_id: str, target_id: str) -> dict[str, Any] | None:
         target = self.state.players.get(target_id)
         return self.state.merges.get((source_id, target.id)) if target else None
 
 
-@fault("merge-replay-adds-again", "MERGE-6", "MERGE-8", difficulty=SUBTLE)
+@kit.subtle("merge-replay-adds-again", "MERGE-6 MERGE-8")
 class ReplayAddsAgain(Merging):
-    """A replay answers the no-op and adds the source's balances once more."""
+    """A replay reports a no-op and adds the source's balances again."""
 
     def check(self, source: Player, target: Player) -> None:
         super().check(source, target)
-        scratch(self.state, "moved")[target.id] = dict(source.wallet.amounts)
+        kit.scratch(self.state, "moved")[target.id] = dict(source.wallet.amounts)
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         reply = super().merge(source_id, target_id)
         if reply.data["status"] == "no_op_already_merged":
             target = self.state.known(target_id)
-            moved = scratch(self.state, "moved").get(target.id, {})
+            moved = kit.scratch(self.state, "moved").get(target.id, {})
             for key, amount in moved.items():
                 target.wallet.add(key, amount)
         return reply
 
 
-@fault("merge-into-banned", "MERGE-7", difficulty=MEDIUM)
+@kit.medium("merge-into-banned", "MERGE-7")
 class IntoBanned(Merging):
-    """A banned target takes the merge."""
+    """The server merges into a banned target."""
 
     def check(self, source: Player, target: Player) -> None:
         banned, target.banned_at = target.banned_at, None
@@ -130,9 +125,9 @@ class IntoBanned(Merging):
         target.banned_at = banned
 
 
-@fault("merge-checks-late", "MERGE-7", difficulty=SUBTLE)
+@kit.subtle("merge-checks-late", "MERGE-7")
 class ChecksLate(Merging):
-    """The target's ban is looked at when the wallet has already moved."""
+    """The server checks the target's ban after it has moved the wallet."""
 
     def check(self, source: Player, target: Player) -> None:
         if source is not target:
@@ -141,17 +136,13 @@ class ChecksLate(Merging):
         super().check(source, target)
 
 
-@fault(
-    *("merge-race", "MERGE-8", "MERGE-2", "MERGE-3"),
-    difficulty=SUBTLE,
-    racing=(operations.merge_player,),
-)
+@kit.subtle("merge-race", "MERGE-8 MERGE-2 MERGE-3", racing=("mergePlayer",))
 class Race(Merging):
-    """Holdings are read, then added: two merges at once add them twice."""
+    """The server reads holdings, then adds: two simultaneous merges add them twice."""
 
     def move_holdings(self, source: Holdings, target: Holdings) -> int:
         amounts = dict(source.amounts)
-        gap()
+        kit.gap()
         for key, amount in amounts.items():
             target.add(key, amount)
         return len(amounts)
@@ -160,7 +151,7 @@ class Race(Merging):
         self.state.players.pop(source_id, None)
 
 
-@fault("merge-frees-grant-keys", "MERGE-9", "GRANT-5", difficulty=SUBTLE)
+@kit.subtle("merge-frees-grant-keys", "MERGE-9 GRANT-5")
 class FreesGrantKeys(Merging):
     """The idempotency keys of the source's grants are free after the merge."""
 

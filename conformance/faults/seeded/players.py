@@ -1,20 +1,18 @@
 """Faults of profiles and bans."""
 
-from dataclasses import replace
 from typing import Any
 
-from conformance.faults.building_blocks import MEDIUM, OBVIOUS, SUBTLE, Rewriting, fault, scratch
+from conformance.faults import building_blocks as kit
 from conformance.reference.bodies import BanBody
 from conformance.reference.errors import ApiError
-from conformance.reference.operations import Operation
+from conformance.reference.operations import Call
 from conformance.reference.players import Players, newest
 from conformance.reference.replies import Reply
-from conformance.reference.state import Holdings, Player
+from conformance.reference.services import Services
+from conformance.reference.state import Holdings
 
 
-@fault(
-    "player-unknown-empty", "PLAYER-1", "PLAYER-4", "MERGE-5", "DEL-2", "AUTH-7", difficulty=OBVIOUS
-)
+@kit.obvious("player-unknown-empty", "PLAYER-1 PLAYER-4 MERGE-5 DEL-2 AUTH-7")
 class UnknownEmpty(Players):
     """The profile of an unknown player is 200 and empty."""
 
@@ -24,9 +22,9 @@ class UnknownEmpty(Players):
         return Reply(200, {"player": {"id": "", "externalPlayerId": external_id}})
 
 
-@fault("player-made-by-404", "PLAYER-4", difficulty=SUBTLE)
+@kit.subtle("player-made-by-404", "PLAYER-4")
 class MadeBy404(Players):
-    """A profile that is not found is made for the next time."""
+    """The read of an unknown profile creates the player."""
 
     def profile(self, external_id: str, limit: str | None) -> Reply:
         try:
@@ -36,123 +34,96 @@ class MadeBy404(Players):
             raise
 
 
-@fault("player-misses-newest", "PLAYER-2", "GRANT-8", "LOBBY-6", "ACK-4", difficulty=SUBTLE)
-class MissesNewest(Players):
+@kit.subtle("player-misses-newest", "PLAYER-2 GRANT-8 LOBBY-6 ACK-4")
+@kit.change_data("getPlayer")
+def misses_newest(data: kit.Data, *_: Any) -> kit.Data:
     """The lists of a profile begin with the second newest."""
-
-    def profile(self, external_id: str, limit: str | None) -> Reply:
-        data = super().profile(external_id, limit).data
-        return Reply(200, {**data, "grants": data["grants"][1:], "lobbies": data["lobbies"][1:]})
+    return {"grants": data["grants"][1:], "lobbies": data["lobbies"][1:]}
 
 
-@fault("player-oldest-first", "PLAYER-2.order", difficulty=MEDIUM)
-class OldestFirst(Players):
-    """The lists of a profile are oldest first."""
-
-    def profile(self, external_id: str, limit: str | None) -> Reply:
-        data = super().profile(external_id, limit).data
-        return Reply(200, {**data, "grants": data["grants"][::-1]})
+@kit.medium("player-oldest-first", "PLAYER-2.order")
+@kit.change_data("getPlayer")
+def oldest_first(data: kit.Data, *_: Any) -> kit.Data:
+    """The grants of a profile are oldest first."""
+    return {"grants": data["grants"][::-1]}
 
 
-@fault("player-limit-one-more", "PLAYER-3", difficulty=SUBTLE)
+@kit.subtle("player-limit-one-more", "PLAYER-3")
 class LimitOneMore(Players):
-    """The lists have one row more than the limit, the one that tells whether there are more."""
+    """The lists have one row more than the limit, the row that shows whether there are more."""
 
     def limit(self, asked: str | None) -> int:
         return super().limit(asked) + 1
 
 
-@fault("player-limit-grants-only", "PLAYER-3", difficulty=SUBTLE)
-class LimitGrantsOnly(Players):
-    """The limit bounds the grants and not the lobbies."""
-
-    def profile(self, external_id: str, limit: str | None) -> Reply:
-        data = super().profile(external_id, limit).data
-        lobbies = [lobby.summary() for lobby in newest(self.state.known(external_id).lobbies, 100)]
-        return Reply(200, {**data, "lobbies": lobbies})
+@kit.subtle("player-limit-grants-only", "PLAYER-3")
+@kit.change_data("getPlayer")
+def limit_grants_only(_: kit.Data, call: Call, services: Services) -> kit.Data:
+    """The limit applies to the grants and not to the lobbies."""
+    lobbies = newest(kit.player_of(call, services).lobbies, 100)
+    return {"lobbies": [lobby.summary() for lobby in lobbies]}
 
 
-@fault("player-counts-shown", "PLAYER-5", difficulty=SUBTLE)
-class CountsShown(Players):
-    """The summary counts what the limit shows."""
-
-    def profile(self, external_id: str, limit: str | None) -> Reply:
-        data = super().profile(external_id, limit).data
-        shown = {"grants": len(data["grants"]), "lobbies": len(data["lobbies"])}
-        return Reply(200, {**data, "summary": {**data["summary"], **shown}})
+@kit.subtle("player-counts-shown", "PLAYER-5")
+@kit.change_data("getPlayer")
+def counts_shown(data: kit.Data, *_: Any) -> kit.Data:
+    """The summary counts only the rows that the limit shows."""
+    shown = {"grants": len(data["grants"]), "lobbies": len(data["lobbies"])}
+    return {"summary": {**data["summary"], **shown}}
 
 
-class Banning(Players):
-    """Answers a ban otherwise."""
-
-    def ban(self, external_id: str, body: BanBody) -> Reply:
-        player = self.state.players.get(external_id)
-        before = (player.banned_at, player.ban_reason) if player else (None, None)
-        reply = super().ban(external_id, body)
-        assert player is not None
-        return replace(reply, data={**reply.data, **self.changed(player, before)})
-
-    def changed(self, player: Player, before: Any) -> dict[str, Any]:
-        """The members of the answer that differ; `before` are moment and reason until now."""
-        raise NotImplementedError
-
-
-@fault("ban-other-player-id", "BAN-1", difficulty=MEDIUM)
-class OtherPlayerId(Banning):
+@kit.medium("ban-other-player-id", "BAN-1")
+@kit.change_data("banPlayer")
+def other_player_id(data: kit.Data, *_: Any) -> kit.Data:
     """The answer to a ban has the external id as `playerId`."""
-
-    def changed(self, player: Player, before: Any) -> dict[str, Any]:
-        return {"playerId": player.external_id}
+    return {"playerId": data["externalPlayerId"]}
 
 
-@fault("ban-keeps-reason", "BAN-2", difficulty=SUBTLE)
-class KeepsReason(Banning):
+@kit.subtle("ban-keeps-reason", "BAN-2")
+class KeepsReason(Players):
     """A second ban keeps the first reason."""
 
-    def changed(self, player: Player, before: Any) -> dict[str, Any]:
-        player.ban_reason = before[1] or player.ban_reason
-        return {"reason": player.ban_reason}
+    def ban(self, external_id: str, body: BanBody) -> Reply:
+        body.reason = self.state.known(external_id).ban_reason or body.reason
+        return super().ban(external_id, body)
 
 
-@fault("ban-unban-always-applied", "BAN-3", difficulty=MEDIUM)
-class UnbanAlwaysApplied(Players):
-    """Every unban says that it is applied."""
+@kit.medium("ban-unban-always-applied", "BAN-3")
+@kit.change_data("unbanPlayer")
+def unban_always_applied(*_: Any) -> kit.Data:
+    """Every unban reports `applied`."""
+    return {"applied": True}
 
-    def unban(self, external_id: str) -> Reply:
-        return Reply(200, {**super().unban(external_id).data, "applied": True})
 
-
-@fault("ban-makes-player", "BAN-4", "AUTH-7", difficulty=MEDIUM)
+@kit.medium("ban-makes-player", "BAN-4 AUTH-7")
 class MakesPlayer(Players):
-    """A ban of an unknown player makes the player and bans it."""
+    """A ban of an unknown player creates the player."""
 
     def ban(self, external_id: str, body: BanBody) -> Reply:
         self.state.ensure(external_id)
         return super().ban(external_id, body)
 
 
-@fault("ban-without-reason", "BAN-5", "ERR-4", difficulty=MEDIUM)
-class WithoutReason(Rewriting):
+@kit.medium("ban-without-reason", "BAN-5 ERR-4")
+@kit.change_body("banPlayer")
+def without_reason(body: kit.Data) -> kit.Data:
     """A ban needs no reason."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        return {"reason": "", **body} if operation.path.endswith("/ban") else body
+    return {"reason": "", **body}
 
 
-@fault("ban-empties-wallet", "BAN-6", difficulty=SUBTLE)
-class EmptiesWallet(Banning):
+@kit.subtle("ban-empties-wallet", "BAN-6")
+@kit.change_data("banPlayer")
+def empties_wallet(_: kit.Data, call: Call, services: Services) -> kit.Data:
     """A ban takes the player's balances away."""
-
-    def changed(self, player: Player, before: Any) -> dict[str, Any]:
-        player.wallet = Holdings()
-        return {}
+    kit.player_of(call, services).wallet = Holdings()
+    return {}
 
 
-@fault("ban-only-once", "BAN-7", "BAN-2", difficulty=SUBTLE)
-class OnlyOnce(Banning):
-    """A ban after an unban says that it is not applied, since there was one before."""
-
-    def changed(self, player: Player, before: Any) -> dict[str, Any]:
-        known = player.id in scratch(self.state, "banned")
-        scratch(self.state, "banned")[player.id] = True
-        return {"applied": not known}
+@kit.subtle("ban-only-once", "BAN-7 BAN-2")
+@kit.change_data("banPlayer")
+def only_once(data: kit.Data, _: Call, services: Services) -> kit.Data:
+    """A ban after an unban reports that it is not applied, because of the earlier ban."""
+    banned = kit.scratch(services.state, "banned")
+    known = data["playerId"] in banned
+    banned[data["playerId"]] = True
+    return {"applied": not known}

@@ -10,57 +10,33 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from conformance.faults.building_blocks import (
-    MEDIUM,
-    OBVIOUS,
-    SUBTLE,
-    Rewriting,
-    document,
-    fault,
-    leaves,
-)
+from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server, as_json
-from conformance.reference.bodies import (
-    BanBody,
-    Body,
-    DeleteBody,
-    GrantBody,
-    ImportBody,
-    ItemBody,
-    LobbyBody,
-    WalletBody,
-)
-from conformance.reference.erasure import Gdpr
 from conformance.reference.errors import ApiError, invalid
 from conformance.reference.imports import Imports
 from conformance.reference.ledger import Ledger
-from conformance.reference.operations import Call, Operation
-from conformance.reference.players import Players
+from conformance.reference.operations import Call
 from conformance.reference.replies import Reply
 from conformance.reference.services import Services
 from conformance.reference.state import GameState, Player
 
-SHAPES: tuple[type[Body], ...] = (
-    *(GrantBody, LobbyBody, BanBody, DeleteBody, ItemBody, WalletBody, ImportBody),
-)
-
-
 CODES = (
-    *("AUTH-1.code", "AUTH-2.code", "AUTH-3.code", "ERR-2", "RATE-2.code"),
-    *("GRANT-3.code", "GRANT-7.code", "LEDGER-4.code"),
+    "AUTH-1.code AUTH-2.code AUTH-3.code ERR-2 RATE-2.code GRANT-3.code GRANT-7.code LEDGER-4.code"
 )
 """The requirements that ask for an error code."""
+INVALID_BODY = "GRANT-7 LOBBY-10 BAN-5 LEDGER-7 MIG-4 MIG-8 DEL-5"
+"""The requirements that ask for a 400."""
 
 
-@fault("err-bare-message", "ERR-1", "AUTH-1", *CODES, difficulty=OBVIOUS)
+@kit.obvious("err-bare-message", f"ERR-1 AUTH-1 {CODES}")
 class BareMessage(Server):
-    """A failure is {"error": "text"}."""
+    """An error is {"error": "text"}."""
 
     def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
         return as_json(error.status, {"error": error.message}, {**headers, **error.headers})
 
 
-@fault("err-empty-429", "ERR-1", "HTTP-2", "RATE-2.code", difficulty=SUBTLE)
+@kit.subtle("err-empty-429", "ERR-1 HTTP-2 RATE-2.code")
 class Empty429(Server):
     """The 429 comes from a gateway and has no body."""
 
@@ -70,112 +46,85 @@ class Empty429(Server):
         return Response(b"", 429, {**headers, **error.headers})
 
 
-@fault("err-codes-swapped", "ERR-2", difficulty=MEDIUM)
-class CodesSwapped(Server):
-    """What is not found has the code of a conflict."""
-
-    def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
-        if error.status == 404:
-            error.code = "conflict"
-        return super().refuse(error, headers)
+@kit.medium("err-codes-swapped", "ERR-2")
+@kit.change_error
+def codes_swapped(error: ApiError) -> None:
+    """A 404 has the code of a conflict."""
+    error.code = "conflict" if error.status == 404 else error.code
 
 
 class Crash(Exception):  # noqa: N818 - a crash is what it stands for
-    """What an unguarded line of code raises."""
+    """An exception that the server does not handle."""
 
 
-class Fragile(Server):
-    """Crashes for some requests with a good key."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if self.breaks(operation, call):
-            raise Crash
-        return super().alone(operation, services, call)
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        """Whether the request is too much for the server."""
-        raise NotImplementedError
+@kit.subtle("err-nul-500", "ERR-3")
+@kit.check_first()
+def nul_crash(call: Call, _: Services) -> None:
+    """A NUL in a text gets 500: the database does not accept it."""
+    if any(isinstance(text, str) and "\0" in text for text in kit.leaves(kit.document(call))):
+        raise Crash
 
 
-@fault("err-nul-500", "ERR-3", difficulty=SUBTLE)
-class NulCrash(Fragile):
-    """A NUL in a text is a 500, since the database takes none."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        return any(isinstance(text, str) and "\0" in text for text in leaves(document(call)))
-
-
-@fault("err-surrogate-500", "ERR-3", difficulty=SUBTLE)
-class SurrogateCrash(Fragile):
-    """A lone surrogate in a text is a 500, since it has no UTF-8."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        texts = [text for text in leaves(document(call)) if isinstance(text, str)]
-        return any(0xD800 <= ord(char) < 0xE000 for text in texts for char in text)
+@kit.subtle("err-surrogate-500", "ERR-3")
+@kit.check_first()
+def surrogate_crash(call: Call, _: Services) -> None:
+    """A lone surrogate in a text gets 500: UTF-8 cannot encode it."""
+    texts = [text for text in kit.leaves(kit.document(call)) if isinstance(text, str)]
+    if any(0xD800 <= ord(char) < 0xE000 for text in texts for char in text):
+        raise Crash
 
 
-@fault("err-huge-number-500", "ERR-3", "LEDGER-12", difficulty=SUBTLE)
-class HugeNumberCrash(Fragile):
-    """An integer beyond 64 bits is a 500."""
+@kit.subtle("err-huge-number-500", "ERR-3 LEDGER-12")
+@kit.check_first()
+def huge_number_crash(call: Call, _: Services) -> None:
+    """An integer beyond 64 bits gets 500."""
+    if any(
+        isinstance(value, int) and abs(value) >= 2**63 for value in kit.leaves(kit.document(call))
+    ):
+        raise Crash
 
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        body = document(call)
-        return any(isinstance(value, int) and abs(value) >= 2**63 for value in leaves(body))
 
-
-@fault("err-utf8-path-500", "ERR-3", difficulty=SUBTLE)
+@kit.subtle("err-utf8-path-500", "ERR-3")
 class PathCrash(Server):
-    """A path that is no UTF-8 is a 500."""
+    """A path that is not UTF-8 gets 500."""
 
     def decode(self, segment: str) -> str:
         return unquote(segment, errors="strict")
 
 
-@fault("err-null-row-500", "ERR-3", "MIG-3", difficulty=SUBTLE)
-class NullRowCrash(Fragile):
-    """An imported row that is null is a 500."""
-
-    def breaks(self, operation: Operation, call: Call) -> bool:
-        body = document(call)
-        rows = body.get("rows") if isinstance(body, dict) else None
-        return "migrate" in operation.path and isinstance(rows, list) and None in rows
-
-
-@fault(
-    *("err-422-for-bodies", "ERR-4", "HTTP-1", "ERR-2", "GRANT-7", "LOBBY-10", "BAN-5"),
-    *("LEDGER-7", "MIG-4", "MIG-8", "DEL-5"),
-    difficulty=OBVIOUS,
-)
-class Unprocessable(Server):
-    """A body that is not valid gets 422, as the framework has it."""
-
-    def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
-        if error.code == "validation_failed" and error.status == 400:
-            error.status = 422
-        return super().refuse(error, headers)
+@kit.subtle("err-null-row-500", "ERR-3 MIG-3")
+@kit.check_first(*kit.IMPORTS)
+def null_row_crash(call: Call, _: Services) -> None:
+    """An imported row that is null gets 500."""
+    body = kit.document(call)
+    rows = body.get("rows") if isinstance(body, dict) else None
+    if isinstance(rows, list) and None in rows:
+        raise Crash
 
 
-@fault("err-reason-unchecked", "ERR-4", difficulty=SUBTLE)
-class ReasonUnchecked(Rewriting):
-    """The reason of a change of a holding may be anything."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if "reason" in body and ("wallet" in operation.path or "inventory" in operation.path):
-            return {**body, "reason": json.dumps(body["reason"])}
-        return body
+@kit.obvious("err-422-for-bodies", f"ERR-4 HTTP-1 ERR-2 {INVALID_BODY}")
+@kit.change_error
+def unprocessable(error: ApiError) -> None:
+    """An invalid body gets 422, the default of the framework."""
+    if error.code == "validation_failed" and error.status == 400:
+        error.status = 422
 
 
-@fault("err-lobby-metadata-unchecked", "ERR-4", difficulty=SUBTLE)
-class LobbyMetadataUnchecked(Rewriting):
-    """The metadata of a lobby may be anything."""
-
-    def rewrite(self, operation: Operation, body: dict[str, Any]) -> dict[str, Any]:
-        if "lobbies" in operation.path and "metadata" in body:
-            return {**body, "metadata": {"value": body["metadata"]}}
-        return body
+@kit.subtle("err-reason-unchecked", "ERR-4")
+@kit.change_body(*kit.UP, *kit.DOWN)
+def reason_unchecked(body: kit.Data) -> kit.Data:
+    """The server does not validate the reason of a change of a holding."""
+    return {**body, "reason": json.dumps(body["reason"])} if "reason" in body else body
 
 
-@fault("http-201-for-credit", "HTTP-1", "LEDGER-1", difficulty=OBVIOUS)
+@kit.subtle("err-lobby-metadata-unchecked", "ERR-4")
+@kit.change_body("createLobby")
+def lobby_metadata_unchecked(body: kit.Data) -> kit.Data:
+    """The server does not validate the metadata of a lobby."""
+    return {**body, "metadata": {"value": body["metadata"]}} if "metadata" in body else body
+
+
+@kit.obvious("http-201-for-credit", "HTTP-1 LEDGER-1")
 class CreatedForCredit(Ledger):
     """An increment answers 201."""
 
@@ -184,9 +133,9 @@ class CreatedForCredit(Ledger):
         return replace(reply, status=201) if change == "increment" else reply
 
 
-@fault("http-410-for-erased", "DEL-2", "HTTP-1", "MERGE-7", difficulty=MEDIUM)
+@kit.medium("http-410-for-erased", "DEL-2 HTTP-1 MERGE-7")
 class GoneForErased(GameState):
-    """An erased player is gone, 410."""
+    """An erased player gets 410."""
 
     def known(self, external_id: str) -> Player:
         if external_id in self.erasures and external_id not in self.players:
@@ -194,28 +143,23 @@ class GoneForErased(GameState):
         return super().known(external_id)
 
 
-@fault("http-sql-timestamps", "HTTP-2", difficulty=MEDIUM)
-class SqlTimestamps(Players):
-    """`bannedAt` is written as the database has it, with a blank."""
-
-    def ban(self, *arguments: Any) -> Reply:
-        reply = super().ban(*arguments)
-        moment = reply.data["bannedAt"].replace("T", " ").rstrip("Z")
-        return Reply(200, {**reply.data, "bannedAt": moment})
+@kit.medium("http-sql-timestamps", "HTTP-2")
+@kit.change_data("banPlayer")
+def sql_timestamps(data: kit.Data, *_: Any) -> kit.Data:
+    """`bannedAt` has a blank in place of T, as in SQL, and no time zone."""
+    return {"bannedAt": data["bannedAt"].replace("T", " ").rstrip("Z")}
 
 
-@fault("http-null-for-empty", "HTTP-2", "EXP-1", difficulty=SUBTLE)
-class NullForEmpty(Gdpr):
-    """A list of an export that is empty is null."""
-
-    def export(self, external_id: str) -> Reply:
-        data = super().export(external_id).data
-        return Reply(200, {k: None if v == [] else v for k, v in data.items()})
+@kit.subtle("http-null-for-empty", "HTTP-2 EXP-1")
+@kit.change_data("exportPlayer")
+def null_for_empty(data: kit.Data, *_: Any) -> kit.Data:
+    """An empty list of an export is null."""
+    return {name: None for name, value in data.items() if value == []}
 
 
-@fault("http-large-as-text", "HTTP-2", "LEDGER-12", difficulty=SUBTLE)
+@kit.subtle("http-large-as-text", "HTTP-2 LEDGER-12")
 class LargeAsText(Ledger):
-    """A holding beyond 2^31-1 is a text, as some drivers give 64-bit columns."""
+    """A holding beyond 2^31-1 is a string, as from some database drivers."""
 
     def once(self, *arguments: Any) -> Reply:
         data = super().once(*arguments).data
@@ -223,9 +167,9 @@ class LargeAsText(Ledger):
         return Reply(200, {**data, self.holding_field: str(held) if held > 2**31 - 1 else held})
 
 
-@fault("http-405-without-allow", "HTTP-3", difficulty=MEDIUM)
+@kit.medium("http-405-without-allow", "HTTP-3")
 class NoAllow(Server):
-    """The 405 does not say what is allowed."""
+    """The 405 has no Allow header."""
 
     async def lost(self, request: Request, error: Exception) -> Response:
         response = await super().lost(request, error)
@@ -234,31 +178,31 @@ class NoAllow(Server):
         return response
 
 
-@fault("http-decoded-twice", "HTTP-4", difficulty=SUBTLE)
+@kit.subtle("http-decoded-twice", "HTTP-4")
 class DecodedTwice(Server):
-    """Path parameters are percent-decoded by the framework and once more by hand."""
+    """The server percent-decodes path parameters twice."""
 
     def decode(self, segment: str) -> str:
         return unquote(super().decode(segment))
 
 
-@fault("http-slash-splits", "HTTP-4", difficulty=SUBTLE)
+@kit.subtle("http-slash-splits", "HTTP-4")
 class SlashSplits(Server):
-    """Of an id with an encoded slash only what is before it counts."""
+    """The server ignores the rest of an id after an encoded slash."""
 
     def decode(self, segment: str) -> str:
         return super().decode(segment).partition("/")[0]
 
 
 class Folding(GameState):
-    """Players whose ids are equal after some folding are one row."""
+    """Players whose ids are equal after folding share a row."""
 
     def fold(self, external_id: str) -> str:
-        """What the index of the table holds."""
+        """The index entry of an id."""
         raise NotImplementedError
 
     def stored(self, external_id: str) -> str:
-        """The id under which the row is found."""
+        """The id of the matching row."""
         wanted = self.fold(external_id)
         found = (known for known in self.players if self.fold(known) == wanted)
         return external_id if external_id in self.players else next(found, external_id)
@@ -270,7 +214,7 @@ class Folding(GameState):
         return super().ensure(self.stored(external_id))
 
 
-@fault("http-ids-casefolded", "HTTP-4", difficulty=SUBTLE)
+@kit.subtle("http-ids-casefolded", "HTTP-4")
 class CaseFolded(Folding):
     """The index of external ids ignores case."""
 
@@ -278,15 +222,15 @@ class CaseFolded(Folding):
         return external_id.lower()
 
 
-@fault("http-ids-normalised", "HTTP-4", difficulty=SUBTLE)
+@kit.subtle("http-ids-normalised", "HTTP-4")
 class Normalised(Folding):
-    """The index of external ids normalises Unicode, so that two spellings are one player."""
+    """The index of external ids normalises Unicode: two spellings are one player."""
 
     def fold(self, external_id: str) -> str:
         return unicodedata.normalize("NFC", external_id)
 
 
-@fault("http-ids-cut", "HTTP-4", difficulty=SUBTLE)
+@kit.subtle("http-ids-cut", "HTTP-4")
 class Cut(Folding):
     """The index of external ids holds 128 characters."""
 
@@ -294,23 +238,17 @@ class Cut(Folding):
         return external_id[:128]
 
 
-KNOWN = {field for shape in SHAPES for field in shape.__struct_fields__}
-"""The fields that some body of the API has."""
-
-
-@fault("http-ack-takes-no-body", "HTTP-5", difficulty=MEDIUM)
-class NoBodyOnAck(Server):
+@kit.medium("http-ack-takes-no-body", "HTTP-5")
+@kit.check_first("ackGrant")
+def no_body_on_ack(call: Call, _: Services) -> None:
     """An ack with a body gets 400, although clients stamp a key onto every POST."""
-
-    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
-        if operation.path.endswith("/ack") and call.raw:
-            raise invalid("$", "no body expected")
-        return super().alone(operation, services, call)
+    if call.raw:
+        raise invalid("$", "no body expected")
 
 
-@fault("http-row-fields-fail", "HTTP-5", difficulty=SUBTLE)
+@kit.subtle("http-row-fields-fail", "HTTP-5")
 class StrictRows(Imports):
-    """An imported row with a field that the server does not know fails."""
+    """An imported row with an unknown field fails."""
 
     def batch(self, scope: str, body: Any, shape: Any, apply: Any) -> Reply:
         known = set(shape.__struct_fields__)
