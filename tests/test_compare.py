@@ -61,7 +61,7 @@ def test_the_worst_changes_come_first() -> None:
     ]
 
 
-def test_requirements_that_one_suite_did_not_know_are_told() -> None:
+def test_requirements_that_one_suite_did_not_know_are_reported() -> None:
     known = tuple(row for row in BEFORE.requirements if row.id != "ACK-1")
     older = msgspec.structs.replace(BEFORE, requirements=known)
     line = next(line for line in compare([older, BEFORE]).lines if line.id == "ACK-1")

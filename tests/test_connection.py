@@ -78,7 +78,7 @@ def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 CREDENTIALS = b"\r\nProxy-Authorization: Basic dXNlcjpwQHNz"
 
 
-def test_a_proxy_is_told_the_whole_url(proxied: list[bytes]) -> None:
+def test_a_proxy_is_reported_the_whole_url(proxied: list[bytes]) -> None:
     wire = Wire("http://staging.example/api")
     done = [wire.send(PING), *wire.volley([PING] * 2)]
     wire.close()
@@ -170,7 +170,7 @@ def test_a_connection_with_surplus_bytes_is_not_used_again() -> None:
 
 
 @pytest.mark.parametrize("ends", [False, True])
-def test_what_a_server_says_instead_of_http_is_told_without_control_characters(
+def test_what_a_server_says_instead_of_http_is_reported_without_control_characters(
     *, ends: bool
 ) -> None:
     with raw_server(answering(b"\x1b[2J\x1b]0;owned\x07 no HTTP\r\n\r\n", ends=ends)) as url:

@@ -51,7 +51,7 @@ def test_a_correct_server_is_never_accused(
     assert ended.code in (0, 3), ended.output
     assert ended.with_outcome("failed", "warned") == []
     assert len(ended.with_outcome("passed")) > (60 if selection is SCENARIOS else 10)
-    assert "the path failed" in ended.output
+    assert "the network or a gateway failed" in ended.output
 
 
 @pytest.mark.parametrize("fault", list(FAULTS))

@@ -77,7 +77,7 @@ def test_a_part_of_a_run_takes_one_process_or_what_it_is_given(
 
 
 @pytest.mark.parametrize("name", ["PYTEST_ADDOPTS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"])
-def test_what_pytest_is_told_elsewhere_counts_too(
+def test_what_pytest_is_reported_elsewhere_counts_too(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "cores", lambda: 2)
@@ -98,7 +98,7 @@ def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared_by_default([]) == []
 
 
-def test_the_suites_own_options_are_told_from_pytests() -> None:
+def test_the_suites_own_options_are_reported_from_pytests() -> None:
     options, rest = options_of(
         ["--fault", "grant-replay-201", "-k", "test_ping", "--base-url=https://a"]
     )
@@ -134,7 +134,7 @@ def test_a_server_with_another_fault_is_not_taken() -> None:
 def test_a_boot_of_no_fault_is_one_line() -> None:
     boot = Boot("nonsense")
     try:
-        with pytest.raises(UsageError, match="no fault 'nonsense'"):
+        with pytest.raises(UsageError, match="unknown fault 'nonsense'"):
             boot.base_url()
     finally:
         boot.stop()

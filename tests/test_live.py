@@ -43,7 +43,7 @@ def run_at(url: str, environment: str | None, token: str) -> Run:
         ("https://localhost.prod.example", None, "ksk_x.s", "live"),
     ],
 )
-def test_the_environment_is_told_by_ping_else_by_the_key_else_live(
+def test_the_environment_is_reported_by_ping_else_by_the_key_else_live(
     url: str, reported: str | None, token: str, environment: str
 ) -> None:
     assert environment_of(run_at(url, reported, token)) == environment

@@ -84,7 +84,7 @@ def test_words_for_people_are_no_change(newer: Callable[..., Path]) -> None:
     assert changes(newer(reworded)) == []
 
 
-def test_an_operation_that_is_added_removed_or_changed_is_told(
+def test_an_operation_that_is_added_removed_or_changed_is_reported(
     newer: Callable[..., Path],
 ) -> None:
     def change(document: Document) -> None:
@@ -155,7 +155,7 @@ def test_ranges_and_default_document_statuses(newer: Callable[..., Path]) -> Non
     assert operations["ping"].documented == ["200", "default"]
 
 
-def test_an_operation_that_moved_is_told(newer: Callable[..., Path]) -> None:
+def test_an_operation_that_moved_is_reported(newer: Callable[..., Path]) -> None:
     def moved(document: Document) -> None:
         paths = document["paths"]
         paths["/players/{externalId}/dump"] = paths.pop("/players/{externalId}/export")

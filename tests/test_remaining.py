@@ -42,7 +42,7 @@ class Trickles(SlidingBudget):
 
 
 @pytest.mark.parametrize("budget", [Stands, FallsBelowZero])
-def test_what_remains_is_told_wrong(budget: type[Budget], run_suite: Runner) -> None:
+def test_what_remains_is_reported_wrong(budget: type[Budget], run_suite: Runner) -> None:
     with reference(Settings(window=1, parts=Parts(budget=budget))) as url:
         ended = run_suite("-k", "test_remaining", url=url)
     assert ended.with_outcome("warned") == ["RATE-4"], ended.output

@@ -39,7 +39,7 @@ def smallest(recorder: Recorder, seconds: float) -> Mismatch:
     return raised.value
 
 
-def test_without_time_the_first_failure_is_told_with_its_exchanges() -> None:
+def test_without_time_the_first_failure_is_reported_with_its_exchanges() -> None:
     recorder = Recorder()
     found = smallest(recorder, seconds=0)
     assert found.received == str(len(recorder.exchanges))

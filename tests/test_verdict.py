@@ -9,7 +9,7 @@ from conformance.results.verdict import EXIT_CODES, Verdict, judge_run
 MUST, SHOULD = Level.MUST, Level.SHOULD
 
 
-def test_an_interruption_is_told_beside_a_failure() -> None:
+def test_an_interruption_is_reported_beside_a_failure() -> None:
     rows = [(MUST, Outcome.FAILED), (MUST, Outcome.PASSED)]
     text = str(judge_run(rows, "the run was interrupted"))
     assert text == (
@@ -53,7 +53,7 @@ def test_passed_musts_are_conformant_with_others_not_exercised() -> None:
     assert "1 of 2 MUSTs exercised" in str(judgement)
 
 
-def test_a_should_that_is_not_met_is_told_and_conformant() -> None:
+def test_a_should_that_is_not_met_is_reported_and_conformant() -> None:
     judgement = judge_run([(MUST, Outcome.PASSED), (SHOULD, Outcome.WARNED)])
     assert judgement.verdict is Verdict.CONFORMANT
     assert "1 SHOULD not met" in str(judgement)
@@ -70,7 +70,7 @@ def test_every_verdict_has_an_exit_code() -> None:
     assert EXIT_CODES[Verdict.INCONCLUSIVE] not in (0, EXIT_CODES[Verdict.NOT_CONFORMANT])
 
 
-def test_a_known_failure_is_tolerated_and_told() -> None:
+def test_a_known_failure_is_tolerated_and_reported() -> None:
     judgement = judge_run([(MUST, Outcome.PASSED), (MUST, Outcome.KNOWN)])
     assert judgement.verdict is Verdict.TOLERATED
     assert "1 requirement failed as known, 2 of 2 MUSTs exercised" in str(judgement)
