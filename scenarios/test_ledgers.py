@@ -487,7 +487,8 @@ def expect_applied_or_refused(
         expect_fields(answer.data, **words)
         expect_equal(ledger.held(player, key), after, "the holding in the export")
         return
-    expect_status(answer, *(refusals or (answer.status,)), because=because)
+    if refusals:
+        expect_status(answer, *refusals, because=because)
     expect_unchanged(before, ledger.given.state(player), "the player of a refused change")
 
 
