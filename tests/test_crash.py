@@ -29,16 +29,11 @@ from support import (
 
 from conformance.client.created_players import created_in
 from conformance.contract.openapi import encoded
-from conformance.lifecycle.pytest_args import FORKS
 
 
 def workers_of(run: psutil.Popen) -> list[psutil.Process]:
-    """The worker processes of a run: copies of its pytest, or Pythons that execnet started."""
-    (controller,) = run.children()
-    living = [each for each in controller.children() if each.status() != psutil.STATUS_ZOMBIE]
-    return [
-        each for each in living if "-u" in each.cmdline() or each.cmdline() == controller.cmdline()
-    ]
+    """The worker processes of a run, which execnet starts with `python -u -c …`."""
+    return [each for each in run.children() if "-u" in each.cmdline()]
 
 
 def ctrl_c(process: psutil.Popen) -> None:
@@ -131,45 +126,19 @@ def test_a_run_that_is_killed_can_be_reported_and_cleaned_up(tmp_path: Path) -> 
     assert "broke off" in (latest / "report.html").read_text()
 
 
-def test_a_pytest_that_is_killed_is_reported_in_a_line(tmp_path: Path) -> None:
-    with on_reference(tmp_path) as process:
-        until_reported(tmp_path, 20)
-        process.children()[0].kill()
-        assert process.wait(HANG) == 3
-
-    last = (tmp_path / "output.txt").read_text().splitlines()[-1]
-    assert (
-        "kraty-conformance: pytest was killed by signal 9; `kraty-conformance report DIR`" in last
-    )
-    assert "Traceback" not in last
-
-
-def test_nothing_outlives_a_pytest_that_is_killed(tmp_path: Path) -> None:
-    """Not the bundled server either, although workers that hang are copies of what started it."""
+def test_nothing_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    """Not the bundled server either, and not workers that hang."""
     with started(tmp_path, "-n", "2") as process:
         until_reported(tmp_path, 20)
-        controller, workers = process.children()[0], workers_of(process)
-        (server,) = (each for each in controller.children() if each not in workers)
+        workers = workers_of(process)
+        (server,) = (each for each in process.children() if each not in workers)
         for worker in workers:
             worker.suspend()
-        controller.kill()
+        process.kill()
         server.wait(HANG)
         for worker in workers:
             worker.resume()
         assert psutil.wait_procs([process, *workers], HANG)[1] == []
-
-
-@pytest.mark.skipif(not FORKS, reason="workers are no copies here")
-def test_workers_are_copies_of_the_process_that_starts_them(tmp_path: Path) -> None:
-    """And one that takes another's place is not: its controller has threads by then."""
-    with started(tmp_path, "-n", "2") as process:
-        until_reported(tmp_path, 20)
-        copies = workers_of(process)
-        assert ["-u" in each.cmdline() for each in copies] == [False, False]
-        copies[0].kill()
-        until(lambda: any("-u" in each.cmdline() for each in workers_of(process)))
-        assert process.wait(HANG) == 3
-    assert results(tmp_path)["verdict"]["abortReason"].endswith(" died")
 
 
 def test_a_worker_that_is_killed_makes_the_run_inconclusive(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from conformance.cli import testing
+from conformance.cli import main, run
 from conformance.failures import UsageError
 from conformance.lifecycle import pytest_args as launch
 from conformance.lifecycle import server_process as booting
@@ -143,38 +144,32 @@ def test_a_boot_of_no_fault_is_one_line() -> None:
 def test_a_server_that_nobody_asked_for_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Boot] = []
 
-    def end_at_once(*_: object, **__: object) -> None:
+    def end_at_once(_: list[str]) -> int:
         started.extend(booting._early)
-        raise SystemExit(4)
+        return 4
 
-    monkeypatch.setattr("runpy.run_module", end_at_once)
-    monkeypatch.setattr(sys, "argv", ["testing", "--markexpr", "("])
-    with pytest.raises(SystemExit):
-        testing.main()
+    monkeypatch.setattr("pytest.main", end_at_once)
+    assert CliRunner().invoke(main, ["run", "--markexpr", "("]).exit_code == 2
     assert booting._early == []
     assert [boot._process.poll() for boot in started] == [-signal.SIGTERM]
 
 
-def test_an_interruption_before_pytest_is_there_is_a_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt(*_: object, **__: object) -> None:
+def test_an_interruption_before_pytest_is_there_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: list[str]) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("runpy.run_module", interrupt)
-    monkeypatch.setattr(sys, "argv", ["testing", "--base-url", "http://a"])
-    with pytest.raises(SystemExit) as raised:
-        testing.main()
-    assert raised.value.code == 3
-    assert capsys.readouterr().err == "interrupted before anything was tested\n"
+    monkeypatch.setattr("pytest.main", interrupt)
+    done = CliRunner().invoke(main, ["run", "--base-url", "http://a"])
+    assert done.exit_code == 3
+    assert done.stderr == "kraty-conformance: interrupted before anything was tested\n"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--base-url", "http://a"], ["--seed", "x"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--base-url", "http://a"]])
 def test_no_server_boots_for_a_run_that_needs_none(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(testing, "boot_early", lambda fault: pytest.fail(f"booted with {fault}"))
-    testing.expect_the_bundled_server(arguments)
+    monkeypatch.setattr(run, "boot_early", lambda fault: pytest.fail(f"booted with {fault}"))
+    run.boot_if_wanted(arguments)
 
 
 def test_generating_libraries_are_not_loaded_for_what_they_do_not_generate(tmp_path: Path) -> None:

@@ -1,14 +1,14 @@
-"""`kraty-conformance run`: runs the suite in a pytest process."""
+"""`kraty-conformance run`: runs the suite with pytest, in this process."""
 
-import signal
-import subprocess
 import sys
+from collections.abc import Sequence
 
 import click
 
 from conformance.cli.stopping import stop
 from conformance.failures import UsageError
-from conformance.lifecycle.pytest_args import pytest_arguments, shared_by_default
+from conformance.lifecycle.pytest_args import options_of, pytest_arguments, shared_by_default
+from conformance.lifecycle.server_process import boot_early, stop_early
 from conformance.results.verdict import EXIT_CODES, EXIT_USAGE, Verdict
 from conformance.settings.options import OPTIONS
 
@@ -23,6 +23,7 @@ Exit codes:
 
 
 PYTEST_USAGE_ERROR = 4
+WITHOUT_A_SERVER = {"-h", "--help", "--version", "-V", "--markers"}
 
 
 def _forwarded() -> str:
@@ -48,28 +49,25 @@ def run_suite(context: click.Context) -> None:
     """Hand over to pytest with this package's plugin and scenarios."""
     try:
         arguments = pytest_arguments(shared_by_default(context.args))
+        boot_if_wanted(context.args)
     except UsageError as error:
         stop(str(error))
-    process = subprocess.Popen([sys.executable, "-m", "conformance.cli.testing", *arguments])
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-    code = wait(process)
-    if code < 0:
-        how = "`kraty-conformance report DIR` makes a report of what it knew, `clean DIR` erases"
-        print(f"kraty-conformance: pytest was killed by signal {-code}; {how}", file=sys.stderr)
-    sys.exit(exit_code(code))
+    try:
+        import pytest  # noqa: PLC0415 - the bundled server boots meanwhile
+
+        code = pytest.main(arguments)
+    except KeyboardInterrupt:  # pytest, which would have dealt with it, was not loaded yet
+        stop("interrupted before anything was tested", EXIT_CODES[Verdict.INCONCLUSIVE])
+    finally:
+        stop_early()
+    sys.exit(EXIT_USAGE if code == PYTEST_USAGE_ERROR else code)
 
 
-def wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for pytest to end; a Ctrl-C reaches it too, and it still has its results to write."""
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue
+def boot_if_wanted(arguments: Sequence[str]) -> None:
+    """Start the bundled server if the arguments name no other: it boots while pytest is loaded.
 
-
-def exit_code(code: int) -> int:
-    """The exit code of `run`: pytest has another for wrong usage, and a signal decides nothing."""
-    if code < 0:
-        return EXIT_CODES[Verdict.INCONCLUSIVE]
-    return EXIT_USAGE if code == PYTEST_USAGE_ERROR else code
+    A wrong guess costs only time. UsageError for a wrong option.
+    """
+    options, rest = options_of(arguments)
+    if not (options.base_url or options.target or WITHOUT_A_SERVER & set(rest)):
+        boot_early(options.fault)

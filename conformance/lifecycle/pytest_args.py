@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +11,8 @@ from conformance.failures import UsageError
 from conformance.settings.options import OPTIONS
 from conformance.settings.profiles import PROFILES
 
-FORKS = sys.platform == "linux"
-"""Whether workers may be copies of the process that starts them (see `plugin.forking`)."""
-PROCESSES = 3 if FORKS else 2
-"""With two cores: a third one works while others wait, where it costs little to start."""
+PROCESSES = 2
+"""How many work on a whole run, where there are two cores."""
 PYTESTS_OWN = ("PYTEST_ADDOPTS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD")
 """Variables of the environment that tell pytest what it may not have several processes with."""
 VERBOSITY = ("-q", "-qq", "-v", "-vv")
@@ -36,7 +33,6 @@ def pytest_arguments(arguments: Sequence[str]) -> list[str]:
         "--assert=plain",
         # What a failure has to say is the suite's own; rendering its source lines takes long.
         "--tb=native",
-        *(["-p", "conformance.plugin.forking"] if FORKS else []),
         *(["--dist=worksteal"] if shares_work(arguments) else []),
         *("--allow-live=reads" if word == "--allow-live" else word for word in arguments),
         *([] if named else [str(resources.scenarios())]),

@@ -3,7 +3,6 @@
 This module loads nothing of the suite, so that a server may boot while the rest is loaded.
 """
 
-import os
 import subprocess
 import sys
 
@@ -32,13 +31,6 @@ class Boot:
             text=True,
             start_new_session=True,
         )
-        if hasattr(os, "register_at_fork"):  # a copy of this process keeps no server alive
-            os.register_at_fork(after_in_child=self._let_go)
-
-    def _let_go(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
 
     def base_url(self) -> str:
         """Wait until it is up.
