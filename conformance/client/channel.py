@@ -13,7 +13,7 @@ from conformance.contract.openapi import Spec
 from conformance.http.exchange import Exchange, Request, header
 from conformance.http.limits import IDLE_SECONDS
 from conformance.http.redaction import Redactor
-from conformance.http.transport import Transport
+from conformance.http.transport import USUALLY, Connecting, Transport
 
 USUAL_HEADERS = (
     ("User-Agent", f"kraty-conformance/{__version__}"),
@@ -25,12 +25,16 @@ class Wire:
     """The way to one server that all tests of a process share. Any thread may send."""
 
     def __init__(
-        self, base_url: str, pacer: Pacer | None = None, idle: float = IDLE_SECONDS
+        self,
+        base_url: str,
+        pacer: Pacer | None = None,
+        idle: float = IDLE_SECONDS,
+        connecting: Connecting = USUALLY,
     ) -> None:
         self.base_url = base_url
         self.pacer = pacer or Pacer()
         self.path = Path()
-        self.transport = Transport(base_url, USUAL_HEADERS, idle)
+        self.transport = Transport(base_url, USUAL_HEADERS, idle, connecting)
 
     def send(self, request: Request) -> Exchange:
         """Send once, as soon as the budget of its key allows it."""

@@ -24,11 +24,15 @@ class RequestHeldError(Exception):
 
 
 class HeldRequest:
-    """One request whose last byte is held back; `stream` is the connection, once there is one."""
+    """One request whose last byte is held back; `stream` is the connection, once there is one.
+
+    `sent` counts its bytes, the last one included.
+    """
 
     def __init__(self) -> None:
         self.stream: httpcore.NetworkStream | None = None
         self.is_sending = False
+        self.sent = 0
         self._last_byte = b""
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
@@ -36,7 +40,7 @@ class HeldRequest:
 
         This is httpcore's extension `trace`.
         """
-        if event.endswith("send_request_headers.started"):
+        if event.endswith(("send_connection_init.started", "send_request_headers.started")):
             self.is_sending = info["request"].method != b"CONNECT"
 
     def hold_back(self, stream: httpcore.NetworkStream, data: bytes) -> bytes:
@@ -44,6 +48,7 @@ class HeldRequest:
         if not self.is_sending:
             return data
         self.stream = stream
+        self.sent += len(data)
         ready = self._last_byte + data
         self._last_byte = ready[-1:]
         return ready[:-1]
@@ -83,17 +88,23 @@ def release(requests: Sequence[HeldRequest]) -> None:
 
 
 class SentStream(httpcore.NetworkStream):
-    """A connection on which the request has been sent already: it is only read from."""
+    """A connection on which the request has been sent already, though httpcore sends it again."""
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
+    def __init__(self, held: HeldRequest) -> None:
+        assert held.stream is not None
+        self._stream = held.stream
+        self._repeated = held.sent
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what came."""
         return self._stream.read(max_bytes, timeout)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Nothing more is to send."""
+        """Send what comes after the request: HTTP/2 acknowledges what it reads."""
+        new = buffer[self._repeated :]
+        self._repeated = max(self._repeated - len(buffer), 0)
+        if new:
+            self._stream.write(new, timeout)
 
     def close(self) -> None:
         """Hang up."""

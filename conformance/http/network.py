@@ -34,18 +34,20 @@ class ExchangeMeter(Meter):
     def take(self, data: bytes) -> bytes:
         """Count and keep what came."""
         self.received += len(data)
-        if self.received <= KEPT_BYTES:
+        if len(self.kept) <= KEPT_BYTES:
             self.kept += data
         return data
 
     def forget(self) -> None:
-        """Forget what came: it was the proxy's, which opened the way to the server."""
+        """Forget what came: whatever is sent now, that was no response to it.
+
+        It was a proxy's, which opened the way to the server.
+        """
         self.kept.clear()
-        self.received = 0
 
     def has_surplus(self, method: str, body: bytes) -> bool:
         """Whether bytes came behind the response, or might have: they would begin the next one."""
-        if self.received > KEPT_BYTES:
+        if len(self.kept) > KEPT_BYTES:
             return True
         head, _, rest = bytes(self.kept).partition(b"\r\n\r\n")
         is_chunked = b"transfer-encoding" in head.lower()
@@ -112,6 +114,7 @@ class MeteredStream(httpcore.NetworkStream):
         """Send; the last byte of a simultaneous request is held back."""
         del timeout
         meter = _metered.get()
+        meter.forget()
         ready = buffer if meter.held is None else meter.held.hold_back(self, buffer)
         if ready:
             self._stream.write(ready, meter.seconds_left())
@@ -125,9 +128,7 @@ class MeteredStream(httpcore.NetworkStream):
         """The same connection, encrypted."""
         del timeout
         left = _metered.get().seconds_left()
-        encrypted = MeteredStream(self._stream.start_tls(ssl_context, server_hostname, left))
-        _metered.get().forget()
-        return encrypted
+        return MeteredStream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
         """What httpcore asks for; a spoilt connection looks as if its server had hung up."""

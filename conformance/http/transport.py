@@ -5,10 +5,12 @@ HTTP and to proxies. `network` adds what they lack.
 """
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cache, lru_cache
-from ssl import SSLContext
+from ssl import SSLContext, SSLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -35,20 +37,43 @@ FAILURES = (
     BadCodingError,
 )
 """What is raised where the path, or HTTP on it, fails."""
-PROXY_SCHEMES = ("http", "https")
-Connection = httpcore.ConnectionPool | httpcore.HTTP11Connection
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+Connection = httpcore.ConnectionPool | httpcore.HTTP11Connection | httpcore.HTTP2Connection
 Outcome = tuple[Response | None, str | None]
 """A response, or why there is none."""
+
+
+@dataclass(frozen=True)
+class Connecting:
+    """How to connect to a server.
+
+    `ca` is a file of certificates that are trusted besides the usual ones, `client_cert` and
+    `client_key` are files with what identifies the suite to the server (mTLS); PEM, all of them.
+    `http2` speaks HTTP/2 and nothing else.
+    """
+
+    ca: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    http2: bool = False
+
+
+USUALLY = Connecting()
+"""With the certificates that this machine trusts, and HTTP/1.1."""
 
 
 class Transport:
     """Sends requests to one server; any thread may. `idle` is in seconds, as in `limits`.
 
-    UsageError for a proxy in the environment that cannot be used.
+    UsageError for a proxy in the environment that cannot be used, or a certificate that cannot.
     """
 
     def __init__(
-        self, base_url: str, usual_headers: Headers = (), idle: float = IDLE_SECONDS
+        self,
+        base_url: str,
+        usual_headers: Headers = (),
+        idle: float = IDLE_SECONDS,
+        connecting: Connecting = USUALLY,
     ) -> None:
         url = _url_of(base_url)
         self._origin = (url.raw_scheme, url.raw_host, url.port)
@@ -56,21 +81,41 @@ class Transport:
         self._usual_headers = (("Host", url.netloc.decode("ascii")), *usual_headers)
         self._idle = idle
         self._proxy = proxy_to(base_url)
-        self._pool = self._new_pool()
+        self._ssl_context = ssl_context(connecting) if url.scheme == "https" else None
+        self._http2 = connecting.http2
+        self._pools: deque[httpcore.ConnectionPool] = deque()
 
     def _new_pool(self) -> httpcore.ConnectionPool:
         return httpcore.ConnectionPool(
-            ssl_context=ssl_context() if self._origin[0] == b"https" else None,
+            ssl_context=self._ssl_context,
             proxy=self._proxy,
             max_connections=None,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
+            http1=not self._http2,
+            http2=self._http2,
             network_backend=MeteredBackend(),
         )
+
+    @contextmanager
+    def _pool(self) -> Iterator[httpcore.ConnectionPool]:
+        """A pool that no other thread uses.
+
+        Two exchanges on one connection of HTTP/2 would count for each other's limits.
+        """
+        try:
+            pool = self._pools.pop()
+        except IndexError:
+            pool = self._new_pool()
+        try:
+            yield pool
+        finally:
+            self._pools.append(pool)
 
     def send(self, request: Request) -> Exchange:
         """Send once. An `Exchange` with an error instead of a response where the path failed."""
         started, clock = time.time(), time.perf_counter()
-        outcome = self._outcome(self._pool, request)
+        with self._pool() as pool:
+            outcome = self._outcome(pool, request)
         return Exchange(request, *outcome, started, time.perf_counter() - clock)
 
     def send_simultaneously(self, requests: Sequence[Request]) -> list[Exchange]:
@@ -109,8 +154,8 @@ class Transport:
 
     def _received(self, request: Request, held: HeldRequest, deadline: float) -> Outcome:
         """The response to a request that is sent, or why there is none."""
-        assert held.stream is not None
-        connection = httpcore.HTTP11Connection(self._url("").origin, SentStream(held.stream))
+        kind = httpcore.HTTP2Connection if self._http2 else httpcore.HTTP11Connection
+        connection = kind(self._url("").origin, SentStream(held))
         return self._outcome(connection, request, deadline)
 
     def _outcome(
@@ -141,7 +186,7 @@ class Transport:
                 meter.add_body(len(part))
                 body += part
             stream = response.extensions["network_stream"]
-            if isinstance(stream, MeteredStream):
+            if isinstance(stream, MeteredStream) and not self._http2:
                 stream.is_spoilt = meter.has_surplus(request.method, bytes(body))
         headers = tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in response.headers)
         coding = header(headers, "content-encoding")
@@ -154,7 +199,8 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.close()
+        while self._pools:
+            self._pools.pop().close()
 
 
 def described(error: Exception) -> str:
@@ -184,11 +230,12 @@ def _url_of(base_url: str) -> httpx.URL:
 def proxy_to(base_url: str) -> httpcore.Proxy | None:
     """The proxy on the way to a server, as the environment asks for it.
 
-    UsageError for one that is not spoken to in HTTP.
+    UsageError for one that is not spoken to in HTTP or SOCKS 5.
     """
-    parts = urlsplit(base_url)
+    parts, proxies = urlsplit(base_url), getproxies()
     host = parts.hostname or ""
-    url = None if host in LOOPBACK or proxy_bypass(host) else getproxies().get(parts.scheme)
+    bypass = host in LOOPBACK or proxy_bypass(host)
+    url = None if bypass else proxies.get(parts.scheme) or proxies.get("all")
     if not url:
         return None
     proxy = urlsplit(url if "://" in url else f"http://{url}")
@@ -209,6 +256,35 @@ def proxy_to(base_url: str) -> httpcore.Proxy | None:
 
 
 @cache
-def ssl_context() -> SSLContext:
-    """The certificates that are trusted; reading them takes longer than many exchanges."""
-    return httpx.create_ssl_context()
+def ssl_context(connecting: Connecting = USUALLY) -> SSLContext:
+    """The certificates that are trusted, and the suite's own; reading them takes long.
+
+    httpx takes the usual ones from `SSL_CERT_FILE` or `SSL_CERT_DIR` if these are set. UsageError
+    for a file that cannot be used.
+    """
+    context = httpx.create_ssl_context()
+    if connecting.ca:
+        with _usable("CA file", connecting.ca):
+            context.load_verify_locations(connecting.ca)
+    if connecting.client_cert:
+        with _usable("client certificate", connecting.client_cert, connecting.client_key):
+            context.load_cert_chain(connecting.client_cert, connecting.client_key, _no_password)
+    return context
+
+
+@contextmanager
+def _usable(what: str, *files: str | None) -> Iterator[None]:
+    """UsageError where a file of certificates or keys cannot be read."""
+    named = " and ".join(filter(None, files))
+    try:
+        yield
+    except SSLError as error:
+        reason = "wrong, or not PEM" if error.reason is None else error.reason.replace("_", " ")
+        raise UsageError(f"cannot use the {what} {named}: {reason.lower()}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read the {what} {named}: {error.strerror}") from None
+
+
+def _no_password() -> str:
+    """Nobody is asked for the password of an encrypted key."""
+    return ""

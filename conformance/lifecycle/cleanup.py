@@ -82,7 +82,7 @@ def clean_directory(
     if target.base_url != base_url:
         raise UsageError(f"the run was against {base_url}, the target is {target.base_url}")
     left = created_in(directory)
-    wire = Wire(base_url)
+    wire = Wire(base_url, connecting=target.connecting)
     try:
         channel = Channel(wire, load_spec(resources.spec_file()), Redactor(target.keys), Recorder())
         identity = identify(channel, target.token("server"))

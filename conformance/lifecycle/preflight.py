@@ -13,6 +13,8 @@ from conformance.testkit.given import Given
 
 UNKNOWN = ("not_found", "invalid_metric")
 """Error codes of a thing that is not there."""
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""OpenSSL's word for a certificate of an authority that is not trusted."""
 
 
 def identify(channel: Channel, token: str) -> Identity:
@@ -36,7 +38,8 @@ def identify(channel: Channel, token: str) -> Identity:
             )
         return identity_of(answer)
     except (Inconclusive, Mismatch) as failure:
-        raise Unreachable(f"{base_url} does not answer: {failure}") from None
+        hint = "; --ca FILE trusts another authority" if UNTRUSTED in str(failure) else ""
+        raise Unreachable(f"{base_url} does not answer: {failure}{hint}") from None
 
 
 def _speaks_the_api(channel: Channel) -> bool:

@@ -120,8 +120,9 @@ def print_line(config: pytest.Config, line: str) -> None:
     """Print a line where pytest prints."""
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None:
-        if reporter._tw.width_of_current_line:  # workers' letters, of which it knows nothing
-            reporter._tw.line()
+        writer = config.get_terminal_writer()
+        if writer.width_of_current_line:  # workers' letters, of which it knows nothing
+            writer.line()
         reporter.write_line(line)
 
 

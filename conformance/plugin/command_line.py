@@ -10,6 +10,7 @@ import pytest
 from conformance import resources
 from conformance.contract.requirements import catalogue
 from conformance.failures import UsageError
+from conformance.http.transport import Connecting
 from conformance.lifecycle.bundled_target import bundled_target
 from conformance.lifecycle.live_keys import harmless_only
 from conformance.settings.known_failures import load_known
@@ -94,8 +95,19 @@ class CommandLine:
         """The server that is asked for, other than the bundled one. UsageError for a wrong file."""
         base_url, file = self.option("--base-url"), self.option("--target")
         if file is not None:
-            return load_target(self.path(file), os.environ, base_url)
-        return target_of_url(base_url, os.environ)
+            target = load_target(self.path(file), os.environ, base_url)
+        else:
+            target = target_of_url(base_url, os.environ)
+        return replace(target, connecting=self._connecting(target.connecting))
+
+    def _connecting(self, declared: Connecting) -> Connecting:
+        """How to connect: what the command line says comes before what the target file says."""
+        ca, http2 = self.option("--ca"), self.option("--http2")
+        return replace(
+            declared,
+            ca=str(self.path(ca)) if ca else declared.ca,
+            http2=http2 or declared.http2,
+        )
 
     def run(self, target: Target) -> Run:
         """The run against a target; its identity is not known yet."""

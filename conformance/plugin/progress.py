@@ -1,7 +1,7 @@
 """What a terminal shows while the suite runs: family, counts, what fails, the time to go."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any, cast
 
 import pytest
 from rich.console import Console
@@ -39,7 +39,9 @@ class RunProgress:
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(file=reporter._tw._file),  # where pytest writes
+            console=Console(
+                file=cast("IO[str]", config.get_terminal_writer()), force_terminal=True
+            ),
             transient=True,
             expand=True,
         )

@@ -44,7 +44,7 @@ class RunSession:
         self.redactor = Redactor(run.target.keys)
         unpaced = [run.target.keys[role] for role in ("throttled",) if role in run.target.keys]
         self.pacer = Pacer(None if run.bundled else run.shared, run.rate, unpaced)
-        self.wire = Wire(run.target.base_url, self.pacer)
+        self.wire = Wire(run.target.base_url, self.pacer, connecting=run.target.connecting)
         journal = None if run.bundled else directory / PATTERN.replace("*", worker)
         self.players = Players(run.prefix, run.target.keys, journal)
         self.files = RunFiles(directory, worker, run.target.base_url)

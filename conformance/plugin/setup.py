@@ -65,7 +65,11 @@ def set_up(config: pytest.Config) -> None:
     spec = _load_spec(run)
     reports = command_line.path(command_line.option("--reports"))
     directory = RunDirectory.create(reports, run.id, started)
-    session = RunSession(config, run, spec, directory.path, CONTROLLER)
+    try:
+        session = RunSession(config, run, spec, directory.path, CONTROLLER)
+    except UsageError:  # a proxy or a certificate that cannot be used
+        directory.discard()
+        raise
     closing.callback(session.close)
     closing.callback(session.pacer.forget)
     closing.callback(run.lock_file("throttled").unlink, missing_ok=True)

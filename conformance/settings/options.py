@@ -45,6 +45,8 @@ class Option:
 OPTIONS = (
     Option("--base-url", "URL", "the server's origin; without it, the bundled server is tested"),
     Option("--target", "FILE", "a TOML file that describes the server: URL, keys, world"),
+    Option("--ca", "FILE", "trust the certificates in this file as well"),
+    Option("--http2", None, "speak HTTP/2, for a server that offers nothing else"),
     Option("--trust-target", None, "blame the server for what is not as the target file says"),
     Option("--spec", "FILE", "a newer OpenAPI description of the API than the bundled one"),
     Option("--reports", "DIR", "where runs write their reports", DEFAULT_REPORTS),

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from conformance.http.transport import Connecting
 from conformance.settings.known_failures import Known
 from conformance.settings.names import Names
 from conformance.settings.target import Target, World
@@ -74,13 +75,19 @@ class Run:
                 "base_url": self.target.base_url,
                 "keys": dict(self.target.keys),
                 "world": msgspec.to_builtins(self.target.world),
+                "connecting": asdict(self.target.connecting),
             },
         }
 
     @classmethod
     def unpacked(cls, values: dict[str, Any]) -> "Run":
         """The reverse of `packed`."""
-        target = {**values["target"], "world": msgspec.convert(values["target"]["world"], World)}
+        packed = values["target"]
+        target = {
+            **packed,
+            "world": msgspec.convert(packed["world"], World),
+            "connecting": Connecting(**packed["connecting"]),
+        }
         identity = Identity(**values["identity"])
         known = msgspec.convert(values["known"], type=tuple[Known, ...])
         replaced = {"target": Target(**target), "identity": identity, "known": known}

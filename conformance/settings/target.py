@@ -12,6 +12,7 @@ import msgspec
 
 from conformance.contract.openapi import BASE_PATH
 from conformance.failures import NotExercised, UsageError
+from conformance.http.transport import USUALLY, Connecting
 
 DEFAULT_VARIABLES = {
     "server": "KRATY_SERVER_KEY",
@@ -52,6 +53,10 @@ class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _TargetFile(msgspec.Struct, forbid_unknown_fields=True):
     base_url: str
     name: str | None = None
+    ca: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    http2: bool = False
     keys: dict[str, str] = {}
     world: World = World()
 
@@ -64,6 +69,7 @@ class Target:
     base_url: str
     keys: Mapping[str, str] = field(repr=False)
     world: World
+    connecting: Connecting = USUALLY
 
     def token(self, role: str) -> str:
         """The key of a role; NotExercised where the target declares none."""
@@ -118,7 +124,24 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
     variables = {"server": DEFAULT_VARIABLES["server"], **declared.keys}
     tokens = {role: _variable(name, role, environment) for role, name in variables.items()}
     origin = origin_of(declared.base_url)
-    return Target(declared.name or origin, origin, tokens, declared.world)
+    connecting = _connecting(path, declared)
+    return Target(declared.name or origin, origin, tokens, declared.world, connecting)
+
+
+def _connecting(path: Path, declared: _TargetFile) -> Connecting:
+    """How to connect; the target file names other files as seen from its own folder."""
+    if declared.client_key and not declared.client_cert:
+        raise UsageError(f"the target file {path} has a client_key, but no client_cert")
+
+    def beside(name: str | None) -> str | None:
+        return str(path.parent / name) if name else None
+
+    return Connecting(
+        ca=beside(declared.ca),
+        client_cert=beside(declared.client_cert),
+        client_key=beside(declared.client_key),
+        http2=declared.http2,
+    )
 
 
 def target_of_url(base_url: str, environment: Mapping[str, str]) -> Target:
