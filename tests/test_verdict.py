@@ -3,8 +3,10 @@
 import pytest
 
 from conformance.contract.requirements import Level
+from conformance.failures import UsageError
 from conformance.results.check import Check, Outcome, outcome_of
 from conformance.results.verdict import EXIT_CODES, Verdict, judge_run
+from conformance.settings.required import checked, shortfall
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 
@@ -46,11 +48,44 @@ def test_a_run_that_did_not_end_is_inconclusive() -> None:
     assert verdict((MUST, Outcome.PASSED), abort_reason="interrupted") is Verdict.INCONCLUSIVE
 
 
-def test_passed_musts_are_conformant_with_others_not_exercised() -> None:
-    judgement = judge_run([(MUST, Outcome.PASSED), (MUST, Outcome.NOT_EXERCISED)])
-    assert judgement.verdict is Verdict.CONFORMANT
+@pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.KNOWN])
+def test_a_part_of_the_musts_is_not_called_conformant(outcome: Outcome) -> None:
+    judgement = judge_run([(MUST, outcome), (MUST, Outcome.NOT_EXERCISED)])
+    assert judgement.verdict is Verdict.NO_FAILURE
     assert (judgement.exercised, judgement.total) == (1, 2)
     assert "1 of 2 MUSTs exercised" in str(judgement)
+
+
+def test_less_than_is_required_fails_the_gate_but_hides_no_failure() -> None:
+    rows = [(MUST, Outcome.PASSED), (MUST, Outcome.NOT_EXERCISED)]
+    assert judge_run(rows, shortfall="--require asks for 2 MUSTs").verdict is Verdict.TOO_LITTLE
+    failed = judge_run([(MUST, Outcome.FAILED)], shortfall="--require asks for 2 MUSTs")
+    assert failed.verdict is Verdict.NOT_CONFORMANT
+
+
+@pytest.mark.parametrize(
+    ("required", "exercised", "missing"),
+    [
+        ("all", {"GRANT-1"}, "--require asks also for AUTH-1, AUTH-2, "),
+        ("2", {"GRANT-1"}, "--require asks for 2 MUSTs"),
+        ("1", {"GRANT-1"}, None),
+        ("1", {"ERR-2"}, "--require asks for 1 MUSTs"),
+        ("GRANT-1,GRANT-2", {"GRANT-1"}, "--require asks also for GRANT-2"),
+        ("GRANT-1", {"GRANT-1"}, None),
+    ],
+)
+def test_what_is_required_and_missing_is_named(
+    required: str, exercised: set[str], missing: str | None
+) -> None:
+    found = shortfall(checked(required), exercised)
+    assert (found or "")[: len(missing or "")] == (missing or "")
+    assert (found is None) == (missing is None)
+
+
+@pytest.mark.parametrize("required", ["", "0", "98", "most", "GRANT-1,NO-1"])
+def test_a_requirement_of_nothing_is_wrong_usage(required: str) -> None:
+    with pytest.raises(UsageError, match="--require"):
+        checked(required)
 
 
 def test_a_should_that_is_not_met_is_reported_and_conformant() -> None:
@@ -66,7 +101,7 @@ def test_a_should_that_failed_under_strictness_is_not_conformant() -> None:
 def test_every_verdict_has_an_exit_code() -> None:
     assert sorted(EXIT_CODES) == sorted(Verdict)
     passing = [verdict for verdict, code in EXIT_CODES.items() if code == 0]
-    assert passing == [Verdict.CONFORMANT, Verdict.TOLERATED]
+    assert passing == [Verdict.CONFORMANT, Verdict.TOLERATED, Verdict.NO_FAILURE]
     assert EXIT_CODES[Verdict.INCONCLUSIVE] not in (0, EXIT_CODES[Verdict.NOT_CONFORMANT])
 
 

@@ -16,6 +16,7 @@ from conformance.lifecycle.live_keys import harmless_only
 from conformance.settings.known_failures import load_known
 from conformance.settings.options import OPTIONS
 from conformance.settings.profiles import PROFILES
+from conformance.settings.required import checked
 from conformance.settings.run import Identity, Run, new_id, new_seed
 from conformance.settings.target import Target, load_target, target_of_url
 
@@ -113,7 +114,7 @@ class CommandLine:
         """The run against a target; its identity is not known yet."""
         profile = PROFILES[self.option("--profile")]
         seed, examples = self.option("--seed"), self.option("--examples")
-        known = self.option("--known-failures")
+        known, required = self.option("--known-failures"), self.option("--require")
         return Run(
             id=new_id(),
             profile=profile.name,
@@ -126,6 +127,7 @@ class CommandLine:
             target=target,
             identity=Identity(),
             known=load_known(self.path(known)) if known else (),
+            required=None if required is None else checked(required),
         )
 
     def bundled_target(self, base_url: str) -> Target:

@@ -97,7 +97,8 @@ class Conclusion:
         assert self._head is not None
         session, head = self._session, self._head
         seconds = time.time() - head.started
-        document = self._collected.document(head, seconds, abort_reason, session.run.known)
+        run = session.run
+        document = self._collected.document(head, seconds, abort_reason, run.known, run.required)
         session.files.conclude(document)
         begun = session.command_line.option("--write-known-failures")
         if begun is not None:

@@ -7,10 +7,11 @@ from typing import Any
 from conformance.contract.requirements import catalogue
 from conformance.failures import UsageError
 from conformance.plugin.run_files import RunFiles
+from conformance.report.summary import not_exercised
 from conformance.report.text import printable
 from conformance.results.check import Check, Outcome
 from conformance.results.document import Document
-from conformance.results.verdict import EXIT_CODES, Verdict
+from conformance.results.verdict import EXIT_CODES, Verdict, counted
 from conformance.settings.known_failures import write_known
 
 MAX_LINES = 120
@@ -58,6 +59,10 @@ def closing_lines(document: Document, files: RunFiles) -> list[str]:
     lines += [f"known failures: {problem}" for problem in problems]
     if files.unwritten is not None:
         return [*lines, f"cannot write the results to {files.path}: {files.unwritten}"]
+    lines += [
+        f"not exercised: {counted(len(ids), 'MUST')}: {printable(reason, 200)}"
+        for reason, ids in not_exercised(document).items()
+    ]
     notices = [f"notice: {printable(notice)}" for notice in document.notices]
     return [*notices, *lines, f"report: {files.path / 'report.html'}"]
 

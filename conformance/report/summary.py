@@ -9,10 +9,13 @@ from conformance.contract.requirements import Level
 from conformance.results.check import Outcome
 from conformance.results.document import Document, RequirementResult
 from conformance.results.known_status import KnownStatus
+from conformance.results.verdict import Verdict
 
 COLOURS = {
     "conformant": "brightgreen",
     "conformant but for known failures": "yellow",
+    "no failure found": "yellow",
+    "too little exercised": "red",
     "not conformant": "red",
     "known failures outdated": "red",
     "inconclusive": "lightgrey",
@@ -20,6 +23,8 @@ COLOURS = {
 SYMBOLS = {
     "conformant": "✅",
     "conformant but for known failures": "☑️",
+    "no failure found": "◐",
+    "too little exercised": "❌",
     "not conformant": "❌",
     "known failures outdated": "❌",
     "inconclusive": "❔",
@@ -52,6 +57,7 @@ def render_summary(document: Document) -> str:
     ):
         rows = [row for row in document.requirements if row.outcome == outcome]
         lines += _rows(title, outcome, rows)
+    lines += _not_exercised(document)
     lines += _known(document.known_failures)
     lines += [f"> {plain(notice)}" for notice in document.notices]
     return "\n".join(lines).rstrip() + "\n"
@@ -84,6 +90,23 @@ def _rows(title: str, outcome: str, rows: Sequence[RequirementResult]) -> list[s
     return [*lines, ""]
 
 
+def not_exercised(document: Document) -> dict[str, list[str]]:
+    """The MUSTs that the run says nothing about, by what would change that."""
+    found: dict[str, list[str]] = {}
+    for row in document.requirements:
+        if row.level is Level.MUST and row.outcome is Outcome.NOT_EXERCISED:
+            found.setdefault(row.reason or "", []).append(row.id)
+    return found
+
+
+def _not_exercised(document: Document) -> list[str]:
+    found = not_exercised(document)
+    if not found:
+        return []
+    rows = [f"| {plain(reason)} | {plain(', '.join(ids))} |" for reason, ids in found.items()]
+    return ["### Not exercised", "", "| why | MUSTs |", "| --- | --- |", *rows, ""]
+
+
 def _known(entries: Sequence[KnownStatus]) -> list[str]:
     """The list of known failures, and what became of each."""
     if not entries:
@@ -108,7 +131,9 @@ def render_badge(document: Document) -> str:
     """The endpoint format of shields.io."""
     verdict = document.verdict
     failed = len(verdict.failed)
-    message = f"{failed} failed" if failed else verdict.verdict
+    message = f"{failed} failed" if failed else str(verdict.verdict)
+    if verdict.verdict in (Verdict.NO_FAILURE, Verdict.TOO_LITTLE):
+        message += f", {verdict.musts_exercised} of {verdict.musts} MUSTs"
     badge = {
         "schemaVersion": 1,
         "label": "Kraty Server API",

@@ -26,9 +26,10 @@ from conformance.results.document import (
     footer_of,
 )
 from conformance.results.known_status import known_statuses
-from conformance.results.verdict import judge_run
+from conformance.results.verdict import EXERCISED, judge_run
 from conformance.settings.known_failures import Known
 from conformance.settings.profiles import PROFILES
+from conformance.settings.required import shortfall
 from conformance.settings.run import Run
 
 UNREACHED = ("401", "403", "404")
@@ -93,13 +94,20 @@ class Collected:
         seconds: float,
         abort_reason: str | None,
         known: Sequence[Known] = (),
+        required: str | None = None,
     ) -> Document:
         """Everything that is known, requirement by requirement, and the verdict."""
         moment = datetime.fromtimestamp(head.started, UTC)
         statuses = known_statuses(known, self.checks, moment.date(), whole=self.whole)
         rows = tuple(self._row(requirement) for requirement in catalogue().values())
         outdated = [status.problem for status in statuses if status.problem]
-        judgement = judge_run([(row.level, row.outcome) for row in rows], abort_reason, outdated)
+        exercised = [row.id for row in rows if row.outcome in EXERCISED]
+        judgement = judge_run(
+            [(row.level, row.outcome) for row in rows],
+            abort_reason,
+            outdated,
+            shortfall(required, exercised) if required else None,
+        )
         return Document(
             suite=head.suite,
             verdict=Conclusion(

@@ -14,16 +14,20 @@ class Verdict(StrEnum):
 
     CONFORMANT = "conformant"
     TOLERATED = "conformant but for known failures"
+    NO_FAILURE = "no failure found"
     NOT_CONFORMANT = "not conformant"
     OUTDATED = "known failures outdated"
+    TOO_LITTLE = "too little exercised"
     INCONCLUSIVE = "inconclusive"
 
 
 EXIT_CODES = {
     Verdict.CONFORMANT: 0,
     Verdict.TOLERATED: 0,
+    Verdict.NO_FAILURE: 0,
     Verdict.NOT_CONFORMANT: 1,
     Verdict.OUTDATED: 1,
+    Verdict.TOO_LITTLE: 1,
     Verdict.INCONCLUSIVE: 3,
 }
 EXIT_USAGE = 2
@@ -42,48 +46,51 @@ class Judgement:
         return f"{self.verdict}: {self.reason}"
 
 
-DECIDED = (Outcome.PASSED, Outcome.FAILED, Outcome.KNOWN)
+EXERCISED = (Outcome.PASSED, Outcome.FAILED, Outcome.KNOWN, Outcome.WARNED)
+"""Outcomes of a requirement on which there is a word; a MUST is never just warned of."""
 
 
 def judge_run(
     outcomes: Iterable[tuple[Level, Outcome]],
     abort_reason: str | None = None,
     outdated: Sequence[str] = (),
+    shortfall: str | None = None,
 ) -> Judgement:
     """The verdict on all requirements of the catalogue.
 
     `abort_reason` says why the run did not come to its end, `outdated` what is wrong with the list
-    of known failures. A failed requirement makes the server not conformant even then;
-    a SHOULD is `failed` only where the user asked for strictness.
+    of known failures, `shortfall` what `--require` asks for and the run did not exercise. A failed
+    requirement makes the server not conformant even then, and only a run that exercised every MUST
+    calls it conformant. A SHOULD is `failed` only where the user asked for strictness.
     """
     rows = list(outcomes)
     musts = Counter(outcome for level, outcome in rows if level is Level.MUST)
     total = musts.total()
-    exercised = sum(musts[outcome] for outcome in DECIDED)
+    exercised = sum(musts[outcome] for outcome in EXERCISED)
     failed = sum(outcome is Outcome.FAILED for _, outcome in rows)
     undecided = musts[Outcome.BLOCKED] + musts[Outcome.INCONCLUSIVE]
     known = sum(outcome is Outcome.KNOWN for _, outcome in rows)
     warned = sum(outcome is Outcome.WARNED for _, outcome in rows)
-    progress = f"{exercised} of {total} MUSTs exercised"
-    if failed:
-        verdict, reason = Verdict.NOT_CONFORMANT, f"{counted(failed, 'requirement')} failed"
-    elif outdated:
-        verdict, reason = Verdict.OUTDATED, "; ".join(outdated)
-    elif abort_reason:
-        verdict, reason = Verdict.INCONCLUSIVE, abort_reason
-    elif undecided:
-        verdict, reason = Verdict.INCONCLUSIVE, f"{counted(undecided, 'MUST')} undecided"
-    elif not exercised:
-        verdict, reason = Verdict.INCONCLUSIVE, "no MUST was exercised"
-    elif known:
-        verdict, reason = Verdict.TOLERATED, f"{counted(known, 'requirement')} failed as known"
-    else:
-        verdict, reason = Verdict.CONFORMANT, "every exercised MUST passed"
-    if abort_reason and abort_reason not in reason:
-        reason += f", {abort_reason}"
-    if warned:
-        reason += f", {counted(warned, 'SHOULD')} not met"
-    return Judgement(verdict, f"{reason}, {progress}", exercised, total)
+    known_ones = f"{counted(known, 'requirement')} failed as known"
+    rules = (
+        (failed, Verdict.NOT_CONFORMANT, f"{counted(failed, 'requirement')} failed"),
+        (outdated, Verdict.OUTDATED, "; ".join(outdated)),
+        (abort_reason, Verdict.INCONCLUSIVE, abort_reason or ""),
+        (undecided, Verdict.INCONCLUSIVE, f"{counted(undecided, 'MUST')} undecided"),
+        (not exercised, Verdict.INCONCLUSIVE, "no MUST was exercised"),
+        (shortfall, Verdict.TOO_LITTLE, shortfall or ""),
+        (exercised < total, Verdict.NO_FAILURE, known_ones if known else ""),
+        (known, Verdict.TOLERATED, known_ones),
+        (True, Verdict.CONFORMANT, "every MUST passed"),
+    )
+    verdict, reason = next((verdict, reason) for holds, verdict, reason in rules if holds)
+    reasons = [
+        reason,
+        abort_reason if abort_reason != reason else "",
+        f"{counted(warned, 'SHOULD')} not met" if warned else "",
+        f"{exercised} of {total} MUSTs exercised",
+    ]
+    return Judgement(verdict, ", ".join(filter(None, reasons)), exercised, total)
 
 
 def counted(number: int, noun: str) -> str:

@@ -77,5 +77,10 @@ OPTIONS = (
         {"type": int},
     ),
     Option("--fault", "ID", "test the bundled server with this seeded fault or conformant variant"),
+    Option(
+        "--require",
+        "WHAT",
+        "fail the gate unless the run exercises `all` MUSTs, a number of them, or ID,...",
+    ),
     Option("--requirement", "ID,...", "run only the tests of these requirements"),
 )

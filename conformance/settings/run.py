@@ -31,7 +31,8 @@ class Run:
     `id` is eight hexadecimal digits; everything that the run creates begins with `prefix`.
     `examples` is the number of generated cases an operation, `shrink` are the seconds for which a
     failure of a generated test is made smaller, `rate` caps the requests a minute (0: no cap).
-    `spec` is the path of the OpenAPI description, `known` the known failures. `bundled` tells
+    `spec` is the path of the OpenAPI description, `known` the known failures, `required` what
+    `--require` asks for. `bundled` tells
     whether the target is the reference server that the suite started itself.
     """
 
@@ -46,6 +47,7 @@ class Run:
     target: Target
     identity: Identity
     known: tuple[Known, ...] = ()
+    required: str | None = None
 
     @property
     def prefix(self) -> str:
