@@ -1,10 +1,22 @@
 """A run takes away what it made, and nothing else."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
-from support import Runner, command, keys, reference, server_client, suite_client
+from support import (
+    WINDOW,
+    Runner,
+    command,
+    json_of,
+    keys,
+    raw_server,
+    read_head,
+    reference,
+    server_client,
+    suite_client,
+)
 
 from conformance import resources
 from conformance.client.created_players import (
@@ -15,6 +27,8 @@ from conformance.client.created_players import (
     players_named,
 )
 from conformance.contract.openapi import encoded, load_spec
+from conformance.faults.deviations import settings_of
+from conformance.faults.registry import deviation_of
 from conformance.http.exchange import Exchange, Request, Response
 from conformance.lifecycle.cleanup import Cleaned, erase
 
@@ -165,6 +179,39 @@ def test_a_player_who_never_existed_is_neither_erased_nor_left() -> None:
         assert erase({"server": api}, players, "kc-0") == Cleaned(created=1, erased=1)
 
 
+def test_an_id_that_the_server_refuses_never_existed() -> None:
+    settings = settings_of([deviation_of("no-nulls")], WINDOW)
+    with reference(settings) as url, suite_client(url) as api:
+        assert erase({"server": api}, [("server", "kc-0-\0")], "kc-0") == Cleaned(0, 0)
+
+
+def test_who_cannot_be_erased_is_left_with_the_reason() -> None:
+    nothing_works = json_of(b'{"error": {"code": "down"}}', b"500 Sorry")
+
+    def serve(connection: socket.socket) -> None:
+        while read_head(connection):
+            connection.sendall(nothing_works)
+
+    with raw_server(serve) as url, suite_client(url) as api:
+        done = erase({"server": api}, [("server", "kc-0-p1")], "kc-0")
+    assert (done.created, done.erased, done.left) == (1, 0, (("server", "kc-0-p1"),))
+    assert "500" in (done.refusal or "")
+
+
+def test_clean_takes_keys_from_the_variables_that_the_run_used(run_suite: Runner) -> None:
+    with reference() as url:
+        ended = run_suite("--keep", "-k", "acks", url=url)
+        latest = ended.reports / "latest"
+        text = (latest / "results.json").read_text()
+        renamed = text.replace("KRATY_SERVER_KEY", "STAGING_KEY")
+        (latest / "results.json").write_text(renamed)
+        environment = {**keys(), "STAGING_KEY": keys()["KRATY_SERVER_KEY"]}
+        del environment["KRATY_SERVER_KEY"]
+        done = command("clean", str(latest), env=environment)
+    assert done.returncode == 0, done.stderr
+    assert created_in(latest) == []
+
+
 def answered(request: Request, status: int | None) -> Exchange:
     response = None if status is None else Response(status, (), b"")
     return Exchange(request, response, None, 0.0, 0.0)
@@ -178,6 +225,7 @@ def answered(request: Request, status: int | None) -> Exchange:
         ([404, 200], True),
         ([200, 404], True),
         ([500], True),
+        ([501], False),
         ([None], True),
         ([], True),
     ],

@@ -13,6 +13,7 @@ from conformance.lifecycle.cleanup import Cleaned, clean_directory
 from conformance.report import read_results, write_results
 from conformance.report.forms import write_forms
 from conformance.report.reading import RESULTS
+from conformance.report.text import printable
 from conformance.results.document import Cleanup
 from conformance.results.verdict import EXIT_CODES, Verdict
 
@@ -23,7 +24,7 @@ from conformance.results.verdict import EXIT_CODES, Verdict
 def clean_up(directory: Path, target: Path | None) -> None:
     """Erase the players that a run left: after a crash, a Ctrl-C, or --keep.
 
-    DIR is the run's directory. Keys come from the environment, as for `run`.
+    DIR is the run's directory. Keys come from the environment variables that the run used.
     """
     try:
         done = clean_directory(directory, target, os.environ)
@@ -32,7 +33,8 @@ def clean_up(directory: Path, target: Path | None) -> None:
         stop(str(error))
     except OSError as error:
         stop(f"cannot write to {directory}: {error.strerror}")
-    print(f"{done.erased} of {done.created} players erased, {len(done.left)} left")
+    why = f": {printable(done.refusal)}" if done.refusal else ""
+    print(f"{done.erased} of {done.created} players erased, {len(done.left)} left{why}")
     sys.exit(EXIT_CODES[Verdict.INCONCLUSIVE] if done.left else 0)
 
 

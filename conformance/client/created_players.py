@@ -21,6 +21,8 @@ UNKNOWN = "server"
 """The role of whatever key a request carries that the run does not know."""
 SAME_GAME = {"throttled": UNKNOWN}
 """Roles whose players are another's: a small budget is none for a clean-up."""
+NOT_IMPLEMENTED = 501
+"""The one failure of a server that says that nothing was done."""
 Player = tuple[str, str]
 """The role of a key of the player's game, and the external id."""
 ANY_PATH = "/players/{externalId}"
@@ -119,7 +121,8 @@ class Players:
 
     def answered(self, players: Iterable[Player], exchange: Exchange) -> None:
         """Note what became of a request about these players."""
-        refused = exchange.response is not None and 400 <= exchange.response.status < 500
+        status = exchange.response.status if exchange.response is not None else 0
+        refused = 400 <= status < 500 or status == NOT_IMPLEMENTED
         for player in players:
             self._mark("-" if refused else "=", player)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,41 +18,41 @@ from conformance.lifecycle.preflight import identify
 from conformance.report.recovery import document_of
 from conformance.settings.run import prefix_of
 from conformance.settings.target import load_target, target_of_url
+from conformance.testkit.expect import describe
 
 AT_ONCE = 4
-NEVER = "no_op_never_existed"
+GONE, NEVER = "gone", "never existed"
+REFUSED = (400, 404, 422)
+"""How a server refuses an id that nobody can have."""
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """How many players a run created, how many of them were erased, and who is left."""
+    """How many players a run created, how many of them were erased, and who is left.
+
+    `refusal` says how the server answered where one of them could not be erased.
+    """
 
     created: int
     erased: int
     left: tuple[Player, ...] = ()
+    refusal: str | None = None
 
 
 def erase(api_with: Mapping[str, Api], players: Iterable[Player], prefix: str) -> Cleaned:
     """Erase players, a few at a time; `api_with` are clients by role.
 
-    Nobody whose id does not begin with the run's prefix is touched. A Ctrl-C ends it early.
+    Nobody whose id does not begin with the run's prefix is touched. A Ctrl-C ends it early. Who
+    never existed counts neither as created nor as left.
     """
     own = [player for player in players if is_own(player[1], prefix)]
-    gone: set[Player] = set()
-    never: set[Player] = set()
+    fates: dict[Player, str] = {}
 
     def one(player: Player) -> None:
         role, id = player
-        if role not in api_with or api_with[role].channel.wire.path.gone:
-            return
-        try:
-            answer = api_with[role].delete_player(id, {"reason": "test"})
-        except Exception:
-            return
-        if answer.status == 200:
-            body = answer.body if isinstance(answer.body, dict) else {}
-            status = (body.get("data") or {}).get("status")
-            (never if status == NEVER else gone).add(player)
+        if role in api_with and not api_with[role].channel.wire.path.gone:
+            with suppress(Exception):  # the next one may still be erased
+                fates[player] = _erase(api_with[role], id)
 
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
@@ -60,8 +61,22 @@ def erase(api_with: Mapping[str, Api], players: Iterable[Player], prefix: str) -
         pool.shutdown(cancel_futures=True)
     finally:
         pool.shutdown()
-    left = tuple(player for player in own if player not in gone | never)
-    return Cleaned(len(own) - len(never), len(gone), left)
+    left = tuple(player for player in own if fates.get(player) not in (GONE, NEVER))
+    erased = sum(fate == GONE for fate in fates.values())
+    refusals = (fates[player] for player in left if player in fates)
+    return Cleaned(erased + len(left), erased, left, next(refusals, None))
+
+
+def _erase(api: Api, id: str) -> str:
+    """Erase one player: `GONE`, `NEVER` for one that never existed, or how that was refused."""
+    answer = api.delete_player(id, {"reason": "test"})
+    if answer.status == 200:
+        data = answer.body.get("data") if isinstance(answer.body, dict) else None
+        never = isinstance(data, dict) and data.get("status") == "no_op_never_existed"
+        return NEVER if never else GONE
+    if answer.status in REFUSED and api.get_player(id).status in REFUSED:
+        return NEVER  # an id that the server does not take, for which it can have no player
+    return describe(answer)
 
 
 def clean_directory(
@@ -77,7 +92,7 @@ def clean_directory(
     target = (
         load_target(target_file, environment)
         if target_file
-        else target_of_url(base_url, environment)
+        else target_of_url(base_url, environment, document.target.key_variables)
     )
     if target.base_url != base_url:
         raise UsageError(f"the run was against {base_url}, the target is {target.base_url}")

@@ -86,7 +86,7 @@ class Conclusion:
         files.is_erasing = False
         files.keep_players(done.left)
         left = len(done.left)
-        reason = again if left else None
+        reason = "; ".join(filter(None, [done.refusal, again])) if left else None
         return Cleanup(created=done.created, erased=done.erased, left=left, reason=reason)
 
     def _erasers(self) -> dict[str, Api]:

@@ -56,6 +56,7 @@ def head_of(run: Run, spec: Spec, started: float, revised: Sequence[str] = ()) -
             studio_id=run.identity.studio_id,
             game_id=run.identity.game_id,
             environment=run.identity.environment,
+            key_variables=dict(run.target.variables),
         ),
         spec=TestedSpec(
             title=spec.document["info"]["title"],

@@ -47,7 +47,10 @@ class Conclusion(Part, frozen=True, kw_only=True):
 
 
 class TestedTarget(Part, frozen=True, kw_only=True):
-    """The server: `keys` are roles, `world` what the target file declares."""
+    """The server: `keys` are roles, `world` what the target file declares.
+
+    `key_variables` are the environment variables that held the keys, by role.
+    """
 
     name: str
     base_url: str
@@ -57,6 +60,7 @@ class TestedTarget(Part, frozen=True, kw_only=True):
     studio_id: str | None
     game_id: str | None
     environment: str | None
+    key_variables: dict[str, str] = {}
 
 
 class TestedSpec(Part, frozen=True, kw_only=True):

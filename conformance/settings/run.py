@@ -77,6 +77,7 @@ class Run:
                 "base_url": self.target.base_url,
                 "keys": dict(self.target.keys),
                 "world": msgspec.to_builtins(self.target.world),
+                "variables": dict(self.target.variables),
                 "connecting": asdict(self.target.connecting),
             },
         }

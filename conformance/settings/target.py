@@ -63,13 +63,17 @@ class _TargetFile(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Target:
-    """A server under test. `keys` holds tokens by role and never leaves the process's memory."""
+    """A server under test. `keys` holds tokens by role and never leaves the process's memory.
+
+    `variables` are the names of the environment variables that held them.
+    """
 
     name: str
     base_url: str
     keys: Mapping[str, str] = field(repr=False)
     world: World
     connecting: Connecting = USUALLY
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def token(self, role: str) -> str:
         """The key of a role; NotExercised where the target declares none."""
@@ -125,7 +129,8 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
     tokens = {role: _variable(name, role, environment) for role, name in variables.items()}
     origin = origin_of(declared.base_url)
     connecting = _connecting(path, declared)
-    return Target(declared.name or origin, origin, tokens, declared.world, connecting)
+    name = declared.name or origin
+    return Target(name, origin, tokens, declared.world, connecting, variables)
 
 
 def _connecting(path: Path, declared: _TargetFile) -> Connecting:
@@ -144,16 +149,20 @@ def _connecting(path: Path, declared: _TargetFile) -> Connecting:
     )
 
 
-def target_of_url(base_url: str, environment: Mapping[str, str]) -> Target:
-    """A target of which only the URL is known, with the keys that the environment holds."""
+def target_of_url(
+    base_url: str,
+    environment: Mapping[str, str],
+    variables: Mapping[str, str] = DEFAULT_VARIABLES,
+) -> Target:
+    """A target of which only the URL is known, with the keys that the environment holds.
+
+    `variables` are the names of those that may hold one, by role; the server key is needed.
+    """
     origin = origin_of(base_url)
-    server = _variable(DEFAULT_VARIABLES["server"], "server", environment)
-    others = {
-        role: environment[name] for role, name in DEFAULT_VARIABLES.items() if environment.get(name)
-    }
-    for role in others:
-        _variable(DEFAULT_VARIABLES[role], role, environment)
-    return Target(origin, origin, {**others, "server": server}, World())
+    names = {"server": DEFAULT_VARIABLES["server"], **variables}
+    held = {role: name for role, name in names.items() if role == "server" or environment.get(name)}
+    tokens = {role: _variable(name, role, environment) for role, name in held.items()}
+    return Target(origin, origin, tokens, World(), variables=held)
 
 
 def _variable(name: str, role: str, environment: Mapping[str, str]) -> str:
