@@ -13,6 +13,7 @@ from typing import Any
 import h11
 import httpcore
 
+from conformance.http.early_response import EarlyResponse
 from conformance.http.last_byte_sync import HeldRequest, RequestHeldError
 from conformance.http.limits import Meter
 
@@ -22,13 +23,21 @@ _metered: ContextVar["ExchangeMeter"] = ContextVar("metered")
 
 
 class ExchangeMeter(Meter):
-    """A meter that keeps the bytes of the response; `held` holds the request's last byte back."""
+    """A meter that keeps the bytes of the response.
+
+    `held` holds the request's last byte back, `early` reads a response that comes before it.
+    """
 
     def __init__(
-        self, idle: float, held: HeldRequest | None = None, deadline: float | None = None
+        self,
+        idle: float,
+        held: HeldRequest | None = None,
+        deadline: float | None = None,
+        early: EarlyResponse | None = None,
     ) -> None:
         super().__init__(idle, deadline)
         self.held = held
+        self.early = early
         self.kept = bytearray()
 
     def take(self, data: bytes) -> bytes:
@@ -97,12 +106,23 @@ class MeteredStream(httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what came; TimeoutError or TooLongError where the exchange is over its limits.
 
-        RequestHeldError where the request is not sent to its end.
+        RequestHeldError where the request is not sent to its end, EarlyResponseError where it is
+        answered all the same.
         """
         del timeout  # the meter knows better
         meter = _metered.get()
         if meter.held is not None and meter.held.is_sending:
             raise RequestHeldError
+        data = self._read(meter, max_bytes)
+        if meter.early is not None and meter.early.is_sending and meter.early.take(data):
+            while data and not meter.early.is_ended:
+                data = self._read(meter, max_bytes)
+                meter.early.take(data)
+                meter.add_body(len(data))
+            raise meter.early.response
+        return data
+
+    def _read(self, meter: ExchangeMeter, max_bytes: int) -> bytes:
         meter.check_overhead()
         left = meter.seconds_left()
         try:

@@ -18,6 +18,7 @@ import httpcore
 import httpx
 
 from conformance.failures import UsageError
+from conformance.http.early_response import WINDOW, EarlyResponse, EarlyResponseError
 from conformance.http.exchange import Exchange, Headers, Request, Response, header
 from conformance.http.last_byte_sync import HeldRequest, RequestHeldError, SentStream, release
 from conformance.http.limits import IDLE_SECONDS, BadCodingError, TooLongError, decoded
@@ -114,8 +115,12 @@ class Transport:
     def send(self, request: Request) -> Exchange:
         """Send once. An `Exchange` with an error instead of a response where the path failed."""
         started, clock = time.time(), time.perf_counter()
-        with self._pool() as pool:
-            outcome = self._outcome(pool, request)
+        if self._http2 and len(request.body) > WINDOW:
+            with self._new_pool() as pool:
+                outcome = self._outcome(pool, request, early=EarlyResponse())
+        else:
+            with self._pool() as pool:
+                outcome = self._outcome(pool, request)
         return Exchange(request, *outcome, started, time.perf_counter() - clock)
 
     def send_simultaneously(self, requests: Sequence[Request]) -> list[Exchange]:
@@ -159,11 +164,15 @@ class Transport:
         return self._outcome(connection, request, deadline)
 
     def _outcome(
-        self, connection: Connection, request: Request, deadline: float | None = None
+        self,
+        connection: Connection,
+        request: Request,
+        deadline: float | None = None,
+        early: EarlyResponse | None = None,
     ) -> Outcome:
         """The response, or why there is none."""
         try:
-            with metered(ExchangeMeter(self._idle, deadline=deadline)) as meter:
+            with metered(ExchangeMeter(self._idle, deadline=deadline, early=early)) as meter:
                 return self._response(connection, request, meter), None
         except FAILURES as error:
             return None, described(error)
@@ -174,23 +183,24 @@ class Transport:
         request: Request,
         meter: ExchangeMeter,
     ) -> Response:
-        body = bytearray()
-        with connection.stream(
-            request.method,
-            self._url(request.target),
-            headers=_encoded((*self._usual_headers, *request.headers, *_length_of(request))),
-            content=request.body or None,
-            extensions={"trace": meter.held.trace} if meter.held is not None else {},
-        ) as response:
-            for part in response.iter_stream():
-                meter.add_body(len(part))
-                body += part
-            stream = response.extensions["network_stream"]
-            if isinstance(stream, MeteredStream) and not self._http2:
-                stream.is_spoilt = meter.has_surplus(request.method, bytes(body))
-        headers = tuple((n.decode("latin-1"), v.decode("latin-1")) for n, v in response.headers)
-        coding = header(headers, "content-encoding")
-        return Response(response.status, headers, decoded(bytes(body), coding))
+        body, traced = bytearray(), meter.held or meter.early
+        try:
+            with connection.stream(
+                request.method,
+                self._url(request.target),
+                headers=_encoded((*self._usual_headers, *request.headers, *_length_of(request))),
+                content=request.body or None,
+                extensions={"trace": traced.trace} if traced is not None else {},
+            ) as response:
+                for part in response.iter_stream():
+                    meter.add_body(len(part))
+                    body += part
+                stream = response.extensions["network_stream"]
+                if isinstance(stream, MeteredStream) and not self._http2:
+                    stream.is_spoilt = meter.has_surplus(request.method, bytes(body))
+            return _response_of(response.status, response.headers, body)
+        except EarlyResponseError as early:
+            return _response_of(early.status, early.headers, early.body)
 
     def _url(self, target: str) -> httpcore.URL:
         scheme, host, port = self._origin
@@ -201,6 +211,11 @@ class Transport:
         """Close all connections."""
         while self._pools:
             self._pools.pop().close()
+
+
+def _response_of(status: int, fields: Sequence[tuple[bytes, bytes]], body: bytearray) -> Response:
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields)
+    return Response(status, headers, decoded(bytes(body), header(headers, "content-encoding")))
 
 
 def described(error: Exception) -> str:
