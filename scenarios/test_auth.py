@@ -124,7 +124,7 @@ def test_a_wrong_credential_gets_401(kind: str, api: Api, run: Run) -> None:
 @harmless
 @requirement("AUTH-2")
 def test_an_unknown_token_gets_401(operation: str, samples: Samples, api: Api) -> None:
-    answer = samples.minimal(operation).call(api.bearing(NOBODYS))
+    answer = samples.minimal(operation).call(api.with_token(NOBODYS))
 
     expect_status(answer, 401, because="no key has this token")
 
@@ -142,7 +142,7 @@ def test_a_revoked_key_gets_401(operation: str, samples: Samples, revoked_api: A
 def test_an_unknown_token_has_the_code_session_invalid(
     operation: str, samples: Samples, api: Api
 ) -> None:
-    answer = samples.minimal(operation).call(api.bearing(NOBODYS))
+    answer = samples.minimal(operation).call(api.with_token(NOBODYS))
 
     expect_code(answer, "session_invalid")
 
@@ -267,7 +267,7 @@ def test_no_refusal_shows_a_secret(operation: str, samples: Samples, api: Api, r
 
     sample.call(api, b'{"broken": ')
     sample.call(api)
-    sample.call(api.bearing(token + "0"))
+    sample.call(api.with_token(token + "0"))
 
     expect_no_secret(api)
 

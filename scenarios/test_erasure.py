@@ -172,7 +172,7 @@ def test_of_simultaneous_erasures_one_erases(given: Given, api: Api) -> None:
         player = given.player()
         request = api.request("deletePlayer", {"reason": "test"}, path={"externalId": player})
 
-        answers = api.together([request] * SIMULTANEOUS)
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
 
         expect_equal({a.status for a in answers}, {200}, "the statuses of the erasures")
         erased = [answer for answer in answers if answer.data["status"] == "erased"]

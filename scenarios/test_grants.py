@@ -276,7 +276,7 @@ def test_simultaneous_creates_make_one_grant(given: Given, api: Api) -> None:
         player, body = given.names.player(), given.grant_body()
         request = api.request("createGrant", body, path={"externalId": player})
 
-        answers = api.together([request] * SIMULTANEOUS)
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
 
         statuses = sorted(answer.status for answer in answers)
         expected = [200] * (SIMULTANEOUS - 1) + [201]
@@ -292,7 +292,7 @@ def test_simultaneous_creates_for_a_known_player_make_one_grant(given: Given, ap
     for count in range(1, ROUNDS + 1):
         request = api.request("createGrant", given.grant_body(), path={"externalId": player})
 
-        answers = api.together([request] * SIMULTANEOUS)
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
 
         created = [answer for answer in answers if answer.status == 201]
         expect_equal(len(created), 1, "the number of 201s for one key")
@@ -334,7 +334,9 @@ def test_simultaneous_first_grants_create_one_player(given: Given, api: Api) -> 
         path = {"externalId": given.names.player()}
         bodies = [given.grant_body() for _ in range(SIMULTANEOUS)]
 
-        answers = api.together([api.request("createGrant", body, path=path) for body in bodies])
+        answers = api.send_simultaneously(
+            [api.request("createGrant", body, path=path) for body in bodies]
+        )
 
         created = sorted(answer.data["id"] for answer in answers if answer.status == 201)
         expect_equal(len(created), SIMULTANEOUS, "the number of 201s for as many new keys")

@@ -318,7 +318,7 @@ def test_simultaneous_batches_apply_once(batch: ImportBatch, api: Api) -> None:
         rows = [batch.row() for _ in range(3)]
         request = api.request(batch.operation, {"rows": rows})
 
-        answers = api.together([request] * SIMULTANEOUS)
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
 
         expect_equal({a.status for a in answers}, {200}, "the statuses of identical batches")
         applied = sum(answer.data["applied"] for answer in answers)
@@ -332,7 +332,7 @@ def test_simultaneous_batches_add_once(ledger_batch: ImportBatch, api: Api) -> N
         row = ledger_batch.row()
         request = api.request(ledger_batch.operation, {"rows": [row]})
 
-        api.together([request] * SIMULTANEOUS)
+        api.send_simultaneously([request] * SIMULTANEOUS)
 
         held = ledger_batch.held(row["externalPlayerId"])
         expect_equal(held, ledger_batch.amount, "the holding")

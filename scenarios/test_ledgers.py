@@ -255,7 +255,7 @@ def test_simultaneous_increments_all_count(ledger: Ledger, api: Api) -> None:
     for _ in range(ROUNDS):
         player = ledger.filled(1)
 
-        answers = api.together([ledger.request("increment", player, 3)] * SIMULTANEOUS)
+        answers = api.send_simultaneously([ledger.request("increment", player, 3)] * SIMULTANEOUS)
 
         expect_equal({a.status for a in answers}, {200}, "the statuses of the increments")
         reported = sorted(ledger.holding(answer) for answer in answers)
@@ -269,7 +269,7 @@ def test_simultaneous_increments_create_one_player(ledger: Ledger, api: Api) -> 
     for _ in range(ROUNDS):
         player = ledger.given.names.player()
 
-        api.together([ledger.request("increment", player, 3)] * SIMULTANEOUS)
+        api.send_simultaneously([ledger.request("increment", player, 3)] * SIMULTANEOUS)
 
         expect_equal(ledger.held(player), 3 * SIMULTANEOUS, "the holding")
 
@@ -279,7 +279,7 @@ def test_simultaneous_decrements_stop_at_zero(ledger: Ledger, api: Api) -> None:
     for _ in range(ROUNDS):
         player = ledger.filled(22)
 
-        answers = api.together([ledger.request("decrement", player, 4)] * SIMULTANEOUS)
+        answers = api.send_simultaneously([ledger.request("decrement", player, 4)] * SIMULTANEOUS)
 
         taken = [answer for answer in answers if answer.status == 200]
         refused = {answer.status for answer in answers} - {200}
@@ -299,7 +299,7 @@ def test_simultaneous_replays_apply_once(
         player = ledger.filled(START)
         sent = ledger.request(direction, player, 30, idempotencyKey=given.names.key())
 
-        answers = api.together([sent] * SIMULTANEOUS)
+        answers = api.send_simultaneously([sent] * SIMULTANEOUS)
 
         after = START + 30 * SIGN[direction]
         # A replay that meets its first call in flight may get 409; nothing is applied twice.
@@ -450,7 +450,7 @@ def test_one_receipt_is_a_credit_an_item_and_a_grant(given: Given, api: Api, pla
 def test_one_receipt_is_an_import_and_a_credit(given: Given, api: Api, player: str) -> None:
     receipt, wallet = given.names.key(), Ledger("wallet", given)
     row = {"externalPlayerId": player, "economyKey": wallet.key, "amount": 40}
-    imported = api.migrate_wallet({"rows": [{**row, "idempotencyKey": receipt}]})
+    imported = api.call("migrateWallet", {"rows": [{**row, "idempotencyKey": receipt}]})
     needed(imported, "MIG-7", "an imported balance")
     before, held = given.state(player), wallet.held(player)
 

@@ -101,7 +101,7 @@ def test_simultaneous_creates_open_one_lobby(given: Given, api: Api, event: str)
         body = given.lobby_body([player], capacity=4)
         request = api.request("createLobby", body, path={"gameId": api.game_id, "eventKey": event})
 
-        answers = api.together([request] * SIMULTANEOUS)
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
 
         expect_equal({answer.status for answer in answers}, {201}, "the statuses of all creates")
         first, *others = {str(answer.data["id"]) for answer in answers}

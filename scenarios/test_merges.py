@@ -121,7 +121,7 @@ def test_an_ack_at_the_moment_of_the_merge_is_not_lost(given: Given, api: Api) -
         # Reads in between delay the acks: each turn they meet the merge at another point.
         look = api.request("exportPlayer", path={"externalId": target})
 
-        answers = api.together([merge, *[look] * (turn % 5), *[ack] * 4])
+        answers = api.send_simultaneously([merge, *[look] * (turn % 5), *[ack] * 4])
 
         needed(answers[0], "MERGE-1", "a merge")
         reported = [(row["id"], row["status"]) for row in given.export(target)["grants"]]
@@ -261,7 +261,7 @@ def test_simultaneous_merges_move_everything_once(ledger: Ledger, given: Given, 
         source, target = ledger.filled(70), ledger.filled(5)
         grant = given.grant(source)["id"]
 
-        answers = api.together([merge_request(api, source, target)] * SIMULTANEOUS)
+        answers = api.send_simultaneously([merge_request(api, source, target)] * SIMULTANEOUS)
 
         merged = [a for a in answers if a.status == 200 and a.data["status"] == "merged"]
         expect_equal(len(merged), 1, "the number of answers with the status merged")

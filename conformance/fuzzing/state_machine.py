@@ -26,7 +26,7 @@ from conformance.client.recorder import Recorder
 from conformance.failures import Mismatch
 from conformance.fuzzing.model import LEDGERS, Model, Use
 from conformance.fuzzing.schema_cases import SETTINGS
-from conformance.fuzzing.shrink_limit import Shrinking
+from conformance.fuzzing.shrink_limit import ShrinkLimit
 from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
 from conformance.testkit.given import Given, state_of
 from conformance.testkit.import_batches import ImportBatch
@@ -53,10 +53,10 @@ class Machine(RuleBasedStateMachine):
     api: Api
     given: Given
     recorder: Recorder
-    shrinking: Shrinking
+    shrink_limit: ShrinkLimit
 
     def __init__(self) -> None:
-        self.shrinking.guard()
+        self.shrink_limit.check()
         super().__init__()
         self.model = Model()
         self.stem = ""
@@ -91,7 +91,7 @@ class Machine(RuleBasedStateMachine):
             yield
         except Mismatch as error:
             error.requirement = error.requirement or requirement
-            self.shrinking.found(error)
+            self.shrink_limit.record(error)
             raise
 
     def follow(self, player: str) -> None:
@@ -439,7 +439,7 @@ def machine_for(api: Api, given: Given, recorder: Recorder, shrink_seconds: floa
         pass
 
     Driven.api, Driven.given, Driven.recorder = api, given, recorder
-    Driven.shrinking = Shrinking(recorder, shrink_seconds)
+    Driven.shrink_limit = ShrinkLimit(recorder, shrink_seconds)
     return Driven
 
 
@@ -451,4 +451,6 @@ def run_sequences(machine: type[Machine], *, sequences: int, steps: int, seed: i
         stateful_step_count=steps,
         verbosity=hypothesis.Verbosity.quiet,
     )
-    machine.shrinking.run(hypothesis.seed(seed)(get_state_machine_test(machine, settings=settings)))
+    machine.shrink_limit.run(
+        hypothesis.seed(seed)(get_state_machine_test(machine, settings=settings))
+    )
