@@ -21,7 +21,7 @@ WITHOUT_KEY_ONE_IN = 16
 
 
 class Fuzzer:
-    """Sends and judges cases of `operation`. Of each breach, the recorder keeps the smallest case."""
+    """Sends and judges cases of `operation`. The recorder keeps each breach at its smallest."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""What scenarios are written with: `from conformance.testkit import …`.
+"""What a scenario imports: `from conformance.testkit import …`.
 
-- Marks: `requirement`, `harmless`.
+- Mark: `requirement`, `harmless`.
 - Arrange: `Given`, `Ledger`, `ImportBatch`, `Samples`, `needed`, `assume`.
-- Act: `Api` with its `Answer`; `SIMULTANEOUS` requests at once, in `ROUNDS`.
+- Act: `Api`, which returns an `Answer`; `SIMULTANEOUS` requests at once, in `ROUNDS`.
 - Assert: `expect_…`; `mention`, `ids` and `state_of` find what to compare.
 """
 
@@ -23,6 +23,7 @@ from conformance.testkit.expect import (
     expect_equal,
     expect_fields,
     expect_no_secret,
+    expect_none,
     expect_placeholder,
     expect_status,
     expect_success_or_refusal,
@@ -71,6 +72,7 @@ __all__ = [
     "expect_equal",
     "expect_fields",
     "expect_no_secret",
+    "expect_none",
     "expect_placeholder",
     "expect_status",
     "expect_success_or_refusal",
