@@ -15,7 +15,7 @@ State = TypeVar("State", bound=Hashable)
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """A call of a history. It took effect between `started` and `ended` (seconds, both included)."""
+    """A call of a history. It took effect between `started` and `ended` (seconds, inclusive)."""
 
     started: float = 0.0
     ended: float = 0.0
