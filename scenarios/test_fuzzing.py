@@ -1,4 +1,4 @@
-"""HTTP, ERR and AUTH-1 over generated requests: every operation, good data and bad."""
+"""HTTP, ERR and AUTH-1: generated requests to every operation, valid and invalid."""
 
 from conformance.fuzzing import IN_CASES, fuzz
 from conformance.testkit import Api, Given, Recorder, Run, requirement

@@ -1,4 +1,4 @@
-"""MIG: bulk imports, in which a bad row fails alone."""
+"""MIG: bulk imports, in which an invalid row fails alone."""
 
 from typing import Any
 
@@ -158,7 +158,7 @@ def test_a_row_without_a_field_fails_alone(field: str, batch: ImportBatch) -> No
 
     expect_counts(answer, applied=1, failed=1)
     expect_equal([row["rowIndex"] for row in answer.data["failures"]], [0], "the row that failed")
-    expect_that(batch.has(good), "the good row to be applied", "no effect of it")
+    expect_that(batch.has(good), "the good row to be applied", "a state without it")
 
 
 @requirement("MIG-3")
@@ -173,7 +173,8 @@ def test_a_row_of_a_wrong_type_fails_alone_or_refuses_the_batch(
     expect_status(
         answer, 200, 400, because="a row of a wrong type fails alone or refuses the batch"
     )
-    expect_equal(batch.has(good), answer.status == 200, "whether the good row was applied")
+    what = f"whether the batch with status {answer.status} applied its good row"
+    expect_equal(batch.has(good), answer.status == 200, what)
 
 
 @requirement("MIG-3")

@@ -12,7 +12,7 @@ DEFAULT_SHRINK_SECONDS = 10
 
 @dataclass(frozen=True)
 class Option:
-    """One option. `metavar` names its value; a switch has none. `more` is further argparse arguments."""
+    """One option. `metavar` names its value; a switch has none. `more` is for argparse."""
 
     flag: str
     metavar: str | None

@@ -18,11 +18,11 @@ def expect_status(answer: Answer, *statuses: int, because: str) -> None:
         raise Mismatch(f"status {allowed}, since {because}", describe(answer))
 
 
-def expect_code(answer: Answer, code: str) -> None:
-    """The failure has this error code."""
-    if answer.code != code:
+def expect_code(answer: Answer, *codes: str) -> None:
+    """The failure has one of these error codes."""
+    if answer.code not in codes:
         received = describe(answer) if answer.code else f"{describe(answer)} without an error code"
-        raise Mismatch(f"error code {code}", received)
+        raise Mismatch(f"error code {' or '.join(codes)}", received)
 
 
 def expect_envelope(answer: Answer) -> None:
