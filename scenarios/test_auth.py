@@ -13,6 +13,7 @@ from conformance.testkit import (
     Ledger,
     Names,
     Run,
+    Sample,
     Samples,
     World,
     assume,
@@ -170,12 +171,7 @@ def test_a_client_key_has_the_code_forbidden(
 def test_a_write_without_a_key_changes_nothing(
     write: str, samples: Samples, given: Given, keyless_api: Api
 ) -> None:
-    sample = samples.of(write)
-    before = given.states(sample.players)
-
-    sample.call(keyless_api)
-
-    expect_unchanged(before, given.states(sample.players), "the players after a refused write")
+    expect_no_effect(samples.of(write), keyless_api, given)
 
 
 @requirement("AUTH-4")
@@ -183,12 +179,17 @@ def test_a_write_without_a_key_changes_nothing(
 def test_a_write_with_a_client_key_changes_nothing(
     write: str, samples: Samples, given: Given, client_api: Api
 ) -> None:
-    sample = samples.of(write)
+    expect_no_effect(samples.of(write), client_api, given)
+
+
+def expect_no_effect(sample: Sample, refused_api: Api, given: Given) -> Answer:
+    """A call with a key that the server must refuse leaves the players unchanged."""
     before = given.states(sample.players)
 
-    sample.call(client_api)
+    answer = sample.call(refused_api)
 
-    expect_unchanged(before, given.states(sample.players), "the players after a refused write")
+    expect_unchanged(before, given.states(sample.players), "the players after a refused call")
+    return answer
 
 
 @requirement("AUTH-4")
@@ -291,12 +292,9 @@ def test_a_key_of_another_game_reads_nothing_of_this_one(
 def test_a_key_of_another_game_acks_no_grant_of_this_one(
     samples: Samples, given: Given, other_game_api: Api
 ) -> None:
-    sample = samples.of("ackGrant")
-    before = given.states(sample.players)
+    answer = expect_no_effect(samples.of("ackGrant"), other_game_api, given)
 
-    expect_out_of_reach(sample.call(other_game_api), "the grant")
-
-    expect_unchanged(before, given.states(sample.players), "the player of this game")
+    expect_out_of_reach(answer, "the grant")
 
 
 @requirement("AUTH-7")
@@ -304,12 +302,9 @@ def test_a_key_of_another_game_acks_no_grant_of_this_one(
 def test_a_key_of_another_game_changes_no_player_of_this_one(
     write: str, samples: Samples, given: Given, other_game_api: Api
 ) -> None:
-    sample = samples.of(write)
-    before = given.states(sample.players)
+    answer = expect_no_effect(samples.of(write), other_game_api, given)
 
-    expect_out_of_reach(sample.call(other_game_api), "the player")
-
-    expect_unchanged(before, given.states(sample.players), "the players of this game")
+    expect_out_of_reach(answer, "the player")
 
 
 @requirement("AUTH-7")

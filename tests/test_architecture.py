@@ -65,7 +65,7 @@ def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
     row = '[[family.requirement]]\nid = "X-1"\nlevel = "MUST"\nsentence = "s"\n'
     file = tmp_path / "twice.toml"
     file.write_text(f'[[family]]\nname = "X"\nsource = "s"\n{row}{row}')
-    with pytest.raises(ValueError, match="X-1 stands twice"):
+    with pytest.raises(ValueError, match="X-1 is defined twice"):
         load_catalogue(file)
 
 

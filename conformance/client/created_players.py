@@ -75,7 +75,7 @@ def is_own(id: str, prefix: str) -> bool:
     return all(form.casefold().startswith(prefix) for form in (id, posixpath.normpath(id)))
 
 
-class StrangerError(Exception):
+class ForeignPlayerError(Exception):
     """A request was not sent because it would change a player who is not the run's own."""
 
 
@@ -99,14 +99,14 @@ class Players:
         return len(self._marks)
 
     def sending(self, operation: Operation | None, request: Request) -> frozenset[Player]:
-        """Write down the players that a request may change; StrangerError for others' players."""
+        """Write down the players that a request may change. ForeignPlayerError if not the run's."""
         if request.method == "GET":
             return frozenset()
         role = self._roles.get(header(request.headers, "authorization") or "", UNKNOWN)
         named = frozenset((role, id) for id in players_named(operation, request))
         for player in named:
             if not is_own(player[1], self.prefix) and not _PLACEHOLDER.match(player[1]):
-                raise StrangerError(
+                raise ForeignPlayerError(
                     f"{player[1]!r} is not this run's player ({self.prefix}-…): request not sent"
                 )
             self._mark("+", player)

@@ -52,7 +52,7 @@ def _secrecy(response: Response, redactor: Redactor) -> Iterator[Breach]:
 
 def _no_crash(response: Response) -> Iterator[Breach]:
     if response.status >= 500:
-        yield Breach("ERR-3", "any input to be answered below 500", _status_text(response))
+        yield Breach("ERR-3", "any input to be answered below 500", f"status {response.status}")
 
 
 def _status(operation: Operation, request: Request, response: Response) -> Iterator[Breach]:
@@ -70,7 +70,7 @@ def _status(operation: Operation, request: Request, response: Response) -> Itera
         yield Breach(
             "HTTP-1",
             f"a documented status of {operation.id} ({documented}) for a {validity.value} request",
-            _status_text(response),
+            f"status {status}",
         )
 
 
@@ -131,7 +131,3 @@ def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
     problems = [f"{error.json_path}: {error.message[:200]}" for error in validator.problems(body)]
     if problems:
         yield Breach("HTTP-2", expected, "; ".join(problems[:5]))
-
-
-def _status_text(response: Response) -> str:
-    return f"status {response.status}"

@@ -45,7 +45,7 @@ def load_catalogue(path: Path) -> Mapping[str, Requirement]:
     for family in document["family"]:
         for row in family["requirement"]:
             if row["id"] in requirements:
-                raise ValueError(f"{path.name}: {row['id']} stands twice")
+                raise ValueError(f"{path.name}: {row['id']} is defined twice")
             requirements[row["id"]] = Requirement(
                 id=row["id"],
                 level=Level(row["level"]),

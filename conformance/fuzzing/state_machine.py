@@ -126,12 +126,12 @@ class Machine(RuleBasedStateMachine):
                 expect_equal(answer.data["id"], first.answer, "the grant that the key names")
 
     @precondition(lambda self: len(self.grants) > 1)
-    @rule(stranger=st.none() | players, number=st.integers(1, 6))
-    def ack_grant(self, stranger: str | None, number: int) -> None:
+    @rule(other=st.none() | players, number=st.integers(1, 6))
+    def ack_grant(self, other: str | None, number: int) -> None:
         """An ack of any grant of the sequence, for its owner or for another player."""
         grant = self.grants[number % len(self.grants)]
         owners = [name for name, person in self.model.people.items() if grant in person.grants]
-        player = stranger or next(iter(owners), PLAYERS[0])
+        player = other or next(iter(owners), PLAYERS[0])
         answer = self.api.ack_grant(self.name(player), grant)
         person = self.model.people.get(player)
         if person is None or grant not in person.grants:

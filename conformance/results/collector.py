@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
+
 from conformance import __version__
 from conformance.contract.openapi import Spec
 from conformance.contract.requirements import Level, Requirement, catalogue
@@ -114,10 +116,7 @@ class Collected:
             target=head.target,
             spec=head.spec,
             run=RunSummary(
-                id=head.run.id,
-                profile=head.run.profile,
-                seed=head.run.seed,
-                examples=head.run.examples,
+                **msgspec.structs.asdict(head.run),
                 started_at=moment.isoformat(timespec="seconds"),
                 seconds=round(seconds, 3),
                 requests=self.traffic.endings.total(),

@@ -44,7 +44,7 @@ from conformance.testkit.given import (
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import SIGN, Ledger
 from conformance.testkit.markers import harmless, requirement
-from conformance.testkit.sample_requests import Samples
+from conformance.testkit.sample_requests import Sample, Samples
 
 __all__ = [
     "BASE_PATH",
@@ -62,6 +62,7 @@ __all__ = [
     "Recorder",
     "Request",
     "Run",
+    "Sample",
     "Samples",
     "State",
     "World",

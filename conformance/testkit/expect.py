@@ -31,7 +31,7 @@ def expect_envelope(answer: Answer) -> None:
 
 
 def expect_below_500(answer: Answer) -> None:
-    """The server answers, whatever it makes of the request."""
+    """The request did not crash the server."""
     expect_that(answer.status < 500, "an answer below 500", answer.exchange.describe())
 
 

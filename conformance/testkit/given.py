@@ -43,7 +43,7 @@ class Given:
     ) -> None:
         self.api = api
         self._before_export = before_export
-        self.sure = api.with_retries()
+        self.retrying = api.with_retries()
         self.names = names
         self.world = world
 
@@ -51,7 +51,7 @@ class Given:
         """A new player who has nothing, created by an import: that needs no item or currency."""
         player = self.names.player()
         row = {"externalPlayerId": player, "idempotencyKey": self.names.key()}
-        answer = needed(self.sure.migrate_players({"rows": [row]}), "MIG-6", "a new player")
+        answer = needed(self.retrying.migrate_players({"rows": [row]}), "MIG-6", "a new player")
         done = ("applied", "skipped") if answer.retried else ("applied",)
         if 1 not in [answer.data.get(name) for name in done]:
             raise Blocked("MIG-6", "a new player to be imported", shown(answer.data))
@@ -65,21 +65,21 @@ class Given:
         return [{"type": "item", "itemKey": self.world.some("items")[0], "quantity": 2}]
 
     def grant_body(self, **fields: Any) -> dict[str, Any]:
-        """A valid body with a key of its own; `fields` are added or replaced."""
+        """A valid body with a new key; `fields` are added or replaced."""
         return {"idempotencyKey": self.names.key(), "entries": self.entries(), **fields}
 
     def grant(self, player: str, body: dict[str, Any] | None = None) -> JsonObject:
         """A new grant of the player, as the 201 returns it."""
-        answer = self.sure.create_grant(player, body or self.grant_body())
+        answer = self.retrying.create_grant(player, body or self.grant_body())
         return needed(answer, "GRANT-1", "a new grant", status=201).data
 
     def acked(self, player: str, grant: str) -> JsonObject:
         """An acknowledged grant, as the ack returns it."""
-        return needed(self.sure.ack_grant(player, grant), "ACK-1", "an acknowledged grant").data
+        return needed(self.retrying.ack_grant(player, grant), "ACK-1", "an acknowledged grant").data
 
     def erased(self, player: str) -> JsonObject:
         """The outcome of erasing a player."""
-        answer = self.sure.delete_player(player, {"reason": "test"})
+        answer = self.retrying.delete_player(player, {"reason": "test"})
         data = needed(answer, "DEL-1", "an erased player").data
         if data["status"] != "erased" and not answer.retried:
             raise Blocked("DEL-1", "an erased player", f"the status {shown(data['status'])}")
@@ -110,14 +110,14 @@ class Given:
         return self.api.game_id
 
     def lobby_body(self, players: Sequence[Any], **fields: Any) -> dict[str, Any]:
-        """A valid body with a key of its own; `fields` are added or replaced."""
+        """A valid body with a new key; `fields` are added or replaced."""
         return {"key": self.names.key(), "externalPlayerIds": list(players), **fields}
 
     def lobby(self, players: Sequence[str], **fields: Any) -> JsonObject:
         """A new lobby with these players, as the 201 returns it."""
         self.game()
         event = self.world.event("lobby_event")
-        answer = self.sure.create_lobby(event, self.lobby_body(players, **fields))
+        answer = self.retrying.create_lobby(event, self.lobby_body(players, **fields))
         return needed(answer, "LOBBY-1", "a new lobby", status=201).data
 
     def banned(self, player: str) -> JsonObject:
@@ -143,7 +143,7 @@ class Given:
         return state["wallet"], state["inventory"]
 
     def lobbies(self, player: str) -> list[str]:
-        """The ids of the lobbies that the player's export lists; none for a stranger."""
+        """The ids of the lobbies that the player's export lists; none for an unknown player."""
         return list((self.state(player) or {"lobbies": []})["lobbies"])
 
     def profile(self, player: str, limit: object = None) -> JsonObject:

@@ -59,12 +59,12 @@ class Ledger:
 
     @property
     def key(self) -> str:
-        """The first declared item or currency; NotExercised where there is none."""
+        """The first declared item or currency; NotExercised if there is none."""
         return self.given.world.some(self.words.catalogue)[0]
 
     @property
     def other_key(self) -> str:
-        """A second declared item or currency; NotExercised where there is none."""
+        """A second declared item or currency; NotExercised if there is none."""
         return self.given.world.some(self.words.catalogue, 2)[1]
 
     @property
