@@ -37,7 +37,7 @@ def in_days(days: int) -> str:
 
 
 AMOUNT_FIELD = {"currency": "amount", "item": "quantity", "crate": "quantity"}
-CATALOGUE = {
+WORLD_LIST = {
     "currency": ("currencies", "currencyKey"),
     "item": ("items", "itemKey"),
     "crate": ("crates", "crateItemKey"),
@@ -46,8 +46,8 @@ CATALOGUE = {
 
 def entry_of(kind: str, given: Given) -> Body:
     """A valid entry of this type; NotExercised if the target declares nothing for it."""
-    catalogue, field = CATALOGUE[kind]
-    return {"type": kind, field: given.world.some(catalogue)[0], AMOUNT_FIELD[kind]: 1}
+    world_list, field = WORLD_LIST[kind]
+    return {"type": kind, field: given.world.some(world_list)[0], AMOUNT_FIELD[kind]: 1}
 
 
 @requirement("GRANT-1")

@@ -10,7 +10,7 @@ import pytest
 
 from conformance import resources
 from conformance.contract.requirements import catalogue, load_catalogue
-from conformance.fuzzing import IN_SEQUENCES
+from conformance.fuzzing import DECIDED_BY_SEQUENCES
 
 PACKAGE = resources.PACKAGE
 FORBIDDEN = {
@@ -85,7 +85,7 @@ def test_every_requirement_has_a_scenario_and_every_scenario_a_requirement() -> 
 def test_the_stateful_test_names_what_it_can_accuse_of_and_no_more() -> None:
     text = (PACKAGE / "fuzzing" / "state_machine.py").read_text(encoding="utf-8")
     accused = set(re.findall(r'"([A-Z]+-[0-9]+)"', text[text.index("class Machine") :]))
-    assert accused == set(IN_SEQUENCES)
+    assert accused == set(DECIDED_BY_SEQUENCES)
 
 
 def scenarios(source: str) -> Iterator[ast.FunctionDef]:

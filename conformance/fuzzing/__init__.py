@@ -13,12 +13,12 @@ from conformance.contract.openapi import Operation
 from conformance.settings.run import Run
 from conformance.testkit.given import Given
 
-__all__ = ["IN_CASES", "IN_SEQUENCES", "explore", "fuzz"]
+__all__ = ["DECIDED_BY_CASES", "DECIDED_BY_SEQUENCES", "explore", "fuzz"]
 
-IN_CASES = ("HTTP-1", "HTTP-2", "ERR-1", "ERR-3", "ERR-4", "AUTH-1")
+DECIDED_BY_CASES = ("HTTP-1", "HTTP-2", "ERR-1", "ERR-3", "ERR-4", "AUTH-1")
 """The requirements that a generated case decides."""
 
-IN_SEQUENCES = (
+DECIDED_BY_SEQUENCES = (
     *("PING-1", "GRANT-1", "GRANT-2", "GRANT-3", "GRANT-5", "GRANT-6", "GRANT-8"),
     *("ACK-1", "ACK-3", "ACK-4", "ACK-6"),
     *("LEDGER-1", "LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-8", "LEDGER-9"),
@@ -31,7 +31,7 @@ IN_SEQUENCES = (
 """The requirements that a sequence decides."""
 
 STEPS = 25
-SEQUENCES_AN_EXAMPLE = 2
+SEQUENCES_PER_EXAMPLE = 2
 
 
 def fuzz(operation: Operation, api: Api, given: Given, recorder: Recorder, run: Run) -> None:
@@ -52,5 +52,5 @@ def explore(api: Api, given: Given, recorder: Recorder, run: Run) -> None:
     from conformance.fuzzing.state_machine import machine_for, run_sequences  # noqa: PLC0415
 
     machine = machine_for(api, given, recorder, run.shrink)
-    sequences = run.examples * SEQUENCES_AN_EXAMPLE
+    sequences = run.examples * SEQUENCES_PER_EXAMPLE
     run_sequences(machine, sequences=sequences, steps=STEPS, seed=run.seed)

@@ -42,11 +42,7 @@ class Option:
 OPTIONS = (
     Option("--base-url", "URL", "the server's origin; without it, the bundled server is tested"),
     Option("--target", "FILE", "a TOML file that describes the server: URL, keys, world"),
-    Option(
-        "--trust-target",
-        None,
-        "trust the target file: if the server differs from it, blame the server",
-    ),
+    Option("--trust-target", None, "if the server differs from the target file, blame the server"),
     Option("--spec", "FILE", "a newer OpenAPI description of the API than the bundled one"),
     Option("--reports", "DIR", "where runs write their reports", DEFAULT_REPORTS),
     Option(

@@ -45,7 +45,7 @@ class ImportBatch:
             "idempotencyKey": self.given.names.key(),
         }
         if self.name in WORDS:
-            key = self.given.world.some(self.words.catalogue)[0]
+            key = self.given.world.some(self.words.world_list)[0]
             row |= {self.words.key_field: key, self.words.amount_field: self.amount}
         return row
 
@@ -83,5 +83,5 @@ class ImportBatch:
 
     def held(self, player: str) -> int:
         """What the player holds of the item or currency that rows add to."""
-        key = self.given.world.some(self.words.catalogue)[0]
+        key = self.given.world.some(self.words.world_list)[0]
         return held_in(self.given.export(player), self.name, key)

@@ -16,9 +16,9 @@ PROMISED_BY = {"increment": "LEDGER-1", "decrement": "LEDGER-2"}
 
 @dataclass(frozen=True)
 class Words:
-    """The API's names for one ledger."""
+    """The API's names for one ledger, and the list of the target's `[world]` with its keys."""
 
-    catalogue: str
+    world_list: str
     increment: str
     decrement: str
     path_field: str
@@ -29,7 +29,7 @@ class Words:
 
 WORDS = {
     "wallet": Words(
-        catalogue="currencies",
+        world_list="currencies",
         increment="creditWallet",
         decrement="debitWallet",
         path_field="economyKey",
@@ -38,7 +38,7 @@ WORDS = {
         key_field="economyKey",
     ),
     "inventory": Words(
-        catalogue="items",
+        world_list="items",
         increment="grantItem",
         decrement="revokeItem",
         path_field="itemKey",
@@ -60,12 +60,12 @@ class Ledger:
     @property
     def key(self) -> str:
         """The first declared item or currency; NotExercised if there is none."""
-        return self.given.world.some(self.words.catalogue)[0]
+        return self.given.world.some(self.words.world_list)[0]
 
     @property
     def other_key(self) -> str:
         """A second declared item or currency; NotExercised if there is none."""
-        return self.given.world.some(self.words.catalogue, 2)[1]
+        return self.given.world.some(self.words.world_list, 2)[1]
 
     @property
     def other(self) -> "Ledger":
