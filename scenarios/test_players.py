@@ -151,7 +151,7 @@ def test_the_summary_counts_whatever_the_limit(given: Given, player: str) -> Non
 
     small, large = counters(given, player, 1), counters(given, player, 50)
 
-    expect_equal(small, large, "the counters with limit=1 (expected: those with limit=50)")
+    expect_equal(small, large, "the counters with limit=1, as with limit=50,")
     odd = {name: number for name, number in small.items() if number % 1}
     expect_none(odd, "counters that are not integers")
     expect_that(3 in small.values(), "a counter of 3 for three grants", small)

@@ -84,7 +84,9 @@ def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Nam
     # When a window ends, or slides, the number rises or stays in between. It never falls by more
     # than one, and it falls until the budget is spent.
     steepest = max(falls, default=1)
-    expect_that(steepest <= 1, "RateLimit-Remaining to fall by one a request", reported)
+    expect_that(
+        steepest <= 1, "RateLimit-Remaining to fall by at most one with each request", reported
+    )
     stands = steepest <= 0 and remaining[-1] > 0
     expect_that(not stands, "RateLimit-Remaining to fall until it is spent", reported)
 
