@@ -38,9 +38,9 @@ class Meter:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
         """Compare before and after."""
         run = item.config.stash[SESSION]
-        before = run.wire.path.requests, run.players.count
+        before = run.transport.health.requests, run.players.count
         result = yield
-        after = run.wire.path.requests, run.players.count
+        after = run.transport.health.requests, run.players.count
         self.rows[function_of(item.nodeid)].append((after[0] - before[0], after[1] - before[1]))
         return result
 

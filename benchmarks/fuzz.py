@@ -24,7 +24,7 @@ from measuring import SINGLE_OPERATION, cost_of, middle, schemathesis, spread, s
 
 from conformance.faults.registry import faults
 from conformance.faults.trial import REPORTED
-from conformance.fuzzing import IN_CASES
+from conformance.fuzzing import DECIDED_BY_CASES
 from conformance.lifecycle.bundled_target import running_server
 
 EXAMPLES = "100"
@@ -82,7 +82,7 @@ def main() -> None:
     for _ in range(arguments.rounds):
         speed[OURS].append(ours())
         speed[PLAIN].append(plain(None))
-    visible = [id for id, one in faults().items() if one.requirements[0] in IN_CASES]
+    visible = [id for id, one in faults().items() if one.requirements[0] in DECIDED_BY_CASES]
     drawn = random.Random(SEED).sample(sorted(visible), arguments.faults)  # noqa: S311
     hunt: dict[str, list[Run]] = {OURS: [], PLAIN: []}
     with tempfile.TemporaryDirectory() as folder:

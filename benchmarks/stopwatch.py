@@ -91,7 +91,7 @@ def _patch() -> None:
     Transport.send = recorded(send) if "RECORDING" in os.environ else send  # type: ignore[method-assign]
     together = watched("http", Transport.send_simultaneously)
     Transport.send_simultaneously = together  # type: ignore[method-assign]
-    Channel._take = watched("checking", Channel._take)  # type: ignore[method-assign]
+    Channel._judge_and_record = watched("checking", Channel._judge_and_record)  # type: ignore[method-assign]
     Conclusion.finish = watched("reporting", Conclusion.finish)  # type: ignore[method-assign]
 
 

@@ -1,4 +1,4 @@
-"""ACK: the studio's backend says that it has delivered a grant."""
+"""ACK: the studio's backend confirms that it delivered a grant."""
 
 from conformance.testkit import (
     Api,
@@ -126,5 +126,4 @@ def test_an_ack_puts_nothing_into_wallet_or_inventory(given: Given, player: str)
     given.acked(player, grant["id"])
 
     state = given.state(player) or {}
-    expect_equal(state["wallet"], {}, "the wallet after the ack")
-    expect_equal(state["inventory"], {}, "the inventory after the ack")
+    expect_fields(state, wallet={}, inventory={})

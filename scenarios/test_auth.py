@@ -1,4 +1,4 @@
-"""AUTH: who may call, and what a refused call leaves behind."""
+"""AUTH: who may call, and that a refused call changes nothing."""
 
 import json
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from conformance.testkit import (
     Ledger,
     Names,
     Run,
+    Sample,
     Samples,
     World,
     assume,
@@ -45,14 +46,13 @@ WRITES = [
     "migrateInventory",
     "deletePlayer",
 ]
-"""Operations whose effect an export shows. Bans, which it does not show, have their own."""
+"""Operations whose effect an export shows. Bans, which it does not show, have scenarios below."""
 
+UNKNOWN_KEY = "kc_nobody.0000000000000000"
+"""It has the right form, but the server never issued it."""
 
-NOBODYS = "kc_nobody.0000000000000000"
-"""A token of the right form that no key has."""
-
-ABOUT_THE_KNOWN = ("ackGrant", "mergePlayer", "deletePlayer")
-"""Writes that create no player anyway."""
+CREATE_NO_PLAYER = ("ackGrant", "mergePlayer", "deletePlayer")
+"""Writes that never create a player."""
 
 
 def flipped(text: str) -> str:
@@ -61,7 +61,7 @@ def flipped(text: str) -> str:
 
 
 WRONG: dict[str, Callable[[str], str]] = {
-    "unknown": lambda _: f"Bearer {NOBODYS}",
+    "unknown": lambda _: f"Bearer {UNKNOWN_KEY}",
     "wrong secret": lambda token: f"Bearer {flipped(token)}",
     "secret cut short": lambda token: f"Bearer {token[:-1]}",
     "secret made longer": lambda token: f"Bearer {token}0",
@@ -75,7 +75,7 @@ WRONG: dict[str, Callable[[str], str]] = {
     "no scheme": lambda token: token,
     "basic scheme": lambda token: f"Basic {token}",
 }
-"""Authorization headers that are wrong, made from a token that is right."""
+"""Wrong Authorization headers, made from a valid token."""
 
 
 @harmless
@@ -114,7 +114,10 @@ def test_a_missing_key_is_answered_with_a_challenge(
 def test_a_wrong_credential_gets_401(kind: str, api: Api, run: Run) -> None:
     token = run.target.token("server")
     credential = WRONG[kind](token)
-    assume(credential != f"Bearer {token}", f"the key has no {kind}: it has no dot, or no letters")
+    assume(
+        credential != f"Bearer {token}",
+        f"no credential '{kind}' can be made of this key: it has no dot, or no letters",
+    )
 
     answer = api.call("ping", headers=(("Accept", JSON), ("Authorization", credential)))
 
@@ -124,7 +127,7 @@ def test_a_wrong_credential_gets_401(kind: str, api: Api, run: Run) -> None:
 @harmless
 @requirement("AUTH-2")
 def test_an_unknown_token_gets_401(operation: str, samples: Samples, api: Api) -> None:
-    answer = samples.minimal(operation).call(api.bearing(NOBODYS))
+    answer = samples.minimal(operation).call(api.with_token(UNKNOWN_KEY))
 
     expect_status(answer, 401, because="no key has this token")
 
@@ -142,7 +145,7 @@ def test_a_revoked_key_gets_401(operation: str, samples: Samples, revoked_api: A
 def test_an_unknown_token_has_the_code_session_invalid(
     operation: str, samples: Samples, api: Api
 ) -> None:
-    answer = samples.minimal(operation).call(api.bearing(NOBODYS))
+    answer = samples.minimal(operation).call(api.with_token(UNKNOWN_KEY))
 
     expect_code(answer, "session_invalid")
 
@@ -168,12 +171,7 @@ def test_a_client_key_has_the_code_forbidden(
 def test_a_write_without_a_key_changes_nothing(
     write: str, samples: Samples, given: Given, keyless_api: Api
 ) -> None:
-    sample = samples.of(write)
-    before = given.states(sample.players)
-
-    sample.call(keyless_api)
-
-    expect_unchanged(before, given.states(sample.players), "the players after a refused write")
+    expect_no_effect(samples.of(write), keyless_api, given)
 
 
 @requirement("AUTH-4")
@@ -181,16 +179,21 @@ def test_a_write_without_a_key_changes_nothing(
 def test_a_write_with_a_client_key_changes_nothing(
     write: str, samples: Samples, given: Given, client_api: Api
 ) -> None:
-    sample = samples.of(write)
+    expect_no_effect(samples.of(write), client_api, given)
+
+
+def expect_no_effect(sample: Sample, refused_api: Api, given: Given) -> Answer:
+    """A call with a key that the server must refuse leaves the players unchanged."""
     before = given.states(sample.players)
 
-    sample.call(client_api)
+    answer = sample.call(refused_api)
 
-    expect_unchanged(before, given.states(sample.players), "the players after a refused write")
+    expect_unchanged(before, given.states(sample.players), "the players after a refused call")
+    return answer
 
 
 @requirement("AUTH-4")
-@pytest.mark.parametrize("write", [write for write in WRITES if write not in ABOUT_THE_KNOWN])
+@pytest.mark.parametrize("write", [write for write in WRITES if write not in CREATE_NO_PLAYER])
 def test_a_write_without_a_key_creates_nobody(
     write: str, samples: Samples, given: Given, keyless_api: Api
 ) -> None:
@@ -267,13 +270,13 @@ def test_no_refusal_shows_a_secret(operation: str, samples: Samples, api: Api, r
 
     sample.call(api, b'{"broken": ')
     sample.call(api)
-    sample.call(api.bearing(token + "0"))
+    sample.call(api.with_token(token + "0"))
 
     expect_no_secret(api)
 
 
 def expect_out_of_reach(answer: Answer, what: str) -> None:
-    """A key of another game does not reach what it asked for."""
+    """The key of another game gets 403 or 404."""
     expect_status(answer, 403, 404, because=f"{what} belongs to another game")
 
 
@@ -282,19 +285,16 @@ def expect_out_of_reach(answer: Answer, what: str) -> None:
 def test_a_key_of_another_game_reads_nothing_of_this_one(
     read: str, samples: Samples, other_game_api: Api
 ) -> None:
-    expect_out_of_reach(samples.of(read).call(other_game_api), "what it reads")
+    expect_out_of_reach(samples.of(read).call(other_game_api), "what the request names")
 
 
 @requirement("AUTH-7")
 def test_a_key_of_another_game_acks_no_grant_of_this_one(
     samples: Samples, given: Given, other_game_api: Api
 ) -> None:
-    sample = samples.of("ackGrant")
-    before = given.states(sample.players)
+    answer = expect_no_effect(samples.of("ackGrant"), other_game_api, given)
 
-    expect_out_of_reach(sample.call(other_game_api), "the grant")
-
-    expect_unchanged(before, given.states(sample.players), "the player of this game")
+    expect_out_of_reach(answer, "the grant")
 
 
 @requirement("AUTH-7")
@@ -302,12 +302,9 @@ def test_a_key_of_another_game_acks_no_grant_of_this_one(
 def test_a_key_of_another_game_changes_no_player_of_this_one(
     write: str, samples: Samples, given: Given, other_game_api: Api
 ) -> None:
-    sample = samples.of(write)
-    before = given.states(sample.players)
+    answer = expect_no_effect(samples.of(write), other_game_api, given)
 
-    expect_out_of_reach(sample.call(other_game_api), "the player")
-
-    expect_unchanged(before, given.states(sample.players), "the players of this game")
+    expect_out_of_reach(answer, "the player")
 
 
 @requirement("AUTH-7")
@@ -344,8 +341,8 @@ def test_one_id_and_one_key_are_two_imports_in_two_games(given: Given, other_gam
         expect_fields(banned.data, applied=True)
 
 
-LACKING = (400, 404)
-LACKS = "the other game lacks the first declared item or currency"
+MISSING_KEY = (400, 404)
+IT_LACKS = "the other game lacks the first declared item or currency"
 
 
 @requirement("AUTH-7")
@@ -355,7 +352,7 @@ def test_one_key_is_two_grants_in_two_games(given: Given, other_game_api: Api, p
 
     there = other_game_api.create_grant(player, body)
 
-    assume(there.status not in LACKING, LACKS)
+    assume(there.status not in MISSING_KEY, IT_LACKS)
     expect_status(there, 201, because="the key was never used in that game")
     given.acked(player, here["id"])
     pending = mention(other_game_api.export_player(player).data, there.data["id"]) or {}
@@ -372,6 +369,6 @@ def test_one_key_is_two_changes_of_holdings_in_two_games(
 
     answer = there.increment(player, 7, idempotencyKey=key)
 
-    assume(answer.status not in LACKING, LACKS)
+    assume(answer.status not in MISSING_KEY, IT_LACKS)
     expect_status(answer, 200, because="the key was never used in that game")
     expect_equal((ledger.held(player), there.held(player)), (105, 7), "the holdings in both games")

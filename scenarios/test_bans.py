@@ -1,4 +1,4 @@
-"""BAN: soft bans, which stop clients and not the backend."""
+"""BAN: soft bans, which stop clients but not the backend."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def test_lifting_a_ban_is_applied_once(given: Given, api: Api) -> None:
 
     expect_status(first, 200, because="the player is banned")
     expect_fields(first.data, applied=True, externalPlayerId=player)
-    expect_status(second, 200, because="lifting no ban is allowed")
+    expect_status(second, 200, because="unbanning a player who is not banned is allowed")
     expect_fields(second.data, applied=False)
 
 

@@ -1,4 +1,4 @@
-"""EXP: everything that is known about a player, and nothing else."""
+"""EXP: an export shows everything about one player, and nothing else."""
 
 import pytest
 
@@ -9,6 +9,7 @@ from conformance.testkit import (
     Run,
     expect_equal,
     expect_fields,
+    expect_none,
     expect_status,
     expect_that,
     expect_unchanged,
@@ -26,7 +27,7 @@ PLAYER_FIELDS = ("id", "externalPlayerId", "studioId", "gameId", "registeredAt",
 
 @pytest.fixture
 def check_export() -> None:
-    """No check of the export beforehand: here it is what is tested."""
+    """Turns off the check of the export beforehand: these scenarios test it."""
 
 
 @requirement("EXP-1")
@@ -40,7 +41,7 @@ def test_an_export_tells_who_the_player_is(given: Given, run: Run) -> None:
 
 
 def tenant(run: Run) -> dict[str, str]:
-    """The game and the studio of the key, as far as /ping names them."""
+    """The game and the studio of the key, if /ping names them."""
     named = {"gameId": run.identity.game_id, "studioId": run.identity.studio_id}
     return {name: value for name, value in named.items() if value is not None}
 
@@ -72,7 +73,7 @@ def test_an_export_is_no_page(given: Given, player: str) -> None:
 
     missing = made - set(given.grants(player))
 
-    expect_equal(len(missing), 0, f"how many of {MORE_THAN_A_PAGE} grants the export lacks")
+    expect_equal(len(missing), 0, f"the number of {MORE_THAN_A_PAGE} grants that the export lacks")
 
 
 @requirement("EXP-1")
@@ -111,7 +112,7 @@ def test_a_list_has_at_most_1000_rows(given: Given, api: Api, player: str) -> No
 
     expect_status(answer, 200, because="the player is known")
     grants = len(answer.data["grants"])
-    expect_that(grants <= MAX_ROWS, f"at most {MAX_ROWS} grants", grants)
+    expect_that(grants <= MAX_ROWS, f"at most {MAX_ROWS} grants", f"{grants} grants")
 
 
 @requirement("EXP-4")
@@ -135,7 +136,7 @@ def test_an_export_shows_no_other_player(given: Given, api: Api, player: str) ->
     export = api.export_player(player).data
 
     shown = [text for text in (other, grant, id) if mention(export, text) is not None]
-    expect_equal(shown, [], "ids of another player and their grant in the export")
+    expect_none(shown, "ids of another player or their grant in the export")
 
 
 @requirement("EXP-4")
@@ -145,4 +146,4 @@ def test_an_export_shows_no_companion_of_a_lobby(given: Given, api: Api, player:
 
     body = api.export_player(player).response.body.decode("utf-8", "replace")
 
-    expect_that(other not in body, "no id of another player in the lobby", f"{other!r} in the body")
+    expect_that(other not in body, "no id of another player in the lobby", f"{other} in the body")

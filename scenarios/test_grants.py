@@ -1,4 +1,4 @@
-"""GRANT: grants of entries, created once for each idempotency key."""
+"""GRANT: grants, of which each idempotency key creates one."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from conformance.testkit import (
     expect_code,
     expect_equal,
     expect_fields,
+    expect_none,
     expect_status,
     expect_success_or_refusal,
     expect_that,
@@ -30,13 +31,13 @@ Body = dict[str, Any]
 
 
 def in_days(days: int) -> str:
-    """The date-time in so many days."""
+    """The date-time so many days from now."""
     moment = datetime.now(UTC) + timedelta(days=days)
     return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 AMOUNT_FIELD = {"currency": "amount", "item": "quantity", "crate": "quantity"}
-CATALOGUE = {
+WORLD_LIST = {
     "currency": ("currencies", "currencyKey"),
     "item": ("items", "itemKey"),
     "crate": ("crates", "crateItemKey"),
@@ -44,9 +45,9 @@ CATALOGUE = {
 
 
 def entry_of(kind: str, given: Given) -> Body:
-    """A valid entry of a type; NotExercised where the target declares none."""
-    catalogue, field = CATALOGUE[kind]
-    return {"type": kind, field: given.world.some(catalogue)[0], AMOUNT_FIELD[kind]: 1}
+    """A valid entry of this type; NotExercised if the target declares nothing for it."""
+    world_list, field = WORLD_LIST[kind]
+    return {"type": kind, field: given.world.some(world_list)[0], AMOUNT_FIELD[kind]: 1}
 
 
 @requirement("GRANT-1")
@@ -105,11 +106,11 @@ def test_the_contents_carry_the_entries(given: Given, api: Api, player: str) -> 
     carried = json.dumps(contents)
     values = [json.dumps(value) for entry in entries for value in leaves(entry)]
     lost = [value for value in values if value not in carried]
-    expect_equal(lost, [], "values of the entries that the contents lack")
+    expect_none(lost, "values of the entries missing from the contents")
 
 
 def leaves(value: Any) -> list[Any]:
-    """The values in an entry, without its structure."""
+    """The values in an entry, except its type."""
     if isinstance(value, dict):
         return [leaf for name, item in value.items() if name != "type" for leaf in leaves(item)]
     return [value]
@@ -197,7 +198,7 @@ CHANGES: dict[str, Body] = {
 def expect_conflict(
     given: Given, player: str, first: Body, second: Body, *statuses: int, because: str
 ) -> None:
-    """After a grant from the first body, the second one is refused and changes nothing."""
+    """After a grant with the first body, the second body is refused and changes nothing."""
     given.grant(player, first)
     before = given.state(player)
 
@@ -230,7 +231,7 @@ def test_a_key_with_another_kind_is_refused(given: Given, player: str) -> None:
     body = given.grant_body(kind="reward")
     other = {**body, "kind": "crate"}
 
-    # A server that wants crates in a crate may find the body invalid before it knows the key.
+    # FREE: a server that allows only crates in a grant of kind crate may refuse the body with 400.
     expect_conflict(given, player, body, other, 400, 409, because="another kind")
 
 
@@ -276,7 +277,7 @@ def test_simultaneous_creates_make_one_grant(given: Given, api: Api) -> None:
         player, body = given.names.player(), given.grant_body()
         request = api.request("createGrant", body, path={"externalId": player})
 
-        answers = api.together([request] * SIMULTANEOUS)
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
 
         statuses = sorted(answer.status for answer in answers)
         expected = [200] * (SIMULTANEOUS - 1) + [201]
@@ -292,7 +293,7 @@ def test_simultaneous_creates_for_a_known_player_make_one_grant(given: Given, ap
     for count in range(1, ROUNDS + 1):
         request = api.request("createGrant", given.grant_body(), path={"externalId": player})
 
-        answers = api.together([request] * SIMULTANEOUS)
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
 
         created = [answer for answer in answers if answer.status == 201]
         expect_equal(len(created), 1, "the number of 201s for one key")
@@ -312,7 +313,7 @@ def test_a_key_used_for_another_player_makes_no_second_grant(
     expect_success_or_refusal(
         answer, 200, 409, because="the key is used in this game", id=first["id"]
     )
-    expect_equal(given.grants(other), [], "the grants of the other player")
+    expect_none(given.grants(other), "grants of the other player")
     owned = ids(given.export(player)["grants"])
     expect_equal(owned, [first["id"]], "the grants of the player who used the key first")
 
@@ -334,7 +335,9 @@ def test_simultaneous_first_grants_create_one_player(given: Given, api: Api) -> 
         path = {"externalId": given.names.player()}
         bodies = [given.grant_body() for _ in range(SIMULTANEOUS)]
 
-        answers = api.together([api.request("createGrant", body, path=path) for body in bodies])
+        answers = api.send_simultaneously(
+            [api.request("createGrant", body, path=path) for body in bodies]
+        )
 
         created = sorted(answer.data["id"] for answer in answers if answer.status == 201)
         expect_equal(len(created), SIMULTANEOUS, "the number of 201s for as many new keys")
@@ -377,7 +380,7 @@ FIELD_FAULTS: dict[str, Body] = {
 
 
 def expect_refused(given: Given, api: Api, player: str, body: Body) -> None:
-    """The body gets 400, and not even the player is created."""
+    """The body gets 400, and the player is not created."""
     answer = api.create_grant(player, body)
 
     expect_status(answer, 400, because="the body is not valid")

@@ -1,4 +1,4 @@
-"""Histories: some order of simultaneous calls must explain all their answers."""
+"""Histories of simultaneous calls: some order of the calls must explain all answers."""
 
 import random
 from functools import partial
@@ -6,24 +6,24 @@ from itertools import chain
 
 import pytest
 
-from conformance.linearizability import (
-    Action,
-    Call,
-    GrantCalls,
-    GrantState,
-    Holding,
-    Holdings,
-    Kind,
-    Pair,
+from conformance.linearizability.calls import GrantCalls, Holdings
+from conformance.linearizability.diagnosis import (
     expect_no_early_conflict,
     expect_order,
     of_changes,
     of_grant,
-    run_concurrently,
+)
+from conformance.linearizability.models import (
+    Call,
+    GrantState,
+    Holding,
+    Kind,
+    Pair,
     step_grant,
     step_holding,
     step_pair,
 )
+from conformance.linearizability.workload import Action, run_concurrently
 from conformance.testkit import PROFILES, Api, Given, Ledger, Recorder, Run, requirement
 
 pytestmark = pytest.mark.usefixtures("trusted_export")
@@ -41,22 +41,22 @@ def histories(run: Run) -> int:
 
 
 @pytest.fixture
-def dice(run: Run) -> random.Random:
+def rng(run: Run) -> random.Random:
     """Chooses the calls; the run's seed repeats the choice."""
-    return random.Random(run.seed)  # noqa: S311 - nothing secret
+    return random.Random(run.seed)  # noqa: S311 - not for secrets
 
 
-def clients(dice: random.Random, choices: list[Action], calls: int = CALLS) -> list[list[Action]]:
+def clients(rng: random.Random, choices: list[Action], calls: int = CALLS) -> list[list[Action]]:
     """Clients that each make some of the calls."""
-    return [dice.choices(choices, k=calls) for _ in range(CLIENTS)]
+    return [rng.choices(choices, k=calls) for _ in range(CLIENTS)]
 
 
-def plain_changes_have_an_order(ledger: Ledger, dice: random.Random) -> None:
-    """Increments alone keep LEDGER-6: only then is another requirement to blame in a mixture."""
+def plain_changes_have_an_order(ledger: Ledger, rng: random.Random) -> None:
+    """Increments alone keep LEDGER-6; only then can a mixture be another requirement's fault."""
     holding = Holdings(ledger, ledger.filled(START))
     change: Action = partial(holding.change, Kind.INCREMENT, 1)
 
-    history = run_concurrently(clients(dice, [change], 4), [holding.read])
+    history = run_concurrently(clients(rng, [change], 4), [holding.read])
 
     expect_order(history, Holding(START), step_holding, lambda *_: "LEDGER-6")
 
@@ -68,7 +68,7 @@ def changes_of(history: list[Call]) -> list[Call]:
 
 @requirement("LEDGER-6", "LEDGER-11")
 def test_increments_decrements_and_reads_have_an_order(
-    ledger: Ledger, dice: random.Random, recorder: Recorder, histories: int
+    ledger: Ledger, rng: random.Random, recorder: Recorder, histories: int
 ) -> None:
     for _ in range(histories):
         recorder.restart()
@@ -79,7 +79,7 @@ def test_increments_decrements_and_reads_have_an_order(
             *(holding.read, holding.read),
         ]
 
-        history = run_concurrently(clients(dice, choices), [holding.read])
+        history = run_concurrently(clients(rng, choices), [holding.read])
 
         expect_order(changes_of(history), Holding(START), step_holding, of_changes)
         expect_order(history, Holding(START), step_holding, lambda *_: "LEDGER-11")
@@ -87,16 +87,16 @@ def test_increments_decrements_and_reads_have_an_order(
 
 @requirement("LEDGER-3", "LEDGER-6", "LEDGER-11")
 def test_replays_beside_other_changes_have_an_order(
-    ledger: Ledger, dice: random.Random, recorder: Recorder, histories: int
+    ledger: Ledger, rng: random.Random, recorder: Recorder, histories: int
 ) -> None:
     for _ in range(histories):
         recorder.restart()
-        plain_changes_have_an_order(ledger, dice)
+        plain_changes_have_an_order(ledger, rng)
         holding = Holdings(ledger, ledger.filled(START))
         plain: list[Action] = [partial(holding.change, Kind.INCREMENT, 5)]
         keyed = [partial(holding.change, Kind.INCREMENT, 3, key) for key in ("k1", "k2", "k3")]
         pair: list[Action] = list(chain(*((call, call) for call in keyed)))
-        others = clients(dice, plain, len(pair))[2:]
+        others = clients(rng, plain, len(pair))[2:]
 
         history = run_concurrently([pair, pair, *others], [holding.read])
 
@@ -106,53 +106,51 @@ def test_replays_beside_other_changes_have_an_order(
 
 @requirement("MIG-7", "LEDGER-6")
 def test_imports_beside_other_changes_have_an_order(
-    ledger: Ledger, dice: random.Random, recorder: Recorder, histories: int
+    ledger: Ledger, rng: random.Random, recorder: Recorder, histories: int
 ) -> None:
     for _ in range(histories):
         recorder.restart()
-        plain_changes_have_an_order(ledger, dice)
+        plain_changes_have_an_order(ledger, rng)
         holding = Holdings(ledger, ledger.filled(START))
         change = partial(holding.change, Kind.INCREMENT, 1)
 
-        history = run_concurrently(
-            clients(dice, [holding.imported, change, change]), [holding.read]
-        )
+        history = run_concurrently(clients(rng, [holding.imported, change, change]), [holding.read])
 
         expect_order(history, Holding(START), step_holding, lambda *_: "MIG-7")
 
 
 @requirement("MERGE-2", "LEDGER-6")
 def test_changes_and_reads_beside_a_merge_have_an_order(
-    ledger: Ledger, dice: random.Random, recorder: Recorder, histories: int
+    ledger: Ledger, rng: random.Random, recorder: Recorder, histories: int
 ) -> None:
     for _ in range(histories):
         recorder.restart()
-        plain_changes_have_an_order(ledger, dice)
+        plain_changes_have_an_order(ledger, rng)
         holding = Holdings(ledger, ledger.filled(START), ledger.filled(5))
         change = partial(holding.change, Kind.INCREMENT, 3)
-        looks: list[Action] = [holding.read, partial(holding.read, "target")]
-        merging = [*dice.choices(looks, k=2), holding.merge, *dice.choices(looks, k=2)]
-        others = clients(dice, [change, partial(change, who="target")])[2:]
+        reads: list[Action] = [holding.read, partial(holding.read, "target")]
+        merging = [*rng.choices(reads, k=2), holding.merge, *rng.choices(reads, k=2)]
+        others = clients(rng, [change, partial(change, who="target")])[2:]
 
-        history = run_concurrently([merging, looks * 4, *others], looks)
+        history = run_concurrently([merging, reads * 4, *others], reads)
 
         expect_order(history, Pair(START, 5), step_pair, lambda *_: "MERGE-2")
 
 
 @requirement("MERGE-3", "ACK-4", "ACK-3", "GRANT-2")
 def test_acks_and_replays_beside_a_merge_have_an_order(
-    given: Given, api: Api, dice: random.Random, recorder: Recorder, histories: int
+    given: Given, api: Api, rng: random.Random, recorder: Recorder, histories: int
 ) -> None:
     for _ in range(3 * histories):
         recorder.restart()
         source, target, body = given.player(), given.player(), given.grant_body()
-        promise = GrantCalls(api, source, target, given.grant(source, body)["id"], body)
-        looks: list[Action] = [partial(promise.read, who) for who in ("source", "target")]
-        acks: list[Action] = [partial(promise.ack, who) for who in ("source", "target")]
-        some = [dice.choices(looks, k=dice.randrange(3)) for _ in range(3)]
-        merging, acking, again = [*some[0], promise.merge], [*some[1], *acks], [*some[2], acks[0]]
+        calls = GrantCalls(api, source, target, given.grant(source, body)["id"], body)
+        reads: list[Action] = [partial(calls.read, who) for who in ("source", "target")]
+        acks: list[Action] = [partial(calls.ack, who) for who in ("source", "target")]
+        some = [rng.choices(reads, k=rng.randrange(3)) for _ in range(3)]
+        merging, acking, again = [*some[0], calls.merge], [*some[1], *acks], [*some[2], acks[0]]
 
-        history = run_concurrently([merging, acking, again, [promise.create] * 3], looks)
+        history = run_concurrently([merging, acking, again, [calls.create] * 3], reads)
 
         expect_no_early_conflict(history)
         expect_order(changes_of(history), GrantState(), step_grant, of_grant)

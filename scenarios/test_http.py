@@ -1,4 +1,4 @@
-"""HTTP: statuses, schemas, methods, paths, and fields that nobody knows."""
+"""HTTP: statuses, schemas, methods, ids in paths, and unknown fields."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -71,7 +71,7 @@ def test_a_valid_request_succeeds_as_documented(operation: str, samples: Samples
 
 
 def expect_success(answer: Answer, operation: str, api: Api, because: str) -> None:
-    """The answer has a documented status of success."""
+    """The answer has a documented status below 300."""
     documented = sorted(api.channel.spec.operations[operation].statuses)
     expect_status(answer, *(status for status in documented if status < 300), because=because)
 
@@ -121,7 +121,7 @@ def test_an_id_names_one_player_on_every_path(kind: str, given: Given, api: Api)
 
 
 def imported(given: Given, suffix: str) -> str:
-    """A player who was imported with an id that ends so: the body names it, no path."""
+    """A player whose id ends in `suffix`. An import creates them: it has the id in its body."""
     player = given.names.player(suffix)
     row = {"externalPlayerId": player, "idempotencyKey": given.names.key()}
     needed(given.api.migrate_players({"rows": [row]}), "MIG-6", "an imported player")
@@ -151,11 +151,11 @@ def test_ids_that_differ_are_different_players(kind: str, given: Given, api: Api
 
     ids = [api.export_player(player).data["player"]["id"] for player in (one, other)]
 
-    expect_that(ids[0] != ids[1], "two players", f"one player {ids[0]!r} for both ids")
+    expect_that(ids[0] != ids[1], "two players", f"one player {ids[0]} for both ids")
 
 
 def with_unknown_fields(body: Mapping[str, Any] | None, key: str) -> dict[str, Any]:
-    """The body with the key that clients add to every one, and with fields that no server knows."""
+    """The body with an idempotency key, which clients add to any body, and with unknown fields."""
     extra: dict[str, Any] = {"kcUnknown": {"nested": [1, None, "x"]}, "x-kc": None}
     widened = {"idempotencyKey": key, **(body or {}), **extra}
     for field in ("entries", "rows"):

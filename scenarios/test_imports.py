@@ -1,4 +1,4 @@
-"""MIG: bulk imports, in which a bad row fails alone."""
+"""MIG: bulk imports, in which an invalid row fails alone."""
 
 from typing import Any
 
@@ -158,7 +158,7 @@ def test_a_row_without_a_field_fails_alone(field: str, batch: ImportBatch) -> No
 
     expect_counts(answer, applied=1, failed=1)
     expect_equal([row["rowIndex"] for row in answer.data["failures"]], [0], "the row that failed")
-    expect_that(batch.has(good), "the good row to be applied", "no effect of it")
+    expect_that(batch.has(good), "the good row to be applied", "a state without it")
 
 
 @requirement("MIG-3")
@@ -173,7 +173,8 @@ def test_a_row_of_a_wrong_type_fails_alone_or_refuses_the_batch(
     expect_status(
         answer, 200, 400, because="a row of a wrong type fails alone or refuses the batch"
     )
-    expect_equal(batch.has(good), answer.status == 200, "whether the good row was applied")
+    what = f"whether the batch with status {answer.status} applied its good row"
+    expect_equal(batch.has(good), answer.status == 200, what)
 
 
 @requirement("MIG-3")
@@ -318,7 +319,7 @@ def test_simultaneous_batches_apply_once(batch: ImportBatch, api: Api) -> None:
         rows = [batch.row() for _ in range(3)]
         request = api.request(batch.operation, {"rows": rows})
 
-        answers = api.together([request] * SIMULTANEOUS)
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
 
         expect_equal({a.status for a in answers}, {200}, "the statuses of identical batches")
         applied = sum(answer.data["applied"] for answer in answers)
@@ -332,7 +333,7 @@ def test_simultaneous_batches_add_once(ledger_batch: ImportBatch, api: Api) -> N
         row = ledger_batch.row()
         request = api.request(ledger_batch.operation, {"rows": [row]})
 
-        api.together([request] * SIMULTANEOUS)
+        api.send_simultaneously([request] * SIMULTANEOUS)
 
         held = ledger_batch.held(row["externalPlayerId"])
         expect_equal(held, ledger_batch.amount, "the holding")

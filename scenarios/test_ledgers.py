@@ -1,4 +1,4 @@
-"""LEDGER: one set of rules for wallet and inventory, up and down."""
+"""LEDGER: the same rules for wallet and inventory, for increments and decrements."""
 
 from typing import Any
 
@@ -18,6 +18,7 @@ from conformance.testkit import (
     expect_code,
     expect_equal,
     expect_fields,
+    expect_none,
     expect_status,
     expect_that,
     expect_unchanged,
@@ -68,7 +69,7 @@ def test_a_decrement_answers_the_new_holding(amount: int, left: int, ledger: Led
 
 
 def expect_refused(ledger: Ledger, request: Request, player: str, status: int, why: str) -> None:
-    """The request gets the status and changes nothing that the player has."""
+    """The request gets this status and does not change the player."""
     before = ledger.given.state(player)
 
     answer = Answer(ledger.given.api.send(request))
@@ -160,7 +161,7 @@ def test_a_decrement_is_replayed_when_nothing_is_left(ledger: Ledger, given: Giv
 
     replay = ledger.decrement(player, 30, idempotencyKey=key)
 
-    expect_status(replay, 200, because="a replay takes nothing, so nothing can lack")
+    expect_status(replay, 200, because="a replay takes nothing, so the holding suffices")
     expect_equal(ledger.holding(replay), 0, "the holding as after the first call")
 
 
@@ -255,7 +256,7 @@ def test_simultaneous_increments_all_count(ledger: Ledger, api: Api) -> None:
     for _ in range(ROUNDS):
         player = ledger.filled(1)
 
-        answers = api.together([ledger.request("increment", player, 3)] * SIMULTANEOUS)
+        answers = api.send_simultaneously([ledger.request("increment", player, 3)] * SIMULTANEOUS)
 
         expect_equal({a.status for a in answers}, {200}, "the statuses of the increments")
         reported = sorted(ledger.holding(answer) for answer in answers)
@@ -269,7 +270,7 @@ def test_simultaneous_increments_create_one_player(ledger: Ledger, api: Api) -> 
     for _ in range(ROUNDS):
         player = ledger.given.names.player()
 
-        api.together([ledger.request("increment", player, 3)] * SIMULTANEOUS)
+        api.send_simultaneously([ledger.request("increment", player, 3)] * SIMULTANEOUS)
 
         expect_equal(ledger.held(player), 3 * SIMULTANEOUS, "the holding")
 
@@ -279,12 +280,12 @@ def test_simultaneous_decrements_stop_at_zero(ledger: Ledger, api: Api) -> None:
     for _ in range(ROUNDS):
         player = ledger.filled(22)
 
-        answers = api.together([ledger.request("decrement", player, 4)] * SIMULTANEOUS)
+        answers = api.send_simultaneously([ledger.request("decrement", player, 4)] * SIMULTANEOUS)
 
         taken = [answer for answer in answers if answer.status == 200]
         refused = {answer.status for answer in answers} - {200}
         expect_equal(refused, {409}, "the statuses of the decrements that were refused")
-        expect_equal(len(taken), 5, "the number of decrements of 4 that 22 allow")
+        expect_equal(len(taken), 5, "the number of decrements of 4 that a holding of 22 allows")
         reported = sorted(ledger.holding(answer) for answer in taken)
         expect_equal(reported, [2, 6, 10, 14, 18], "the holdings in the answers to the decrements")
         expect_equal(ledger.held(player), 2, "the holding")
@@ -299,7 +300,7 @@ def test_simultaneous_replays_apply_once(
         player = ledger.filled(START)
         sent = ledger.request(direction, player, 30, idempotencyKey=given.names.key())
 
-        answers = api.together([sent] * SIMULTANEOUS)
+        answers = api.send_simultaneously([sent] * SIMULTANEOUS)
 
         after = START + 30 * SIGN[direction]
         # A replay that meets its first call in flight may get 409; nothing is applied twice.
@@ -441,7 +442,7 @@ def test_one_receipt_is_a_credit_an_item_and_a_grant(given: Given, api: Api, pla
     granted = api.create_grant(player, given.grant_body(idempotencyKey=receipt))
 
     refused = [answer.status for answer in (credited, added, granted) if answer.status >= 300]
-    expect_equal(refused, [], "the statuses of the operations that the receipt was refused for")
+    expect_none(refused, "refusals of the receipt")
     expect_equal((wallet.held(player), inventory.held(player)), (50, 2), "the two holdings")
     expect_equal(len(given.export(player)["grants"]), 1, "the number of grants")
 
@@ -450,21 +451,13 @@ def test_one_receipt_is_a_credit_an_item_and_a_grant(given: Given, api: Api, pla
 def test_one_receipt_is_an_import_and_a_credit(given: Given, api: Api, player: str) -> None:
     receipt, wallet = given.names.key(), Ledger("wallet", given)
     row = {"externalPlayerId": player, "economyKey": wallet.key, "amount": 40}
-    imported = api.migrate_wallet({"rows": [{**row, "idempotencyKey": receipt}]})
+    imported = api.call("migrateWallet", {"rows": [{**row, "idempotencyKey": receipt}]})
     needed(imported, "MIG-7", "an imported balance")
     before, held = given.state(player), wallet.held(player)
 
     answer = wallet.increment(player, 5, idempotencyKey=receipt)
 
-    expect_applied_or_conflict(wallet, answer, player, before, held + 5)
-
-
-def expect_applied_or_conflict(
-    ledger: Ledger, answer: Answer, player: str, before: State, after: int, key: str | None = None
-) -> None:
-    """A second use of a key is independent, or conflicts; it never skips the change silently."""
-    because = "a second use of a key is independent, or conflicts"
-    expect_applied_or_refused(ledger, answer, player, before, after, 409, key=key, because=because)
+    expect_applied_or_refused(wallet, answer, player, before, held + 5, 409)
 
 
 def expect_applied_or_refused(
@@ -474,12 +467,12 @@ def expect_applied_or_refused(
     before: State,
     after: int,
     *refusals: int,
-    because: str,
+    because: str = "a second use of a key is independent, or conflicts",
     key: str | None = None,
 ) -> None:
-    """The change leads to the holding `after` and says so, or it is refused and changes nothing.
+    """The change reports and leads to the holding `after`, or it is refused and changes nothing.
 
-    Which success it is, 200 or another, HTTP-1 decides; without `refusals`, any refusal will do.
+    HTTP-1 decides whether a status of success is right. Without `refusals`, any refusal passes.
     """
     key = key or ledger.key
     if answer.status < 300:
@@ -501,7 +494,7 @@ def test_one_key_for_two_currencies_or_items_is_not_swallowed(ledger: Ledger, gi
 
     answer = ledger.increment(player, 5, ledger.other_key, idempotencyKey=key)
 
-    expect_applied_or_conflict(ledger, answer, player, before, 14, ledger.other_key)
+    expect_applied_or_refused(ledger, answer, player, before, 14, 409, key=ledger.other_key)
 
 
 @requirement("LEDGER-10")
@@ -512,7 +505,7 @@ def test_one_key_for_two_players_is_not_swallowed(ledger: Ledger, given: Given) 
 
     answer = ledger.increment(other, 5, idempotencyKey=key)
 
-    expect_applied_or_conflict(ledger, answer, other, before, 14)
+    expect_applied_or_refused(ledger, answer, other, before, 14, 409)
     expect_equal(ledger.held(one), 12, "the first player's holding")
 
 
@@ -529,7 +522,7 @@ def test_one_key_for_up_and_down_is_not_swallowed(
 
     answer = ledger.change(second, player, 5, idempotencyKey=key)
 
-    expect_applied_or_conflict(ledger, answer, player, before, after)
+    expect_applied_or_refused(ledger, answer, player, before, after, 409)
 
 
 @requirement("LEDGER-11")
@@ -551,7 +544,9 @@ def test_every_answer_agrees_with_the_export(ledger: Ledger) -> None:
 def test_an_unknown_key_is_no_crash(ledger: Ledger, player: str) -> None:
     answer = ledger.increment(player, 1, "kc-no-such-key")
 
-    expect_status(answer, 200, 400, 404, because="an unknown item or currency is no crash")
+    expect_status(
+        answer, 200, 400, 404, because="an unknown item or currency is accepted or refused"
+    )
 
 
 @requirement("LEDGER-12")
@@ -560,9 +555,9 @@ def test_large_amounts_are_exact(amount: int, ledger: Ledger, player: str) -> No
     answers = [ledger.increment(player, amount) for _ in range(3)]
 
     refused = [answer.status for answer in answers if answer.status >= 300]
-    expect_equal(refused, [], "the statuses of amounts up to 2^31-1 that were refused")
+    expect_none(refused, "refusals of amounts up to 2^31-1")
     reported = [ledger.holding(answer) for answer in answers]
-    expect_equal(reported, [amount, 2 * amount, 3 * amount], "the holdings one after another")
+    expect_equal(reported, [amount, 2 * amount, 3 * amount], "the holdings after each increment")
     expect_equal(ledger.held(player), 3 * amount, "the holding in the export")
     expect_equal(ledger.holding(ledger.decrement(player, 1)), 3 * amount - 1, "the holding less 1")
 

@@ -1,4 +1,4 @@
-"""PING: the key that asks, described."""
+"""PING: the server describes the key of the request."""
 
 from conformance.testkit import (
     Api,

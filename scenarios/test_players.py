@@ -12,6 +12,7 @@ from conformance.testkit import (
     expect_below_500,
     expect_equal,
     expect_fields,
+    expect_none,
     expect_status,
     expect_that,
     harmless,
@@ -21,7 +22,7 @@ from conformance.testkit import (
 
 
 def lists_of(document: Any) -> Iterator[list[Any]]:
-    """Every list of a profile, however deep: their names are free."""
+    """Every list of a profile, at any depth: their names are free."""
     if isinstance(document, list):
         yield document
     if isinstance(document, dict):
@@ -30,7 +31,7 @@ def lists_of(document: Any) -> Iterator[list[Any]]:
 
 
 def places(document: Any, ids: list[str]) -> list[int]:
-    """Where these ids stand in the list of the profile that has them, without those it lacks."""
+    """The places of these ids in the first list of the profile that has any of them."""
     for rows in lists_of(document):
         found = [next((n for n, row in enumerate(rows) if mention([row], id)), -1) for id in ids]
         if max(found) >= 0:
@@ -53,8 +54,9 @@ def test_a_profile_shows_what_was_done(given: Given, player: str) -> None:
     profile = given.profile(player)
 
     missing = [id for id in grants if mention(profile, id) is None]
-    expect_equal(missing, [], "grants that the profile lacks")
-    expect_equal(mention(profile, foreign), None, "another player's grant in the profile")
+    expect_none(missing, "grants missing from the profile")
+    stray = mention(profile, foreign)
+    expect_that(stray is None, "no grant of another player in the profile", stray)
 
 
 @requirement("PLAYER-2")
@@ -65,8 +67,9 @@ def test_a_profile_shows_its_lobbies(given: Given, player: str) -> None:
     profile = given.profile(player)
 
     missing = [id for id in lobbies if mention(profile, id) is None]
-    expect_equal(missing, [], "lobbies that the profile lacks")
-    expect_equal(mention(profile, foreign), None, "a lobby without the player in the profile")
+    expect_none(missing, "lobbies missing from the profile")
+    stray = mention(profile, foreign)
+    expect_that(stray is None, "no lobby without the player in the profile", stray)
 
 
 @requirement("PLAYER-2.order")
@@ -90,9 +93,9 @@ def test_a_limit_bounds_the_grants(limit: int, given: Given, player: str) -> Non
     profile = given.profile(player, limit)
 
     shown = len(places(profile, grants))
-    expect_that(shown <= limit, f"at most {limit} grants in the profile", shown)
+    expect_that(shown <= limit, f"at most {limit} grants in the profile", f"{shown} grants")
     longest = max(len(rows) for rows in lists_of(profile))
-    expect_that(longest <= limit, f"no list longer than {limit}", f"one of {longest}")
+    expect_that(longest <= limit, f"no list longer than {limit}", f"a list of {longest}")
 
 
 @requirement("PLAYER-3")
@@ -102,7 +105,7 @@ def test_a_limit_bounds_the_lobbies(given: Given, player: str) -> None:
     profile = given.profile(player, 2)
 
     shown = len(places(profile, lobbies))
-    expect_that(shown <= 2, "at most 2 lobbies in the profile", shown)
+    expect_that(shown <= 2, "at most 2 lobbies in the profile", f"{shown} lobbies")
 
 
 @requirement("PLAYER-3")
@@ -126,7 +129,7 @@ Counters = dict[str, float]
 
 
 def counters(given: Given, player: str, limit: int | None = None) -> Counters:
-    """The numbers of the summary by their path; NotExercised for a profile without one."""
+    """The numbers of the summary by their path; NotExercised if the profile has no summary."""
     summary = given.profile(player, limit).get("summary")
     assume(summary is not None, "the profile has no summary")
     return dict(numbers(summary))
@@ -148,9 +151,9 @@ def test_the_summary_counts_whatever_the_limit(given: Given, player: str) -> Non
 
     small, large = counters(given, player, 1), counters(given, player, 50)
 
-    expect_equal(small, large, "the counters with limit=1, compared with limit=50,")
+    expect_equal(small, large, "the counters with limit=1, as with limit=50,")
     odd = {name: number for name, number in small.items() if number % 1}
-    expect_equal(odd, {}, "counters that are no integers")
+    expect_none(odd, "counters that are not integers")
     expect_that(3 in small.values(), "a counter of 3 for three grants", small)
 
 

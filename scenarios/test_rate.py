@@ -1,4 +1,4 @@
-"""RATE: what happens past the budget, with a key that has a small one."""
+"""RATE: what happens beyond the budget of a key, tried with a key that has a small one."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,10 @@ from conformance.testkit import (
     expect_code,
     expect_envelope,
     expect_equal,
+    expect_none,
     expect_status,
     expect_that,
+    expect_unknown,
     requirement,
     retry_after,
 )
@@ -26,11 +28,11 @@ MAX_REQUESTS = 1000
 SECONDS = 50
 
 
-def spent(call: Callable[[], Answer]) -> list[Answer]:
-    """The answers to a call that is repeated until the budget is spent; the last one is the 429.
+def spend_budget(call: Callable[[], Answer]) -> list[Answer]:
+    """Repeat a call until the budget is spent. Returns the answers, of which the last is the 429.
 
-    Mismatch (RATE-1) where the server answers more in less than a minute than its budget allows;
-    Inconclusive where the network is too slow to spend the budget.
+    Mismatch (RATE-1) if the server answers more calls in less than a minute than its budget allows;
+    Inconclusive if the network is too slow to spend the budget.
     """
     deadline = time.monotonic() + SECONDS
     answers: list[Answer] = []
@@ -44,44 +46,47 @@ def spent(call: Callable[[], Answer]) -> list[Answer]:
         raise Inconclusive(
             f"{len(answers)} requests in {SECONDS} s did not spend the throttled budget"
         )
-    raise Mismatch("429 past the per-minute budget", f"none in {len(answers)} requests", "RATE-1")
+    expected = "429 beyond the budget of a minute"
+    raise Mismatch(expected, f"no 429 in {len(answers)} requests", "RATE-1")
 
 
-def spent_anew(call: Callable[[], Answer]) -> list[Answer]:
-    """The same, in the next window where an earlier test has spent all of this one."""
-    answers = spent(call)
+def spend_a_whole_budget(call: Callable[[], Answer]) -> list[Answer]:
+    """The same, in the next window if an earlier test has spent this one."""
+    answers = spend_budget(call)
     if len(answers) == 1:
         time.sleep(retry_after(answers[0].exchange))
-        answers = spent(call)
+        answers = spend_budget(call)
     return answers
 
 
 @pytest.fixture
 def refusal(throttled_api: Api, names: Names) -> Answer:
     """A 429 for a read."""
-    return spent(lambda: throttled_api.get_player(names.player()))[-1]
+    return spend_budget(lambda: throttled_api.get_player(names.player()))[-1]
 
 
 def number(answer: Answer, name: str) -> int:
     """A header of a 429 as a whole number."""
     value = answer.header(name)
     if value is None or not (value.isascii() and value.isdigit()):
-        raise Mismatch(f"{name} to be a whole number", f"{value!r}", "RATE-2")
+        raise Mismatch(f"{name} to be a whole number", f"{name}: {value}", "RATE-2")
     return int(value)
 
 
 @requirement("RATE-4")
 def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Names) -> None:
-    *answers, _ = spent_anew(lambda: throttled_api.get_player(names.player()))
+    *answers, _ = spend_a_whole_budget(lambda: throttled_api.get_player(names.player()))
 
     reported = [answer.header("RateLimit-Remaining") for answer in answers]
     remaining = [int(value.partition(";")[0]) for value in reported if value is not None]
     falls = [before - after for before, after in pairwise(remaining)]
     expect_that(min(remaining, default=0) >= 0, "RateLimit-Remaining never below 0", reported)
-    # Where a window rolls over, or slides, remaining rises or stands still in between. It never
-    # falls by more than one, and it falls unless it is spent.
+    # When a window ends, or slides, the number rises or stays in between. It never falls by more
+    # than one, and it falls until the budget is spent.
     steepest = max(falls, default=1)
-    expect_that(steepest <= 1, "RateLimit-Remaining to fall by one a request", reported)
+    expect_that(
+        steepest <= 1, "RateLimit-Remaining to fall by at most one with each request", reported
+    )
     stands = steepest <= 0 and remaining[-1] > 0
     expect_that(not stands, "RateLimit-Remaining to fall until it is spent", reported)
 
@@ -89,7 +94,7 @@ def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Nam
 @requirement("RATE-1")
 def test_past_the_budget_a_429_carries_the_headers(refusal: Answer) -> None:
     missing = [name for name in HEADERS if refusal.header(name) is None]
-    expect_equal(missing, [], "the headers that the 429 lacks")
+    expect_none(missing, "headers missing from the 429")
 
 
 @requirement("ERR-1")
@@ -128,8 +133,8 @@ def test_a_throttled_write_changes_nothing_and_succeeds_later(
         rows.append({"externalPlayerId": names.player(), "idempotencyKey": names.key()})
         return throttled_api.migrate_players({"rows": rows[-1:]})
 
-    refused = spent(write)[-1]
-    expect_equal(given.state(rows[-1]["externalPlayerId"]), None, "the player of a refused import")
+    refused = spend_budget(write)[-1]
+    expect_unknown(given.state(rows[-1]["externalPlayerId"]), "the player of a refused import")
 
     time.sleep(retry_after(refused.exchange))
     answer = throttled_api.migrate_players({"rows": rows[-1:]})
@@ -137,4 +142,4 @@ def test_a_throttled_write_changes_nothing_and_succeeds_later(
     expect_status(
         answer, 200, because=f"Retry-After ({refused.header('Retry-After')} s) has passed"
     )
-    expect_equal(answer.data["applied"], 1, "the rows that the import applied after Retry-After")
+    expect_equal(answer.data["applied"], 1, "the number of rows applied after Retry-After")

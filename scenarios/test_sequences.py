@@ -2,12 +2,12 @@
 
 import pytest
 
-from conformance.fuzzing import IN_SEQUENCES, explore
+from conformance.fuzzing import DECIDED_BY_SEQUENCES, explore
 from conformance.testkit import Api, Given, Recorder, Run
 
 
 @pytest.mark.usefixtures("trusted_export")
-@pytest.mark.requirement(*IN_SEQUENCES)
+@pytest.mark.requirement(*DECIDED_BY_SEQUENCES)
 def test_no_sequence_of_operations_departs_from_the_contract(
     api: Api, given: Given, recorder: Recorder, run: Run
 ) -> None:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from conformance import resources
 from conformance.client.api import Api
-from conformance.client.channel import Channel, Wire
+from conformance.client.channel import Channel, PacedTransport
 from conformance.client.recorder import Recorder
 from conformance.contract.openapi import BASE_PATH, load_spec
 from conformance.http.redaction import Redactor
@@ -140,10 +140,10 @@ def server_client(url: str) -> httpx.Client:
 @contextmanager
 def suite_client(url: str, idle: float = 30.0) -> Iterator[Api]:
     """The suite's own client with the server key."""
-    wire, token = Wire(url, idle=idle), keys()["KRATY_SERVER_KEY"]
+    transport, token = PacedTransport(url, idle=idle), keys()["KRATY_SERVER_KEY"]
     spec = load_spec(resources.spec_file())
-    yield Api(Channel(wire, spec, Redactor({"server": token}), Recorder()), token, "game")
-    wire.close()
+    yield Api(Channel(transport, spec, Redactor({"server": token}), Recorder()), token, "game")
+    transport.close()
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from typing import Any, Literal
 
 import pytest
 
-from conformance.client.network_health import MAX_REPETITIONS, Path
+from conformance.client.network_health import MAX_REPETITIONS, NetworkHealth
 from conformance.failures import Blocked
 from conformance.http.exchange import Exchange, Request
 from conformance.plugin.retries import Attempt, doubt, informative, to_be_repeated
 from conformance.results.check import Outcome
 
-SOUND = Path(requests=1000, transit_failures=0)
-BLIP = Path(requests=10_000, transit_failures=1)
-FLAKY = Path(requests=1000, transit_failures=100)
+SOUND = NetworkHealth(requests=1000, transit_failures=0)
+BLIP = NetworkHealth(requests=10_000, transit_failures=1)
+FLAKY = NetworkHealth(requests=1000, transit_failures=100)
 
 
 def attempt(outcome: Outcome, exchanges: int = 3, transit_failures: int = 0) -> Attempt:
@@ -74,11 +74,11 @@ def test_a_blocked_test_is_repeated_where_the_path_may_be_to_blame() -> None:
 
 
 def test_a_server_that_is_gone_ends_the_repetitions() -> None:
-    assert not to_be_repeated([SPOILT], Path(requests=9, transit_failures=9, gone=True))
+    assert not to_be_repeated([SPOILT], NetworkHealth(requests=9, transit_failures=9, gone=True))
 
 
 def test_the_surer_the_path_the_fewer_repetitions() -> None:
-    paths = [Path(requests=10_000, transit_failures=n) for n in (0, 1, 10, 100, 1000)]
+    paths = [NetworkHealth(requests=10_000, transit_failures=n) for n in (0, 1, 10, 100, 1000)]
     needed = [path.repetitions(10) for path in paths]
     assert needed[0] == 1
     assert needed == sorted(needed, key=lambda n: n or 99)
@@ -96,27 +96,27 @@ def failure(seconds: float) -> Exchange:
 def test_a_request_is_the_servers_fault_after_many_tries_or_long_ones(
     seconds: float, tries: int, proven: bool
 ) -> None:
-    assert Path().is_proven([failure(seconds)] * tries) == proven
+    assert NetworkHealth().is_servers_fault([failure(seconds)] * tries) == proven
 
 
 def test_an_operation_that_hangs_is_not_waited_for_twice() -> None:
-    path = Path()
+    path = NetworkHealth()
     path.check("getPlayer")
-    path.condemn([failure(9.0)] * 3)
+    path.note_hang([failure(9.0)] * 3)
     with pytest.raises(Blocked, match="ERR-3"):
         path.check("getPlayer")
-    assert path.is_proven([failure(9.0)]), "of a second operation one hang is enough"
+    assert path.is_servers_fault([failure(9.0)]), "of a second operation one hang is enough"
 
 
 def test_an_operation_that_was_answered_before_is_not_given_up() -> None:
-    path = Path(answering={"getPlayer"})
-    path.condemn([failure(9.0)] * 3)
+    path = NetworkHealth(answering={"getPlayer"})
+    path.note_hang([failure(9.0)] * 3)
     path.check("getPlayer")
 
 
 def test_a_request_that_only_fails_fast_may_be_one_input() -> None:
-    path = Path()
-    path.condemn([failure(0.1)] * 8)
+    path = NetworkHealth()
+    path.note_hang([failure(0.1)] * 8)
     path.check("getPlayer")
 
 

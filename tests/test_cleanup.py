@@ -20,8 +20,8 @@ from support import (
 
 from conformance import resources
 from conformance.client.created_players import (
+    ForeignPlayerError,
     Players,
-    StrangerError,
     created_in,
     keep_only,
     players_named,
@@ -161,7 +161,7 @@ def imports(*players: object) -> Request:
     ],
 )
 def test_a_request_that_would_change_a_stranger_is_not_sent(request_: Request) -> None:
-    with pytest.raises(StrangerError):
+    with pytest.raises(ForeignPlayerError):
         Players("kc-0", {}).sending(SPEC.operations.get(request_.operation), request_)
 
 

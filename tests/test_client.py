@@ -11,7 +11,7 @@ from support import keys, reference
 
 from conformance import resources
 from conformance.client.api import Api
-from conformance.client.channel import Channel, Wire
+from conformance.client.channel import Channel, PacedTransport
 from conformance.client.recorder import Recorder
 from conformance.contract.openapi import load_spec
 from conformance.failures import Inconclusive, Mismatch
@@ -26,11 +26,13 @@ FOREVER_SECONDS = 3
 
 @contextmanager
 def client(url: str) -> Iterator[Api]:
-    wire = Wire(url, idle=PATIENCE_SECONDS)
+    transport = PacedTransport(url, idle=PATIENCE_SECONDS)
     token = keys()["KRATY_SERVER_KEY"]
-    line = Channel(wire, load_spec(resources.spec_file()), Redactor({"server": token}), Recorder())
+    line = Channel(
+        transport, load_spec(resources.spec_file()), Redactor({"server": token}), Recorder()
+    )
     yield Api(line, token, "game")
-    wire.close()
+    transport.close()
 
 
 def odd_server(odd: Callable[[int], Response | None]) -> type[Server]:
@@ -69,7 +71,7 @@ def test_a_read_that_the_path_failed_is_repeated() -> None:
     once = Settings(server=odd_server(lambda n: None if n == 1 else unknown()))
     with reference(once) as url, client(url) as api:
         answer = api.get_player("x")
-        assert (answer.status, answer.retried, api.channel.wire.path.transit_failures) == (
+        assert (answer.status, answer.retried, api.channel.transport.health.transit_failures) == (
             404,
             True,
             1,
@@ -138,7 +140,7 @@ def test_a_429_is_waited_out() -> None:
 def test_simultaneous_requests_are_all_answered_in_order() -> None:
     with reference() as url, client(url) as api:
         requests = [api.request("getPlayer", path={"externalId": f"p{n}"}) for n in range(16)]
-        answers = api.together([*requests, api.request("ping")])
+        answers = api.send_simultaneously([*requests, api.request("ping")])
         recorded = [exchange.request.target for exchange in api.channel.recorder.exchanges]
     assert [answer.status for answer in answers] == [404] * 16 + [200]
     assert recorded == [*(request.target for request in requests), "/server/v1/ping"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from support import Serve, json_of, raw_server, read_head
 
-from conformance.client.channel import Wire
+from conformance.client.channel import PacedTransport
 from conformance.failures import UsageError
 from conformance.http.exchange import Exchange, Request
 from conformance.http.limits import Meter
@@ -32,9 +32,9 @@ def answering(answer: bytes, heads: list[bytes] | None = None, ends: bool = Fals
 
 
 def exchanges(url: str, count: int = 1) -> list[Exchange]:
-    wire = Wire(url, idle=2.0)
-    done = [wire.send(PING) for _ in range(count)]
-    wire.close()
+    transport = PacedTransport(url, idle=2.0)
+    done = [transport.send(PING) for _ in range(count)]
+    transport.close()
     return done
 
 
@@ -79,9 +79,9 @@ CREDENTIALS = b"\r\nProxy-Authorization: Basic dXNlcjpwQHNz"
 
 
 def test_a_proxy_is_reported_the_whole_url(proxied: list[bytes]) -> None:
-    wire = Wire("http://staging.example/api")
-    done = [wire.send(PING), *wire.volley([PING] * 2)]
-    wire.close()
+    transport = PacedTransport("http://staging.example/api")
+    done = [transport.send(PING), *transport.send_simultaneously([PING] * 2)]
+    transport.close()
     assert statuses(done) == [200] * 3
     for head in proxied:
         assert head.startswith(b"GET http://staging.example/api/server/v1/ping HTTP/1.1\r\n")
@@ -106,9 +106,9 @@ def test_a_line_that_breaks_in_its_middle_is_not_sent() -> None:
     heads: list[bytes] = []
     spoilt = Request("ping", "GET", "/server/v1/ping", (("X", "a\r\nY: b"),), b"")
     with raw_server(answering(FINE, heads)) as url:
-        wire = Wire(url)
-        done = [wire.send(spoilt), *wire.volley([spoilt])]
-        wire.close()
+        transport = PacedTransport(url)
+        done = [transport.send(spoilt), *transport.send_simultaneously([spoilt])]
+        transport.close()
     assert ["Illegal header value" in str(each.error) for each in done] == [True, True]
     assert heads == []
 
@@ -122,9 +122,9 @@ def refusing(connection: socket.socket) -> None:
 def test_an_answer_counts_though_the_body_could_not_be_sent() -> None:
     large = Request("ping", "POST", "/server/v1/ping", (), b"x" * 8_000_000)
     with raw_server(refusing) as url:
-        wire = Wire(url)
-        done = [wire.send(large), *wire.volley([large])]
-        wire.close()
+        transport = PacedTransport(url)
+        done = [transport.send(large), *transport.send_simultaneously([large])]
+        transport.close()
     assert statuses(done) == [413, 413]
 
 
@@ -174,9 +174,9 @@ def test_what_a_server_says_instead_of_http_is_reported_without_control_characte
     *, ends: bool
 ) -> None:
     with raw_server(answering(b"\x1b[2J\x1b]0;owned\x07 no HTTP\r\n\r\n", ends=ends)) as url:
-        wire = Wire(url)
-        done = [wire.send(PING), *wire.volley([PING])]
-        wire.close()
+        transport = PacedTransport(url)
+        done = [transport.send(PING), *transport.send_simultaneously([PING])]
+        transport.close()
     assert all(str(each.error).isprintable() for each in done)
 
 
@@ -193,9 +193,9 @@ def test_a_large_body_may_take_its_time() -> None:
 
     ticking = threading.Event()
     with raw_server(slowly) as url:
-        wire = Wire(url, idle=0.8)
-        done = wire.send(large)
-        wire.close()
+        transport = PacedTransport(url, idle=0.8)
+        done = transport.send(large)
+        transport.close()
     assert statuses([done]) == [200]
     assert done.seconds > 0.8
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from support import HANG, json_of, keys, raw_server, read_head, started
 
-from conformance.client.channel import Wire
+from conformance.client.channel import PacedTransport
 from conformance.contract.openapi import BASE_PATH
 from conformance.http.exchange import Exchange, Request
 from conformance.http.limits import IDLE_SECONDS, MAX_BYTES
@@ -269,9 +269,9 @@ REQUEST = Request("getPlayer", "GET", f"{BASE_PATH}/players/x", (), b"")
 def exchanges(answer: Answer) -> list[Exchange]:
     """One exchange with a hostile server, and two at once."""
     with hostile(answer) as url:
-        wire = Wire(url)
-        done = [wire.send(REQUEST), *wire.volley([REQUEST] * 2)]
-        wire.close()
+        transport = PacedTransport(url)
+        done = [transport.send(REQUEST), *transport.send_simultaneously([REQUEST] * 2)]
+        transport.close()
     return done
 
 

@@ -274,7 +274,7 @@ def test_the_accusation_names_the_requirement_the_calls_and_the_start() -> None:
 
     assert raised.value.requirement == "LEDGER-11"
     assert "read (source) -> 200, 20 [2.0 to 3.0 ms]" in str(raised.value)
-    assert "held=25" in str(raised.value)
+    assert "25 held" in str(raised.value)
 
 
 def test_clients_run_side_by_side_and_their_intervals_hold_the_truth() -> None:

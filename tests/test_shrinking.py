@@ -7,35 +7,35 @@ from hypothesis import strategies as st
 from conformance.client.recorder import Recorder
 from conformance.failures import Mismatch
 from conformance.fuzzing.schema_cases import SETTINGS
-from conformance.fuzzing.shrink_limit import Shrinking
+from conformance.fuzzing.shrink_limit import ShrinkLimit
 from conformance.http.exchange import Exchange, Request
 
 EXCHANGE = Exchange(Request("ping", "GET", "/", (), b""), None, "lost", 0.0, 0.0)
 
 
-def failing(recorder: Recorder, shrinking: Shrinking, calls: int) -> None:
+def failing(recorder: Recorder, shrink_limit: ShrinkLimit, calls: int) -> None:
     """A failure after so many exchanges."""
-    shrinking.guard()
+    shrink_limit.check()
     recorder.restart()
     for _ in range(calls):
         recorder.add(EXCHANGE)
     if calls > 2:
         error = Mismatch("at most 2", str(calls))
-        shrinking.found(error)
+        shrink_limit.record(error)
         raise error
 
 
 def smallest(recorder: Recorder, seconds: float) -> Mismatch:
     """The failure that a search with so much time tells."""
-    shrinking = Shrinking(recorder, seconds)
+    shrink_limit = ShrinkLimit(recorder, seconds)
 
     @hypothesis.settings(SETTINGS, max_examples=200)
     @hypothesis.given(st.integers(0, 9))
     def search(calls: int) -> None:
-        failing(recorder, shrinking, calls)
+        failing(recorder, shrink_limit, calls)
 
     with pytest.raises(Mismatch) as raised:
-        shrinking.run(search)
+        shrink_limit.run(search)
     return raised.value
 
 
@@ -51,15 +51,15 @@ def test_with_time_the_failure_is_the_smallest() -> None:
 
 def test_of_several_failures_the_one_with_the_fewest_exchanges_is_kept() -> None:
     recorder = Recorder()
-    shrinking = Shrinking(recorder, seconds=0)
+    shrink_limit = ShrinkLimit(recorder, seconds=0)
     for calls in (7, 4, 6):
-        shrinking.deadline = None
+        shrink_limit.deadline = None
         with pytest.raises(Mismatch):
-            failing(recorder, shrinking, calls)
+            failing(recorder, shrink_limit, calls)
 
-    assert shrinking.smallest is not None
-    assert len(shrinking.smallest[1]) == 4
+    assert shrink_limit.smallest is not None
+    assert len(shrink_limit.smallest[1]) == 4
 
 
 def test_a_search_that_finds_nothing_ends_as_it_is() -> None:
-    Shrinking(Recorder(), seconds=1).run(lambda: None)
+    ShrinkLimit(Recorder(), seconds=1).run(lambda: None)

@@ -1,4 +1,4 @@
-"""The typed client of the scenarios: a method for each operation, over one `Channel`."""
+"""The typed client of the scenarios, over one `Channel`."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 class JsonObject(dict[str, Any]):
-    """A JSON object of a response. A member that is missing blocks the scenario (HTTP-2)."""
+    """A JSON object of a response. Reading a missing member blocks the scenario (HTTP-2)."""
 
     def __missing__(self, name: str) -> Any:
         raise Blocked(
@@ -45,7 +45,7 @@ class Answer:
 
     @property
     def body(self) -> Any:
-        """The JSON body, its objects as `JsonObject`; None where it is no JSON."""
+        """The JSON body, with `JsonObject` for its objects; None if it is not JSON."""
         try:
             return _objects(self.response.json)
         except ValueError:
@@ -53,7 +53,7 @@ class Answer:
 
     @property
     def data(self) -> JsonObject:
-        """What the success envelope holds; blocks the scenario where there is none."""
+        """The member `data` of a success; blocks the scenario if there is none."""
         body = self.body
         data = body.get("data") if isinstance(body, JsonObject) else None
         if not isinstance(data, JsonObject):
@@ -76,10 +76,11 @@ def _objects(value: Any) -> Any:
 
 
 class Api:
-    """All 18 operations with one key. A 429 is waited out unless `waits_on_429` is False.
+    """Calls operations with one key.
 
-    A `retries_writes` client repeats writes that the path failed: for what is arranged with an
-    idempotency key, never for what is judged.
+    With `waits_on_429`, it waits after a 429 and sends again. With `retries_writes`, it also
+    repeats writes that failed in transit: right for arrangements with an idempotency key, wrong
+    for a call that a scenario judges.
     """
 
     def __init__(
@@ -97,12 +98,12 @@ class Api:
         self.authorization = None if token is None else f"Bearer {token}"
 
     def with_retries(self) -> "Api":
-        """The same client, but retries_writes."""
+        """The same client with `retries_writes`."""
         client = copy.copy(self)
         client.retries_writes = True
         return client
 
-    def bearing(self, token: str | None) -> "Api":
+    def with_token(self, token: str | None) -> "Api":
         """The same client with another token, or with none."""
         return Api(self.channel, token, self.game_id, self.waits_on_429, self.retries_writes)
 
@@ -115,7 +116,7 @@ class Api:
         query: Mapping[str, Any] | None = None,
         headers: Headers | None = None,
     ) -> Answer:
-        """Call an operation by its id. Bytes are sent as they are; `headers` replace the usual."""
+        """Call an operation by its id. Bytes go out unchanged; `headers` replace the usual ones."""
         return Answer(
             self.send(self.request(operation, body, path=path, query=query, headers=headers))
         )
@@ -141,23 +142,23 @@ class Api:
         return Request(operation, known.method, target, headers or tuple(usual), raw)
 
     def send(self, request: Request) -> Exchange:
-        """Send a request; a read, and a write of a client that retries them, may be repeated.
+        """Send a request. A read may be repeated, and so may a write with `retries_writes`.
 
-        Raises what `Repetition.send` does.
+        Raises what `Repetition.send` raises.
         """
         repeatable = self.retries_writes or request.method == "GET"
         return self._repetition().send(request, repeatable=repeatable)
 
     def send_repeatable(self, request: Request) -> Exchange:
-        """Send a request of which only the answer matters: it may be repeated, whatever it does."""
+        """Send a request that may be repeated, because only its answer matters."""
         return self._repetition().send(request, repeatable=True)
 
     def _repetition(self) -> Repetition:
         return Repetition(self.channel, self.request("ping"), self.waits_on_429)
 
-    def together(self, requests: Sequence[Request]) -> list[Answer]:
-        """Send requests at the same moment; the answers in the order of the requests."""
-        answers = [Answer(exchange) for exchange in self.channel.volley(requests)]
+    def send_simultaneously(self, requests: Sequence[Request]) -> list[Answer]:
+        """Send requests at the same moment; answers come in the order of the requests."""
+        answers = [Answer(exchange) for exchange in self.channel.send_simultaneously(requests)]
         if any(answer.status == 429 for answer in answers):
             raise Inconclusive("the rate budget does not allow the simultaneous requests")
         return answers
@@ -205,29 +206,13 @@ class Api:
         """POST /players/{externalId}/inventory/{itemKey}/grant."""
         return self.call("grantItem", body, path={"externalId": player, "itemKey": item})
 
-    def revoke_item(self, player: str, item: str, body: Body) -> Answer:
-        """POST /players/{externalId}/inventory/{itemKey}/revoke."""
-        return self.call("revokeItem", body, path={"externalId": player, "itemKey": item})
-
     def credit_wallet(self, player: str, currency: str, body: Body) -> Answer:
         """POST /players/{externalId}/wallet/{economyKey}/credit."""
         return self.call("creditWallet", body, path={"externalId": player, "economyKey": currency})
 
-    def debit_wallet(self, player: str, currency: str, body: Body) -> Answer:
-        """POST /players/{externalId}/wallet/{economyKey}/debit."""
-        return self.call("debitWallet", body, path={"externalId": player, "economyKey": currency})
-
     def migrate_players(self, body: Body) -> Answer:
         """POST /migrate/players."""
         return self.call("migratePlayers", body)
-
-    def migrate_wallet(self, body: Body) -> Answer:
-        """POST /migrate/wallet."""
-        return self.call("migrateWallet", body)
-
-    def migrate_inventory(self, body: Body) -> Answer:
-        """POST /migrate/inventory."""
-        return self.call("migrateInventory", body)
 
     def delete_player(self, player: str, body: Body | None = None) -> Answer:
         """POST /players/{externalId}/delete; without a body, `{}` is sent."""

@@ -1,8 +1,8 @@
-"""The players that a run creates, noted on disk before they can exist.
+"""The players that a run creates, written to disk before they can exist.
 
-Each process of a run appends to a file of its own. A line is a mark and, as JSON, the role of a key
-and the external id of a player: `+` before the first request that may create the player, then `=`
-once a request about the player was not refused, or `-` where all were.
+Each process of a run appends to its own file. A line is a mark and, as JSON, the role of a key and
+the external id of a player. The mark is `+` before the first request that may create the player,
+then `=` once a request about the player was not refused, and `-` once one was.
 """
 
 import json
@@ -18,20 +18,20 @@ from conformance.http.exchange import Exchange, Request, header
 
 PATTERN = "players-*.txt"
 UNKNOWN = "server"
-"""The role of whatever key a request carries that the run does not know."""
+"""The role that counts for a key that the run does not know."""
 SAME_GAME = {"throttled": UNKNOWN}
-"""Roles whose players are another's: a small budget is none for a clean-up."""
+"""Roles whose players another role cleans up, since their own budget is too small for it."""
 NOT_IMPLEMENTED = 501
-"""The one failure of a server that says that nothing was done."""
+"""The one 5xx status which says that nothing was done."""
 Player = tuple[str, str]
-"""The role of a key of the player's game, and the external id."""
+"""The role of a key of the player's game, and the player's external id."""
 ANY_PATH = "/players/{externalId}"
-"""The beginning of the path of a request that is no operation's."""
+"""How the path of a request about a player begins if it belongs to no operation."""
 NO_PLAYERS = {"{gameId}", "{eventKey}", "{lobbyId}", "{grantId}", "{itemKey}", "{economyKey}"}
 _SIGNS = (b"externalPlayerId", b"\\", b"\0")
-"""A body without these names no player, in whatever spelling or coding."""
+"""A body without any of these names no player: escapes and UTF-16 contain a backslash or a NUL."""
 _PLACEHOLDER = re.compile("__(deleted|merged)_")
-"""What stands for a player of the run who was erased or merged away: nobody can be called so."""
+"""How the placeholder of an erased or merged player begins."""
 
 
 def players_named(operation: Operation | None, request: Request) -> set[str]:
@@ -46,7 +46,7 @@ def players_named(operation: Operation | None, request: Request) -> set[str]:
 
 
 def _in_path(operation: Operation | None, request: Request) -> Iterator[str]:
-    """Whatever stands in the path and is not known to be something else may be a player's id."""
+    """Each part of the path that may be a player's id."""
     path = operation.path if operation is not None else ANY_PATH
     if operation is None and not request.target.startswith(f"{BASE_PATH}/players/"):
         return
@@ -61,36 +61,31 @@ def _in_path(operation: Operation | None, request: Request) -> Iterator[str]:
 
 
 def _in_body(body: Any) -> Iterator[str]:
-    """Ids in the body itself and in its `rows`: nowhere else does the API name players."""
+    """Ids in the body itself and in its `rows`; the API names players nowhere else."""
     rows = body.get("rows") if isinstance(body, dict) else None
     for row in [body, *(rows if isinstance(rows, list) else [])]:
-        for name, value in row.items() if isinstance(row, dict) else ():
-            if name == "externalPlayerId" or (name == "externalPlayerIds" and _is_list(value)):
-                yield from filter(_id, value if isinstance(value, list) else [value])
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
-
-
-def _id(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+        if not isinstance(row, dict):
+            continue
+        one, several = row.get("externalPlayerId"), row.get("externalPlayerIds")
+        ids = list(one) if isinstance(one, list) else [one]
+        ids += several if isinstance(several, list) else []
+        yield from (id for id in ids if isinstance(id, str) and id)
 
 
 def is_own(id: str, prefix: str) -> bool:
-    """Whether an id is one of the run's, also where a gateway folds `..` in a decoded path."""
+    """Whether an id is the run's own, even if a gateway resolves `..` in the decoded path."""
     return all(form.casefold().startswith(prefix) for form in (id, posixpath.normpath(id)))
 
 
-class StrangerError(Exception):
-    """A request would have changed a player who is not the run's own. It was not sent."""
+class ForeignPlayerError(Exception):
+    """A request was not sent because it would change a player who is not the run's own."""
 
 
 class Players:
-    """Notes the players of one process of a run; without a file, it only watches over strangers.
+    """Writes down the players of one process of a run, and protects all other players.
 
-    `keys` are the run's tokens by role: the same id means another player to the key of another
-    game (AUTH-7).
+    Without a `file`, it only protects. `keys` are the run's tokens by role: the same id is another
+    player for a key of another game (AUTH-7).
     """
 
     def __init__(self, prefix: str, keys: Mapping[str, str], file: Path | None = None) -> None:
@@ -102,25 +97,25 @@ class Players:
 
     @property
     def count(self) -> int:
-        """How many players were named so far."""
+        """How many players requests have named so far."""
         return len(self._marks)
 
     def sending(self, operation: Operation | None, request: Request) -> frozenset[Player]:
-        """The players of a request that may change them, noted; StrangerError for any other's."""
+        """Write down the players that a request may change. ForeignPlayerError if not the run's."""
         if request.method == "GET":
             return frozenset()
         role = self._roles.get(header(request.headers, "authorization") or "", UNKNOWN)
         named = frozenset((role, id) for id in players_named(operation, request))
         for player in named:
             if not is_own(player[1], self.prefix) and not _PLACEHOLDER.match(player[1]):
-                raise StrangerError(
+                raise ForeignPlayerError(
                     f"{player[1]!r} is not this run's player ({self.prefix}-…): request not sent"
                 )
             self._mark("+", player)
         return named
 
     def answered(self, players: Iterable[Player], exchange: Exchange) -> None:
-        """Note what became of a request about these players."""
+        """Write down whether a request about these players was refused."""
         status = exchange.response.status if exchange.response is not None else 0
         refused = 400 <= status < 500 or status == NOT_IMPLEMENTED
         for player in players:
@@ -143,9 +138,9 @@ class Players:
 
 
 def created_in(directory: Path) -> list[Player]:
-    """The players that a run may have created, by the files in its directory.
+    """The players that a run may have created, read from the files in its directory.
 
-    A line that a crash cut short is left out: its request was not sent yet.
+    A line that a crash cut short is left out: its request had not been sent.
     """
     marks: dict[Player, str] = {}
     for file in sorted(directory.glob(PATTERN)):
@@ -159,9 +154,9 @@ def created_in(directory: Path) -> list[Player]:
 
 
 def keep_only(directory: Path, left: Iterable[Player]) -> None:
-    """Let the files of a run name only who is left; there are none where nobody is.
+    """Replace the files of a run by one that names only these players; by none if there are none.
 
-    OSError where the disk is full; then the files are as they were.
+    OSError if the disk is full; the files are then unchanged.
     """
     lines = "".join(f"={json.dumps(player)}\n" for player in left)
     rest = directory / PATTERN.replace("*", "left")

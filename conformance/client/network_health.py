@@ -1,9 +1,9 @@
-"""How far the path to the server can be trusted, as one process has seen it.
+"""How far one process can trust the network between suite and server.
 
-Between suite and server stand networks and gateways that lose, cut, delay and repeat requests. What
-they do must not be blamed on the server, and what the server does must not be excused by them:
-a request that fails is tried again until either it is answered, or it has failed so often, with
-pings answered in between, that the server is to blame (ERR-3).
+Networks and gateways lose, cut, delay and repeat requests. The server must not be blamed for that,
+and the network must not excuse the server. So the suite repeats a request that failed until it is
+answered, or until it has failed so often, with pings answered in between, that the server is to
+blame (ERR-3).
 """
 
 import math
@@ -14,39 +14,38 @@ from conformance.failures import Blocked
 from conformance.http.exchange import GATEWAY_STATUSES, Exchange
 
 MAX_TRIES = 8
-"""A request that failed so often in a row was not failed by chance."""
+"""After so many failures in a row, the server is to blame."""
 MIN_TRIES = 3
-"""Of a request that hangs; of a second operation that hangs one, so that a run comes to its end."""
+"""So many suffice if the request hangs; one suffices if another operation hangs already."""
 SLOW_SECONDS = 5.0
-"""A failure that takes so long is a hang."""
+"""A request that fails after so long counts as hanging."""
 REACH_SECONDS = 5.0
-"""How long a server that does not answer pings is waited for."""
-CHANCE = 1e-7
-"""How improbable it must be that a failure of a test is the path's doing."""
-UNSEEN = 0.25
-"""For each failure of the path that shows (a reset, a time-out, a 503), this many that do not: a
-request that the path delivered twice."""
+"""How long to wait for a server that does not answer pings."""
+MAX_CHANCE = 1e-7
+"""A failing test accuses the server if the network would cause the same less often than this."""
+HIDDEN_FAILURES = 0.25
+"""Unseen failures, such as a request delivered twice, for each seen one, such as a reset."""
 MAX_REPETITIONS = 12
 LARGE = 16_384
-"""Bytes of a body that may take a server long: a batch of hundreds of rows."""
+"""A body of more bytes may take a server long, as a batch of hundreds of rows does."""
 MAX_UNREACHED = 10
-"""So often in a row the server was waited for in vain, then it is not waited for any more."""
+"""After waiting in vain so often in a row, the suite gives the server up."""
 SAMPLE = 120
-"""Requests from which on a path without a failure is trusted."""
+"""A network that did not fail in so many requests is trusted."""
 
 
 def failed_in_transit(exchange: Exchange) -> bool:
-    """Whether no answer of the API came: none at all, or a gateway's."""
+    """Whether the API did not answer: there is no response, or it is a gateway's."""
     return exchange.response is None or exchange.response.status in GATEWAY_STATUSES
 
 
 @dataclass
-class Path:
-    """What one process knows of the path.
+class NetworkHealth:
+    """What one process has seen of the network.
 
-    `requests` were sent, `transit_failures` of them failed without being the server's fault.
-    `gone` tells that the server was waited for in vain, `unreached` how often in a row; `answering`
-    are the operations that were answered, `hanging` those that never were.
+    Of `requests`, `transit_failures` failed without being the server's fault. `gone` says that the
+    last wait for the server was in vain, and `unreached` counts such waits in a row. `answering`
+    operations were answered at least once; `hanging` ones never.
     """
 
     requests: int = 0
@@ -61,38 +60,37 @@ class Path:
         if operation in self.hanging:
             raise Blocked("ERR-3", f"an answer of {operation}", "none, as often before")
 
-    def is_proven(self, failures: list[Exchange]) -> bool:
-        """Whether a request failed so often, or for so long, that it is the server's doing."""
+    def is_servers_fault(self, failures: list[Exchange]) -> bool:
+        """Whether a request has failed so often, or for so long, that the server is to blame."""
         seconds = sum(exchange.seconds for exchange in failures)
         fewest = 1 if self.hanging else MIN_TRIES
         hangs = len(failures) >= fewest and seconds > fewest * SLOW_SECONDS
         return hangs or len(failures) >= MAX_TRIES
 
-    def condemn(self, failures: list[Exchange]) -> None:
-        """The server is to blame for these; remember what hangs."""
+    def note_hang(self, failures: list[Exchange]) -> None:
+        """Remember the operation if it hung and was never answered."""
         operation = failures[0].request.operation
         if failures[0].seconds > SLOW_SECONDS and operation not in self.answering:
             self.hanging.add(operation)
 
     def repetitions(self, exchanges: int) -> int | None:
-        """How often a test with so many exchanges must fail in a row before it accuses.
+        """How often a test with so many exchanges must fail in a row before it accuses the server.
 
-        Once on a path that never failed. Otherwise so often that the path would do the same by
-        chance in one of ten million tests; None where that is more than can be asked for.
+        Once if the network never failed. Otherwise so often that the network would cause the same
+        in one of ten million tests. None if that is more than `MAX_REPETITIONS`.
         """
         if not self.transit_failures:
             return 1
-        spoilt = 1 - (1 - min(1.0, UNSEEN * self.transit_failures / self.requests)) ** max(
-            exchanges, 1
-        )
-        if spoilt >= 1:
+        a_request_fails = min(1.0, HIDDEN_FAILURES * self.transit_failures / self.requests)
+        the_test_fails = 1 - (1 - a_request_fails) ** max(exchanges, 1)
+        if the_test_fails >= 1:
             return None
-        needed = max(2, math.ceil(math.log(CHANCE) / math.log(spoilt)))
+        needed = max(2, math.ceil(math.log(MAX_CHANCE) / math.log(the_test_fails)))
         return needed if needed <= MAX_REPETITIONS else None
 
 
 def may_be_slow(exchange: Exchange) -> bool:
-    """Whether a request is so large that a server may be busy with it rather than hang."""
+    """Whether a request is so large that the server may be slow rather than hang."""
     return len(exchange.request.body) > LARGE
 
 

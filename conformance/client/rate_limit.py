@@ -1,8 +1,8 @@
-"""Keeps a run inside the budgets of its keys, however many processes take part in it.
+"""Keeps a run within the rate budgets of its keys, in all of its processes together.
 
-What is left of a budget is in the headers of the answers (RATE-4); processes share it through
-a file, which only a scarce budget needs. A server whose headers are not true is not believed for
-long: then a 429 and its `Retry-After` are all that slows the run down.
+The headers of an answer say how much of a budget is left (RATE-4). If that is little, the processes
+share the number through a file. If the headers prove wrong, the suite soon ignores them; then only
+a 429 with its `Retry-After` makes it wait.
 """
 
 import hashlib
@@ -17,20 +17,21 @@ import msgspec
 from conformance.http.exchange import Headers, Response, header
 
 PLENTY = 2000
-"""A budget of which so much is left needs no sharing: no process gets far before it hears again."""
+"""With so many requests left, processes need not share a budget: each answer updates them."""
 WINDOW_SECONDS = 60
 ROUNDING_SECONDS = 1.0
-"""Headers tell whole seconds, rounded up: the ends that they tell of one window lie within this."""
+"""Headers round up to whole seconds: two answers may differ by this about the end of a window."""
 MAX_STRIKES = 2
+"""After so many waits that came too soon, the headers are ignored."""
 MIN_REQUESTS = 5
-"""Requests between two waits below which a budget is too small to be true."""
+"""A wait after fewer requests than this came too soon, however small the limit is."""
 
 
 @dataclass
 class Window:
-    """What is left of a budget until it `resets` (seconds since the epoch), shared by processes.
+    """What is left of a budget until it `resets` (seconds since the epoch).
 
-    `taken` counts the requests since the last wait, which was until `waited`, and `strikes` the
+    `taken` counts the requests since the last wait, which ended at `waited`. `strikes` counts the
     waits that came after fewer requests than the limit promises.
     """
 
@@ -43,13 +44,14 @@ class Window:
 
     @property
     def is_scarce(self) -> bool:
-        """Whether the budget may be spent before its end."""
+        """Whether the run may spend the budget before the window ends."""
         return self.remaining < PLENTY and self.strikes < MAX_STRIKES
 
     def take(self, count: int, now: float) -> float:
-        """Take requests out of the budget; or the seconds to wait first, when it has not enough."""
+        """Take requests out of the budget and return 0, or return the seconds to wait first."""
         if self.resets and now >= self.resets:
-            self._begin_anew()
+            # The window is over, and nothing is known of the next one yet.
+            self.remaining, self.resets = max(self.limit, 1), 0.0
         wanted = min(count, max(self.limit, 1))
         if self.resets and self.remaining < wanted:
             self._note_wait(now)
@@ -58,19 +60,15 @@ class Window:
         self.taken += wanted
         return 0.0
 
-    def _begin_anew(self) -> None:
-        """The window is over, and nothing is known of the next one yet."""
-        self.remaining, self.resets = max(self.limit, 1), 0.0
-
     def _note_wait(self, now: float) -> None:
-        """A wait begins, unless others wait already; one that comes too soon is a strike."""
+        """Count the strike if this wait comes too soon. Another process may wait already."""
         if self.waited >= now:
             return
         self.strikes += self.taken < max(self.limit // 2, MIN_REQUESTS)
         self.taken, self.waited = 0, self.resets
 
     def learn(self, reported: "Window", now: float) -> None:
-        """Believe what an answer reports, unless this process knows of requests after it."""
+        """Update from an answer. Within one window, keep the lower number: answers may overtake."""
         same = now < self.resets and reported.resets - self.resets <= ROUNDING_SECONDS
         self.remaining = min(self.remaining, reported.remaining) if same else reported.remaining
         self.resets = min(self.resets, reported.resets) if same else reported.resets
@@ -78,7 +76,7 @@ class Window:
 
 
 def reported_by(response: Response, now: float) -> Window | None:
-    """The budget as an answer tells it; None where it tells none that can be used."""
+    """The budget that an answer reports, or None if it reports none that makes sense."""
     remaining, limit = (_number(response.headers, f"ratelimit-{n}") for n in ("remaining", "limit"))
     retry, reset = (_number(response.headers, n) for n in ("retry-after", "ratelimit-reset"))
     if response.status == 429:
@@ -90,7 +88,7 @@ def reported_by(response: Response, now: float) -> Window | None:
 
 
 def _read(shared: bytes) -> Window:
-    """What processes know of a budget; nothing where one of them died while it wrote."""
+    """The shared window; a fresh one if a process died while it wrote the file."""
     try:
         return msgspec.json.decode(shared, type=Window)
     except msgspec.DecodeError:
@@ -103,10 +101,10 @@ def _number(headers: Headers, name: str) -> int | None:
 
 
 class Pacer:
-    """Waits before a request for which the budget of its key is spent.
+    """Waits before a request if the budget of its key is spent.
 
-    `place` is the beginning of the names of the files that processes share; `rate` caps all
-    requests a minute, and 0 caps nothing. The budget of an `unpaced` key is meant to be spent.
+    The names of the files that processes share begin with `place`; without it, nothing is paced.
+    `rate` caps all requests a minute; 0 means no cap. `unpaced` keys may spend their budget.
     """
 
     def __init__(
@@ -118,7 +116,7 @@ class Pacer:
         self._scarce: dict[str, bool] = defaultdict(bool)
 
     def take(self, authorization: str | None, count: int = 1) -> None:
-        """Wait until the key may be used for so many requests."""
+        """Wait until the key may send so many requests."""
         if self.place is None or not authorization or authorization in self.unpaced:
             return
         if self.rate:
@@ -127,7 +125,7 @@ class Pacer:
             self._wait_for(authorization, lambda window: window.take(count, time.time()))
 
     def learn(self, authorization: str | None, response: Response | None) -> None:
-        """Note what an answer tells of the budget of its key."""
+        """Note what an answer reports about the budget of its key."""
         if self.place is None or response is None:
             return
         if not authorization or authorization in self.unpaced:
@@ -145,7 +143,7 @@ class Pacer:
         self._shared(authorization, note)
 
     def _capped(self, window: Window, count: int) -> float:
-        """The seconds to wait for a place under the cap: requests are spread over the minute."""
+        """The seconds to wait under the cap, which spreads requests over the minute."""
         now = time.time()
         if window.resets > now:
             return window.resets - now
@@ -157,19 +155,18 @@ class Pacer:
             time.sleep(seconds)
 
     def _shared(self, name: str, ask: Callable[[Window], float]) -> float:
-        """Ask with the window as all processes know it, and let them know it afterwards."""
+        """Call `ask` with the window that all processes share, and share it again afterwards."""
         from filelock import FileLock  # noqa: PLC0415 - it loads asyncio; few runs lock anything
 
         file = Path(f"{self.place}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.pace")
         with FileLock(f"{file}.lock"):
-            known = file.read_bytes() if file.exists() else b"{}"
-            window = _read(known)
+            window = _read(file.read_bytes() if file.exists() else b"{}")
             seconds = ask(window)
             file.write_bytes(msgspec.json.encode(asdict(window)))
         return seconds
 
     def forget(self) -> None:
-        """Take away what processes shared."""
+        """Delete the files that processes shared."""
         if self.place is not None:
             for file in self.place.parent.glob(f"{self.place.name}-*.pace*"):
                 file.unlink(missing_ok=True)

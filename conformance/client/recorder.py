@@ -9,23 +9,23 @@ from conformance.http.traffic import Traffic
 
 @dataclass(frozen=True)
 class Finding:
-    """A breach with the exchanges that led to it, in order."""
+    """A breach, with the exchanges up to it in order."""
 
     breach: Breach
     exchanges: tuple[Exchange, ...]
 
     @property
     def size(self) -> int:
-        """Bytes to read for whoever has to understand it."""
+        """How many bytes somebody has to read to understand it."""
         return sum(
             len(exchange.request.target) + len(exchange.request.body) for exchange in self.exchanges
         )
 
 
 class Recorder:
-    """The exchanges and findings of one test, already redacted.
+    """The redacted exchanges of one test, and the breaches in them.
 
-    `breaches` are those of the exchanges at hand, `findings` the shortest of each requirement.
+    `findings` holds the shortest finding of each requirement, over all generated cases of the test.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Recorder:
         self.traffic = Traffic()
 
     def restart(self) -> None:
-        """Forget exchanges and breaches, for the next generated case; findings stay."""
+        """Forget exchanges and breaches before the next generated case; findings stay."""
         self.exchanges = []
         self.breaches = []
 
@@ -44,8 +44,8 @@ class Recorder:
         self.exchanges.append(exchange)
         self.traffic.add(exchange)
 
-    def find(self, breach: Breach) -> None:
-        """Keep a breach; of several of one requirement the one that is shortest to read."""
+    def add_breach(self, breach: Breach) -> None:
+        """Keep a breach, and the finding if it is the shortest of its requirement."""
         self.breaches.append(breach)
         finding = Finding(breach, tuple(self.exchanges))
         known = self.findings.get(breach.requirement)

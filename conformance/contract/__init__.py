@@ -1,1 +1,1 @@
-"""What the API demands: requirements, the OpenAPI description, and the rules of each exchange."""
+"""What the API demands: requirements, the OpenAPI description, the rules of each exchange."""

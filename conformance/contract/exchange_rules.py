@@ -1,7 +1,6 @@
-"""What every single exchange must keep, whatever it was sent for.
+"""The rules that every exchange must keep: AUTH-6, ERR-1, ERR-3, ERR-4, HTTP-1 and HTTP-2.
 
-`judge` is pure: it looks at one request and its response and returns every breach, not the
-first. The requirements are AUTH-6, ERR-1, ERR-3, ERR-4, HTTP-1 and HTTP-2.
+`judge` is a pure function of one request and its response. It returns all breaches.
 """
 
 from collections.abc import Iterator
@@ -13,15 +12,15 @@ from conformance.http.exchange import GATEWAY_STATUSES, Request, Response
 from conformance.http.redaction import Redactor
 
 PROTOCOL_STATUSES = frozenset([400, 404, 405, 406, 411, 413, 414, 415, 431])
-"""What HTTP itself allows as an answer to a malformed request (HTTP-1)."""
+"""Statuses that HTTP itself allows for a malformed request (HTTP-1)."""
 
 BEFORE_THE_API = frozenset([411, 413, 414, 431])
-"""Answers that an HTTP server gives before the API sees the request: no envelope is asked."""
+"""Statuses that an HTTP server may send before the API sees the request, so without envelope."""
 
 
 @dataclass(frozen=True)
 class Breach:
-    """A requirement that an exchange breaks, with what was expected and what came."""
+    """A requirement that an exchange breaks, with what was expected and what was received."""
 
     requirement: str
     expected: str
@@ -53,14 +52,14 @@ def _secrecy(response: Response, redactor: Redactor) -> Iterator[Breach]:
 
 def _no_crash(response: Response) -> Iterator[Breach]:
     if response.status >= 500:
-        yield Breach("ERR-3", "any input to be answered below 500", _status_text(response))
+        yield Breach("ERR-3", "any input to be answered below 500", f"status {response.status}")
 
 
 def _status(operation: Operation, request: Request, response: Response) -> Iterator[Breach]:
     status = response.status
     if status in operation.statuses or status == 429 or status >= 500:
         return
-    # An unknown item, currency or crate key may get 404 although it is documented nowhere.
+    # FREE: an unknown item, currency or crate key may get 404, which no operation documents.
     if status == 404 and (operation.takes_body or operation.id == "getPlayer"):
         return
     if status == 400 and operation.id == "getPlayer":
@@ -71,7 +70,7 @@ def _status(operation: Operation, request: Request, response: Response) -> Itera
         yield Breach(
             "HTTP-1",
             f"a documented status of {operation.id} ({documented}) for a {validity.value} request",
-            _status_text(response),
+            f"status {status}",
         )
 
 
@@ -132,7 +131,3 @@ def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
     problems = [f"{error.json_path}: {error.message[:200]}" for error in validator.problems(body)]
     if problems:
         yield Breach("HTTP-2", expected, "; ".join(problems[:5]))
-
-
-def _status_text(response: Response) -> str:
-    return f"status {response.status}"

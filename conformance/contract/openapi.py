@@ -1,4 +1,4 @@
-"""The OpenAPI description, as far as the suite needs it: operations and their schemas."""
+"""The parts of the OpenAPI description that the suite needs: operations and their schemas."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ _METHODS = ("get", "put", "post", "delete", "patch")
 
 
 def encoded(segment: str) -> str:
-    """A path segment, percent-encoded; a lone dot or two would else be folded away (HTTP-4)."""
+    """A path segment, percent-encoded, dots too: clients and gateways resolve `.` and `..`."""
     if segment in (".", ".."):
         return segment.replace(".", "%2E")
     return quote(segment, safe="", errors="surrogatepass")
@@ -35,8 +35,8 @@ def encoded(segment: str) -> str:
 class Validator:
     """Validates against one schema of the description, formats included.
 
-    What jsonschema says counts. jsonschema-rs, many times as fast, is asked first, so that the
-    other need only look at what is not valid and say why.
+    jsonschema decides. jsonschema-rs is many times as fast and looks first, so that jsonschema sees
+    only what may be invalid.
     """
 
     def __init__(
@@ -59,23 +59,23 @@ class Validator:
                 offline=True,
             )
         except (ValueError, jsonschema_rs.ReferencingError):
-            return None  # a pattern, say, that only the other understands
+            return None  # such as a pattern that only jsonschema understands
 
     def is_valid(self, value: Any) -> bool:
-        """Whether the value fits the schema."""
+        """Whether the value is valid."""
         return self.is_surely_valid(value) or self.exact.is_valid(value)
 
     def problems(self, value: Any) -> Iterator[jsonschema.ValidationError]:
-        """Everything that does not fit the schema."""
+        """All errors in the value."""
         if not self.is_surely_valid(value):
             yield from self.exact.iter_errors(value)
 
     def is_surely_valid(self, value: Any) -> bool:
-        """Whether jsonschema-rs takes the value; where it does not, it may be wrong."""
+        """Whether jsonschema-rs accepts the value; if it does not, it may be wrong."""
         try:
             return self._quick is not None and self._quick.is_valid(value)
         except ValueError:
-            return False  # a lone surrogate, say, that has no UTF-8
+            return False  # such as a lone surrogate, which UTF-8 cannot hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +91,12 @@ class Operation:
 
     @cached_property
     def statuses(self) -> frozenset[int]:
-        """The documented statuses; those of a range (`4XX`) and of `default` one by one."""
+        """The documented statuses; ranges (`4XX`) and `default` are expanded."""
         return frozenset(n for s in self.documented for n in _statuses_of(s))
 
     @property
     def documented(self) -> list[str]:
-        """The documented statuses as the description spells them."""
+        """The documented statuses, as the description spells them."""
         return sorted(str(status) for status in self.definition["responses"])
 
     @property
@@ -113,7 +113,7 @@ class Operation:
 
     @cached_property
     def body_schema(self) -> Mapping[str, Any] | None:
-        """The schema of the request body, references included, or None."""
+        """The schema of the request body, with unresolved references; None if it takes no body."""
         if not self.takes_body:
             return None
         schema: Mapping[str, Any] = self._bodies[JSON]["schema"]
@@ -121,11 +121,11 @@ class Operation:
 
     @cached_property
     def body_validator(self) -> Validator:
-        """Validates a request body. KeyError for an operation that takes none."""
+        """The validator of request bodies. KeyError for an operation that takes none."""
         return self.schemas.validator(self._bodies[JSON]["schema"])
 
     def response_validator(self, status: int) -> Validator | None:
-        """Validates a response body of this status; None where the status is not documented."""
+        """The validator of response bodies of this status; None if the status is not documented."""
         spelled = (str(status), f"{status // 100}XX", "default")
         return next((self._validators[s] for s in spelled if s in self._validators), None)
 
@@ -170,13 +170,13 @@ class Schemas:
         return node
 
     def validator(self, schema: Mapping[str, Any]) -> Validator:
-        """A validator that asserts formats and resolves references within the document."""
+        """The validator of a schema of the document."""
         based = {"$id": _URI + ":schema", **_absolute(schema)}
         return Validator(based, self._registry, self._document)
 
 
 def _absolute(schema: Any) -> Any:
-    """Point local references at the document, so that a schema can be used on its own."""
+    """Make local references absolute, so that the schema can be used on its own."""
     if isinstance(schema, Mapping):
         return {
             key: _URI + value if key == "$ref" and value.startswith("#") else _absolute(value)
@@ -188,11 +188,11 @@ def _absolute(schema: Any) -> Any:
 
 
 class Spec:
-    """The description of the API: `operations` by operationId, `document` as it was read.
+    """The OpenAPI description: `operations` by operationId, and the whole `document`.
 
-    ValueError or KeyError for a document that describes no API. `names` are operation ids by
-    shape, and paths with the names of their parameters, for a document that calls the same
-    operations and parameters otherwise.
+    `names` maps the `shape_of` an operation to the id and path by which the suite knows it, for a
+    document that has other ids or parameter names. ValueError or KeyError for a document that does
+    not describe an API.
     """
 
     def __init__(
@@ -209,14 +209,14 @@ class Spec:
             raise ValueError("two operations have one operationId")
 
     def _strip_base_path(self) -> None:
-        """Let paths begin behind the base path, wherever the document puts it."""
+        """Remove the base path, if the document has it in each path rather than in `servers`."""
         paths: dict[str, Any] = self.document["paths"]
         if paths and all(path.startswith(BASE_PATH + "/") for path in paths):
             stripped = {path.removeprefix(BASE_PATH): item for path, item in paths.items()}
             self.document["paths"] = stripped
 
     def _rename(self, names: Mapping[tuple[str, str], tuple[str, str]]) -> None:
-        """Let the parameters of known paths have the names by which the suite knows them."""
+        """Give the parameters of known paths the names by which the suite knows them."""
         known = {shape: path for (_, shape), (_, path) in names.items()}
         paths = {}
         for path, item in self.document["paths"].items():
@@ -252,14 +252,14 @@ class Spec:
                     )
 
     def operation(self, id: str) -> Operation:
-        """The operation of this id; NotExercised where the description has none."""
+        """The operation of this id; NotExercised if the description has none."""
         if id not in self.operations:
             raise NotExercised(f"{id} is not in the OpenAPI description")
         return self.operations[id]
 
     @property
     def version(self) -> str:
-        """The version that the document gives itself."""
+        """The version in the document."""
         return str(self.document["info"]["version"])
 
 
@@ -273,7 +273,7 @@ def _renaming(parameter: Mapping[str, Any], names: Mapping[str, str]) -> dict[st
 
 
 def shape_of(method: str, path: str) -> tuple[str, str]:
-    """What tells an operation from others, whatever its parameters are called."""
+    """Method and path of an operation, without the names of its parameters."""
     return method.upper(), re.sub(r"{[^}]*}", "{}", path)
 
 
@@ -285,7 +285,7 @@ def load_spec(path: Path) -> Spec:
 
 @cache
 def load_newer_spec(path: Path, bundled: Path) -> Spec:
-    """Read a user's OpenAPI file; operations that the bundled one has keep their names.
+    """Read a user's OpenAPI file. Operations of the `bundled` one keep their ids.
 
     UsageError for a file that cannot be used.
     """

@@ -1,4 +1,4 @@
-"""What a newer OpenAPI description changes: added operations are tested, all changes reported."""
+"""Lists what a newer OpenAPI description changes."""
 
 import json
 from typing import Any
@@ -7,11 +7,11 @@ from conformance.contract.openapi import Operation, Spec, shape_of
 
 
 def revisions(bundled: Spec, given: Spec) -> list[str]:
-    """The differences that matter, a line for each: operations added, removed and changed."""
+    """A line for each operation that is added, removed or changed."""
     before, after = bundled.operations, given.operations
     return [
-        *(f"the spec adds {id} ({_listed(after[id])})" for id in after if id not in before),
-        *(f"the spec has no {id} ({_listed(before[id])})" for id in before if id not in after),
+        *(f"the spec adds {id} ({_call(after[id])})" for id in after if id not in before),
+        *(f"the spec has no {id} ({_call(before[id])})" for id in before if id not in after),
         *(
             f"the spec changes {id}: {', '.join(changed)}"
             for id in before
@@ -20,29 +20,23 @@ def revisions(bundled: Spec, given: Spec) -> list[str]:
     ]
 
 
-def _call(operation: Operation) -> tuple[str, str]:
-    return operation.method, operation.path
-
-
-def _listed(operation: Operation) -> str:
+def _call(operation: Operation) -> str:
     return f"{operation.method} {operation.path}"
 
 
 def _changed(before: Operation, after: Operation) -> list[str]:
-    parts = {
-        "parameters": "parameters",
-        "requestBody": "request body",
-        "responses": "responses",
-    }
-    return [
+    parts = {"parameters": "parameters", "requestBody": "request body", "responses": "responses"}
+    changed = [
         word
         for name, word in parts.items()
         if _whole(before, before.definition.get(name)) != _whole(after, after.definition.get(name))
-    ] + (["path"] if shape_of(*_call(before)) != shape_of(*_call(after)) else [])
+    ]
+    shapes = {shape_of(operation.method, operation.path) for operation in (before, after)}
+    return changed if len(shapes) == 1 else [*changed, "path"]
 
 
 def _whole(operation: Operation, node: Any) -> str:
-    """A part of the description with references followed and words for people left out."""
+    """A part of the description, with references resolved and without descriptions."""
     return json.dumps(_followed(operation, node, ()), sort_keys=True)
 
 

@@ -1,8 +1,8 @@
-"""Is a request valid? Decided from what was really sent, after serialisation.
+"""Decides from the bytes that were sent whether a request is valid.
 
-A generated request is a claim. Before a server is accused of accepting something invalid, or of
-refusing something valid, the bytes are read again here; where the contract leaves the matter
-free, neither accusation is made (contract section 3, "FREE everywhere").
+A generator may be wrong about what it generates. So before a server is accused of accepting an
+invalid request, or of refusing a valid one, the request is read again here. If the contract leaves
+the point free (its section 3, "FREE everywhere"), the server is not accused.
 """
 
 import json
@@ -38,10 +38,10 @@ class Validity(Enum):
 
 @dataclass
 class _Survey:
-    """What there is in a JSON value, keys included.
+    """What a JSON value contains, keys included.
 
-    `usual` tells that the contract says what each text and number means, `depth` is how deep the
-    value is nested.
+    `ambiguous`: an object has a key twice. `usual`: the contract defines every string and number
+    in it. `depth`: how deep it is nested.
     """
 
     ambiguous: bool = False
@@ -50,7 +50,7 @@ class _Survey:
 
 
 def classify(operation: Operation, request: Request) -> Validity:
-    """Judge a request to `operation` as the contract does."""
+    """Judge a request to `operation`."""
     body = _classify_body(operation, request)
     if body is Validity.VALID and not is_plain_target(operation, request.target):
         return Validity.FREE
@@ -75,7 +75,7 @@ def _classify_body(operation: Operation, request: Request) -> Validity:
 
 
 def _may_count_as_missing(operation: Operation, request: Request) -> bool:
-    """Whether a body is as good as none, where every field of it is optional (delete)."""
+    """Whether no field is required and the server may see no JSON body at all."""
     if (operation.body_schema or {}).get("required"):
         return False
     return request.body.strip() in (b"", b"null") or not _is_json(request)
@@ -90,18 +90,17 @@ def _classify_json(operation: Operation, request: Request, body: Any, survey: _S
 
 
 def read_json(raw: bytes) -> Any:
-    """Parse strictly: UTF-8, no NaN. ValueError for whatever is no JSON text.
+    """Parse strictly: UTF-8, no NaN. ValueError for text that is not JSON.
 
-    RecursionError for what is nested too deep to be read here.
-
-    An object in which a key stands twice comes back as `_Ambiguous`; a number of hundreds of
-    digits comes back shortened, still far beyond every exact one.
+    RecursionError for a value that is nested too deep to be read here. An object with a duplicate
+    key is returned as `_Ambiguous`. Numbers with hundreds of digits are shortened, which leaves
+    them far beyond every exact number.
     """
     return _READER.decode(raw.decode("utf-8"))
 
 
 class _Ambiguous(dict[str, Any]):
-    """An object in which a key stood twice: nobody defined what it means."""
+    """An object with a duplicate key, which no rule gives a meaning."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -110,7 +109,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _READER = json.JSONDecoder(
@@ -127,10 +126,10 @@ def _is_json(request: Request) -> bool:
 
 @cache
 def _relaxed_validator(operation: Operation) -> jsonschema.Draft202012Validator:
-    """Takes what the schema takes and what the contract leaves free besides.
+    """Accepts what the schema accepts, and what the contract leaves free.
 
-    That is: null for an optional field, any row (a bad one fails alone or refuses the batch,
-    MIG-3), and a date-time in a spelling that ISO 8601 has and RFC 3339 has not.
+    That is: null for an optional field, any row (an invalid one fails alone or refuses the batch,
+    MIG-3), and a date-time that follows ISO 8601 but not RFC 3339.
     """
     formats = jsonschema.FormatChecker(formats=())
     formats.checks("date-time", raises=(TypeError, ValueError))(_iso)
@@ -158,7 +157,7 @@ def _iso(text: object) -> bool:
 
 
 def _plain(value: Any) -> bool:
-    """Whether the contract says what this value means."""
+    """Whether the contract defines what this value means."""
     if isinstance(value, str):
         return 0 < len(value) <= LONG_ID and not _CONTROL.search(value)
     if isinstance(value, float):
@@ -167,7 +166,7 @@ def _plain(value: Any) -> bool:
 
 
 def _survey(value: Any) -> _Survey:
-    """Look at all of a value, level by level."""
+    """Survey a value, level by level."""
     found, level = _Survey(), [value]
     while level:
         found.depth += 1
@@ -185,7 +184,7 @@ def _survey(value: Any) -> _Survey:
 
 
 def is_plain_target(operation: Operation, target: str) -> bool:
-    """Whether each path parameter is an id that the contract defines, and `limit` is a number."""
+    """Whether the contract defines each path parameter, and `limit` is a number."""
     path, _, query = target.partition("?")
     segments = path.removeprefix(BASE_PATH).split("/")
     template = operation.path.split("/")

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
@@ -13,7 +13,7 @@ REQUIREMENTS_FILE = Path(__file__).with_name("requirements.toml")
 
 
 class Level(StrEnum):
-    """As in RFC 2119. What the contract leaves free is no requirement and has no row."""
+    """As in RFC 2119. What the contract leaves free is not a requirement."""
 
     MUST = "MUST"
     SHOULD = "SHOULD"
@@ -23,8 +23,8 @@ class Level(StrEnum):
 class Requirement:
     """One sentence of the contract.
 
-    `operations` holds operationIds of the spec, or is empty where the sentence holds for all.
-    `source` says where the sentence comes from.
+    `operations` holds operationIds of the spec; empty means all. `source` says where the sentence
+    comes from.
     """
 
     id: str
@@ -35,33 +35,17 @@ class Requirement:
     operations: tuple[str, ...]
 
 
-class Catalogue(Mapping[str, Requirement]):
-    """All requirements by id, in the order of the contract."""
+def load_catalogue(path: Path) -> Mapping[str, Requirement]:
+    """Read a file of requirements: all by id, in the order of the contract.
 
-    def __init__(self, requirements: Mapping[str, Requirement]) -> None:
-        self._requirements = dict(requirements)
-
-    def __getitem__(self, id: str) -> Requirement:
-        return self._requirements[id]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._requirements)
-
-    def __len__(self) -> int:
-        return len(self._requirements)
-
-
-def load_catalogue(path: Path) -> Catalogue:
-    """Read a catalogue file: a table for each family, a row for each requirement.
-
-    ValueError where an id stands twice.
+    ValueError if two have one id.
     """
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     requirements: dict[str, Requirement] = {}
     for family in document["family"]:
         for row in family["requirement"]:
             if row["id"] in requirements:
-                raise ValueError(f"{path.name}: {row['id']} stands twice")
+                raise ValueError(f"{path.name}: {row['id']} is defined twice")
             requirements[row["id"]] = Requirement(
                 id=row["id"],
                 level=Level(row["level"]),
@@ -70,27 +54,27 @@ def load_catalogue(path: Path) -> Catalogue:
                 source=row.get("source", family["source"]),
                 operations=tuple(row.get("operations", family.get("operations", ()))),
             )
-    return Catalogue(requirements)
+    return requirements
 
 
 @cache
-def catalogue() -> Catalogue:
-    """The catalogue of this package."""
+def catalogue() -> Mapping[str, Requirement]:
+    """The requirements of the contract."""
     return load_catalogue(REQUIREMENTS_FILE)
 
 
 def as_table() -> str:
-    """One line for each requirement, for a terminal."""
+    """All requirements, one a line, for a terminal."""
     return "\n".join(f"{row.id:<17}{row.level:<8}{row.sentence}" for row in catalogue().values())
 
 
 def as_json() -> str:
-    """The whole catalogue."""
+    """All requirements, for programs."""
     return json.dumps([asdict(row) for row in catalogue().values()], indent=2, ensure_ascii=False)
 
 
 def as_markdown() -> str:
-    """`docs/requirements.md`."""
+    """The page `docs/requirements.md`."""
     rows = list(catalogue().values())
     lines = [
         "# Requirements",

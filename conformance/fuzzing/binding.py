@@ -1,35 +1,36 @@
-"""Turns a generated case into a request: stand-ins become real things of the run."""
+"""Turns a generated case into a request: placeholders become real things of the run."""
 
 import json
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlencode
 
 from schemathesis.core import NotSet
 from schemathesis.generation.case import Case
 
-from conformance.client.api import Api, JsonObject
+from conformance.client.api import Api
 from conformance.contract.openapi import JSON, Operation
 from conformance.failures import NotExercised
-from conformance.fuzzing import placeholders as stand_ins
+from conformance.fuzzing import placeholders
 from conformance.fuzzing.schema_cases import PARAMETER_KINDS, PROPERTY_KINDS
 from conformance.http.exchange import Headers, Request
 from conformance.testkit.given import Given
 
-PORTION = 2**31 - 1
-PORTIONS = 8
+LARGEST_AMOUNT = 2**31 - 1
+CREDITS = 8
+"""How often the known player gets the largest amount, so that generated debits can succeed."""
 
 
 class Binder:
-    """Binds the cases of one test. What exists for all cases is made once, when first needed."""
+    """Binds the cases of one test. What all cases share is created once, when first needed."""
 
     def __init__(self, api: Api, given: Given) -> None:
         self.api = api
         self.given = given
-        self._shared: dict[str, Any] = {}
 
     def request(self, operation: Operation, case: Case[Any]) -> Request:
-        """The request of a case; it may arrange things on the server first."""
+        """The request of a case; this may create things on the server first."""
         fresh: dict[str, str] = {}
         path = {
             name: self._named(
@@ -49,7 +50,7 @@ class Binder:
         return tuple(headers)
 
     def _bound(self, value: Any, fresh: dict[str, str], kind: str | None = None) -> Any:
-        """The value with every stand-in replaced and every name of the run prefixed."""
+        """The value with placeholders replaced, and with the run's prefix before each name."""
         if isinstance(value, dict):
             return {
                 key: self._bound(item, fresh, PROPERTY_KINDS.get(key, None))
@@ -60,71 +61,46 @@ class Binder:
         return self._named(kind, self._text(value, fresh)) if isinstance(value, str) else value
 
     def _named(self, kind: str | None, text: str) -> str:
-        """A generated name becomes one of the run's own."""
-        if kind in stand_ins.NAMED and not text.startswith(self.given.names.prefix):
+        """The text, with the run's prefix if it is a name that the caller chooses."""
+        if kind in placeholders.NAMED and not text.startswith(self.given.names.prefix):
             return f"{self.given.names.prefix}-{text}"
         return text
 
     def _text(self, text: str, fresh: dict[str, str]) -> str:
-        """What a stand-in stands for; any other text is itself."""
+        """What a placeholder stands for; any other text stays as it is."""
         if text in FRESH:
             if text not in fresh:
                 fresh[text] = FRESH[text](self)
             return fresh[text]
         return SHARED[text](self) if text in SHARED else text
 
-    def new_player(self) -> str:
-        """An id that the server has never seen."""
-        return self.given.names.player()
-
-    def player(self) -> str:
-        """A player of this case's own."""
-        return self.given.player()
-
-    def new_key(self) -> str:
-        """A key that was never used."""
-        return self.given.names.key()
-
+    @cached_property
     def known_player(self) -> str:
-        """One player who has something of everything that the target declares."""
-        return str(self._once("player", self._rich_player))
-
-    def _rich_player(self) -> str:
+        """A player who has plenty of the first currency and item that the target declares."""
         player, world = self.given.player(), self.given.world
-        for _ in range(PORTIONS):
+        for _ in range(CREDITS):
             for currency in world.currencies[:1]:
-                self.api.credit_wallet(player, currency, {"amount": PORTION})
+                self.api.credit_wallet(player, currency, {"amount": LARGEST_AMOUNT})
             for item in world.items[:1]:
-                self.api.grant_item(player, item, {"quantity": PORTION})
+                self.api.grant_item(player, item, {"quantity": LARGEST_AMOUNT})
         return player
 
-    def grant(self) -> str:
-        """A grant of the known player."""
-        return str(self._created_grant()["id"])
+    @cached_property
+    def grant(self) -> tuple[str, str]:
+        """The id of a grant of the known player, and its idempotency key."""
+        body = self.given.grant_body()
+        created = self.given.grant(self.known_player, body)
+        return str(created["id"]), str(body["idempotencyKey"])
 
-    def used_key(self) -> str:
-        """The idempotency key of that grant, and of nothing else."""
-        self._created_grant()
-        return str(self._shared["grant body"]["idempotencyKey"])
-
-    def _created_grant(self) -> JsonObject:
-        body = self._once("grant body", self.given.grant_body)
-        created: JsonObject = self._once(
-            "grant", lambda: self.given.grant(self.known_player(), body)
-        )
-        return created
-
+    @cached_property
     def lobby(self) -> str:
-        """A lobby with the known player in it."""
-        return str(self._once("lobby", self._created_lobby)["id"])
-
-    def _created_lobby(self) -> JsonObject:
+        """The id of a lobby with the known player in it."""
         event = self.given.world.event("lobby_event")
-        body = {"key": self.given.names.key(), "externalPlayerIds": [self.known_player()]}
-        return self.api.create_lobby(event, body).data
+        body = self.given.lobby_body([self.known_player])
+        return str(self.api.create_lobby(event, body).data["id"])
 
     def declared(self, name: str) -> str:
-        """A key of the target's world; without one, a name that nothing has."""
+        """A key of the target's world; if it declares none, a key that does not exist."""
         try:
             if name.endswith("_event"):
                 return self.given.world.event(name)
@@ -132,38 +108,33 @@ class Binder:
         except NotExercised:
             return "undeclared"
 
-    def _once(self, name: str, make: Callable[[], Any]) -> Any:
-        if name not in self._shared:
-            self._shared[name] = make()
-        return self._shared[name]
-
 
 FRESH: dict[str, Callable[[Binder], str]] = {
-    stand_ins.NEW_PLAYER: Binder.new_player,
-    stand_ins.SOURCE_PLAYER: Binder.player,
-    stand_ins.TARGET_PLAYER: Binder.player,
-    stand_ins.DOOMED_PLAYER: Binder.player,
-    stand_ins.NEW_KEY: Binder.new_key,
+    placeholders.NEW_PLAYER: lambda binder: binder.given.names.player(),
+    placeholders.SOURCE_PLAYER: lambda binder: binder.given.player(),
+    placeholders.TARGET_PLAYER: lambda binder: binder.given.player(),
+    placeholders.DOOMED_PLAYER: lambda binder: binder.given.player(),
+    placeholders.NEW_KEY: lambda binder: binder.given.names.key(),
 }
-"""Made anew for each case."""
+"""Each case gets its own."""
 
 SHARED: dict[str, Callable[[Binder], str]] = {
-    stand_ins.KNOWN_PLAYER: Binder.known_player,
-    stand_ins.KNOWN_GRANT: Binder.grant,
-    stand_ins.USED_KEY: Binder.used_key,
-    stand_ins.KNOWN_LOBBY: Binder.lobby,
-    stand_ins.OWN_GAME: lambda binder: binder.api.game_id,
-    stand_ins.LOBBY_EVENT: lambda binder: binder.declared("lobby_event"),
-    stand_ins.OTHER_MODE_EVENT: lambda binder: binder.declared("other_mode_event"),
-    stand_ins.ITEM: lambda binder: binder.declared("items"),
-    stand_ins.CURRENCY: lambda binder: binder.declared("currencies"),
-    stand_ins.CRATE: lambda binder: binder.declared("crates"),
+    placeholders.KNOWN_PLAYER: lambda binder: binder.known_player,
+    placeholders.KNOWN_GRANT: lambda binder: binder.grant[0],
+    placeholders.USED_KEY: lambda binder: binder.grant[1],
+    placeholders.KNOWN_LOBBY: lambda binder: binder.lobby,
+    placeholders.OWN_GAME: lambda binder: binder.api.game_id,
+    placeholders.LOBBY_EVENT: lambda binder: binder.declared("lobby_event"),
+    placeholders.OTHER_MODE_EVENT: lambda binder: binder.declared("other_mode_event"),
+    placeholders.ITEM: lambda binder: binder.declared("items"),
+    placeholders.CURRENCY: lambda binder: binder.declared("currencies"),
+    placeholders.CRATE: lambda binder: binder.declared("crates"),
 }
-"""The same for all cases of a test."""
+"""All cases of a test share one."""
 
 
 def encode(body: Any) -> bytes:
-    """The body as JSON text; bytes stay what they are, lone surrogates become escapes."""
+    """The body as JSON text in ASCII; bytes stay as they are."""
     if isinstance(body, bytes):
         return body
     return json.dumps(body, default=str).encode()

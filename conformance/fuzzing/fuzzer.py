@@ -13,7 +13,7 @@ from conformance.contract.openapi import Operation
 from conformance.contract.request_validity import Validity, classify
 from conformance.failures import Mismatch
 from conformance.fuzzing.binding import Binder
-from conformance.fuzzing.shrink_limit import Shrinking
+from conformance.fuzzing.shrink_limit import ShrinkLimit
 from conformance.http.exchange import Request
 from conformance.testkit.given import Given
 
@@ -21,7 +21,7 @@ WITHOUT_KEY_ONE_IN = 16
 
 
 class Fuzzer:
-    """Checks cases of `operation`; every breach is kept, the smallest case of each."""
+    """Sends and judges cases of `operation`. The recorder keeps each breach at its smallest."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class Fuzzer:
         self.api = api
         self.recorder = recorder
         self.binder = Binder(api, given)
-        self.shrinking = Shrinking(recorder, shrink_seconds)
+        self.shrink_limit = ShrinkLimit(recorder, shrink_seconds)
 
     def check(self, case: Case[Any]) -> None:
-        """Send the case; Mismatch where it shows a breach, so that Hypothesis shrinks it."""
-        self.shrinking.guard()
+        """Send the case; Mismatch if it shows a breach, so that Hypothesis shrinks it."""
+        self.shrink_limit.check()
         self.recorder.restart()
         request = self.binder.request(self.operation, case)
         if is_sample(case) and classify(self.operation, request) is Validity.VALID:
@@ -47,7 +47,7 @@ class Fuzzer:
         self.api.send_repeatable(request)
         for breach in self.recorder.breaches:
             error = Mismatch(breach.expected, breach.received, breach.requirement)
-            self.shrinking.found(error)
+            self.shrink_limit.record(error)
             raise error
 
     def _send_without_key(self, request: Request) -> None:
@@ -55,10 +55,10 @@ class Fuzzer:
         answer = Answer(self.api.send(replace(request, headers=headers)))
         if answer.status != 401:
             expected = "401 for a request without a key"
-            self.recorder.find(Breach("AUTH-1", expected, f"status {answer.status}"))
+            self.recorder.add_breach(Breach("AUTH-1", expected, f"status {answer.status}"))
 
 
 def is_sample(case: Case[Any]) -> bool:
-    """Whether the case is sent without a key first; decided by its content, so repeatably."""
+    """Whether to send the case without a key first. The same case always gets the same answer."""
     content = repr((case.path_parameters, case.query, case.body))
     return zlib.crc32(content.encode("utf-8", "backslashreplace")) % WITHOUT_KEY_ONE_IN == 0

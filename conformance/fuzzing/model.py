@@ -1,8 +1,8 @@
-"""What the contract promises of a few players, written from the contract and nothing else.
+"""A model of one game with a few players, written from the contract alone.
 
-A small model of one game: who exists, what each holds, which grants and lobbies there are, who
-was banned, merged or erased, and which idempotency keys are used up. `state_machine` drives
-a server and this model side by side and compares them after every step.
+It knows who exists, what each player holds, which grants and lobbies there are, who was banned,
+merged or erased, and which idempotency keys are used. `state_machine` drives a server and this
+model together and compares them after every step.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ LEDGERS = ("wallet", "inventory")
 
 @dataclass(eq=False)
 class Person:
-    """A player as the contract sees one. Grants are id to status, lobbies are ids."""
+    """A player. `grants` maps ids to statuses; `lobbies` holds ids."""
 
     banned: bool = False
     wallet: dict[str, int] = field(default_factory=dict)
@@ -23,15 +23,15 @@ class Person:
     lobbies: set[str] = field(default_factory=set)
 
     def holdings(self, ledger: str) -> dict[str, int]:
-        """The column of a ledger."""
+        """What the player holds in a ledger, by key."""
         return self.wallet if ledger == "wallet" else self.inventory
 
 
 @dataclass(frozen=True)
 class Use:
-    """The first use of an idempotency key: by whom, with which request, and what it answered.
+    """The first use of an idempotency key: the player, the request, and the answer.
 
-    `person` is the very player, who may since have been merged away or erased.
+    The `person` may have been merged or erased since.
     """
 
     person: Person
@@ -41,10 +41,11 @@ class Use:
 
 @dataclass
 class Model:
-    """The game. Players by external id; `ended` says how the last one of an id went away.
+    """The game. `people` holds players by external id.
 
-    `erased` are the ids of which any player was ever erased, `refused` the ledgers and keys of
-    calls that were refused for lack.
+    `ended` says whether the last player of an id was merged or erased. `erased` holds every id of
+    which a player was ever erased. `refused` holds the ledger and key of decrements that were
+    refused because the player held too little.
     """
 
     people: dict[str, Person] = field(default_factory=dict)
@@ -56,7 +57,7 @@ class Model:
     lobbies: dict[str, str] = field(default_factory=dict)
 
     def ensure(self, player: str) -> Person:
-        """The player, created on first contact (GRANT-6, LEDGER-1, MIG-6, LOBBY-6)."""
+        """The player, created if unknown (GRANT-6, LEDGER-1, MIG-6, LOBBY-6)."""
         return self.people.setdefault(player, Person())
 
     def use(self, scope: str, key: str) -> Use | None:
@@ -68,7 +69,7 @@ class Model:
         self.uses[scope, key] = Use(person, request, answer)
 
     def adjust(self, ledger: str, player: str, key: str, amount: int) -> int | None:
-        """Change a holding; None where more would be taken than is held (LEDGER-1, LEDGER-2)."""
+        """Change a holding; None if the player holds too little (LEDGER-1, LEDGER-2)."""
         person = self.people.get(player)
         held = person.holdings(ledger).get(key, 0) if person else 0
         if held + amount < 0:
@@ -77,7 +78,7 @@ class Model:
         return held + amount
 
     def holders(self) -> Iterator[tuple[str, str]]:
-        """Who holds anything, each with the ledger."""
+        """The players who hold anything, each with the ledger."""
         for player, person in self.people.items():
             for ledger in LEDGERS:
                 if any(person.holdings(ledger).values()):
@@ -95,22 +96,22 @@ class Model:
         self.ended[source] = "merged"
 
     def was_merged(self, source: str, target: str) -> bool:
-        """Whether a merge of these two would be a replay (MERGE-6)."""
+        """Whether a merge of these two is a replay (MERGE-6)."""
         person = self.people.get(target)
         return source not in self.people and (source, person) in self.merged
 
     def went_to(self, source: str, target: str) -> bool:
-        """Whether the source was once merged into somebody with the target's id."""
+        """Whether the source was ever merged into a player with the target's id."""
         return any(gone == source and to == target for (gone, _), to in self.merged.items())
 
     def erase(self, player: str) -> None:
-        """Forget the player; used keys stay used (DEL-2, DEL-9)."""
+        """Erase the player; used keys stay used (DEL-2, DEL-9)."""
         del self.people[player]
         self.ended[player] = "erased"
         self.erased.add(player)
 
     def state(self, player: str) -> Mapping[str, Any] | None:
-        """What an export must tell, or None for a stranger (EXP-1, EXP-2)."""
+        """What an export must show; None for an unknown player (EXP-1, EXP-2)."""
         person = self.people.get(player)
         if person is None:
             return None

@@ -1,8 +1,7 @@
-"""Values in generated cases that stand for things that exist on the server.
+"""Values in generated cases that stand for things on the server.
 
-Cases are generated before it is known which players, grants and lobbies there are, and must be
-the same when Hypothesis repeats one. So a case holds a stand-in, and `binding` puts the real
-thing in its place just before the request is sent.
+A case must stay the same when Hypothesis repeats it, and is generated before its players, grants
+and lobbies exist. So it holds placeholders, which `binding` replaces just before the request.
 """
 
 from hypothesis import strategies as st
@@ -37,22 +36,22 @@ KINDS: dict[str, tuple[str, ...]] = {
     "crate": (CRATE,),
     "key": (*[NEW_KEY] * 7, USED_KEY),
 }
-"""Stand-ins by kind of value; one that stands more often is drawn more often."""
+"""Placeholders by kind of value. One that is listed more often is drawn more often."""
 
 NAMED = frozenset(["player", "source", "target", "doomed", "key"])
-"""Kinds that the caller names: a generated text is a name too, once it has the run's prefix."""
+"""Kinds of names that the caller chooses: any text with the run's prefix is one too."""
 
 LITERAL_ONE_IN = {True: 10, False: 40}
-"""How often a value is any text: more often where that still names something (see `NAMED`)."""
+"""One value in so many is any text; more of the kinds in `NAMED`, where it can be valid."""
 
 
 def format_name(kind: str) -> str:
-    """The OpenAPI format that marks a value of this kind in the generating copy of the spec."""
+    """The OpenAPI format of this kind in the copy of the spec that generates cases."""
     return f"kraty-{kind}"
 
 
 def strategy(kind: str) -> st.SearchStrategy[str]:
-    """Mostly a stand-in, sometimes any text; shrinks towards the first stand-in."""
+    """Mostly a placeholder, sometimes any text; shrinks towards the first placeholder."""
     real = st.sampled_from(KINDS[kind])
     text = st.text(min_size=1, max_size=40)
     last = LITERAL_ONE_IN[kind in NAMED] - 1

@@ -1,9 +1,9 @@
-"""Generates cases for one operation: examples, coverage and random ones, good and bad.
+"""Generates cases for one operation: systematic and random ones, valid and invalid.
 
-The cases come from a copy of the spec in which values that name things on the server carry a
-format of their own (see `stand_ins`), amounts stay where the contract defines them, and
-examples, which would repeat one idempotency key for ever, are left out. What a request is worth
-is judged by the real spec (see `validity`).
+Schemathesis generates them from a changed copy of the spec. There, values that name things on the
+server have their own format (see `placeholders`), amounts stay in the range that the contract
+defines, and examples are left out, since they would repeat one idempotency key. Whether a request
+is valid is judged by the real spec (see `contract.request_validity`).
 """
 
 import copy
@@ -25,13 +25,13 @@ from schemathesis.generation.hypothesis.builder import (
 from schemathesis.schemas import BaseSchema
 
 from conformance.contract.openapi import Spec
-from conformance.fuzzing import placeholders as stand_ins
+from conformance.fuzzing import placeholders
 
 MAX_AMOUNT = 2**31 - 1
 MAX_SEATS = 64
 
 FUZZING_MODES = [GenerationMode.POSITIVE] * 4 + [GenerationMode.NEGATIVE]
-"""One random case in five is bad: the coverage phase is mostly bad data already."""
+"""One random case in five is invalid; most systematic cases are invalid already."""
 
 PARAMETER_KINDS = {
     "externalId": "player",
@@ -69,8 +69,8 @@ SETTINGS = hypothesis.settings(
 @cache
 def generating_schema(spec: Spec) -> BaseSchema:
     """The schema that Schemathesis generates from."""
-    for kind in stand_ins.KINDS:
-        schemathesis.openapi.format(stand_ins.format_name(kind), stand_ins.strategy(kind))
+    for kind in placeholders.KINDS:
+        schemathesis.openapi.format(placeholders.format_name(kind), placeholders.strategy(kind))
     schema = schemathesis.openapi.from_dict(generating_document(spec), config=SchemathesisConfig())
     schema.config.phases.coverage.unexpected_methods = set()
     schema.config.phases.fuzzing.generation.update(modes=FUZZING_MODES)
@@ -78,7 +78,7 @@ def generating_schema(spec: Spec) -> BaseSchema:
 
 
 def generating_document(spec: Spec) -> dict[str, Any]:
-    """The copy of the spec that cases are made from."""
+    """The changed copy of the spec."""
     document = copy.deepcopy(spec.document)
     document.pop("security", None)
     for operation in spec.operations.values():
@@ -94,7 +94,7 @@ def generating_document(spec: Spec) -> dict[str, Any]:
 
 
 def _annotate(node: Any) -> None:
-    """Mark the properties that name things, and bound those that count things."""
+    """Give properties that name things their format, and amounts a maximum; remove examples."""
     if isinstance(node, list):
         for item in node:
             _annotate(item)
@@ -113,7 +113,7 @@ def _annotate(node: Any) -> None:
 
 def _mark(schema: dict[str, Any], kind: str) -> None:
     if schema.get("type") == "string":
-        schema["format"] = stand_ins.format_name(kind)
+        schema["format"] = placeholders.format_name(kind)
 
 
 def run_cases(
@@ -125,7 +125,7 @@ def run_cases(
     examples: int,
     seed: int,
 ) -> None:
-    """Generate the cases of one operation and check each; a failing one is shrunk.
+    """Generate the cases of one operation, check each, and shrink the first that fails.
 
     Raises what `check` raised for the smallest failing case.
     """

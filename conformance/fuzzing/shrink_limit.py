@@ -1,6 +1,6 @@
-"""Bounds how long a failure that was found is made smaller.
+"""Limits how long Hypothesis shrinks a failure.
 
-Hypothesis may shrink for minutes, which against a distant server is too long to wait for a report.
+Shrinking may take minutes, too long to wait for the report of a distant server.
 """
 
 import time
@@ -11,15 +11,12 @@ from conformance.failures import Mismatch
 from conformance.http.exchange import Exchange
 
 
-class Enough(KeyboardInterrupt):
-    """Ends Hypothesis, which stops at once where it is interrupted."""
+class ShrinkTimeout(KeyboardInterrupt):
+    """Ends the search: Hypothesis stops at once on a KeyboardInterrupt."""
 
 
-class Shrinking:
-    """Remembers the smallest failure of one test, and ends it some time after the first.
-
-    `guard` is called before each attempt, `found` with each failure.
-    """
+class ShrinkLimit:
+    """Keeps the smallest failure of one test, and ends its search `seconds` after the first one."""
 
     def __init__(self, recorder: Recorder, seconds: float) -> None:
         self.recorder = recorder
@@ -27,13 +24,13 @@ class Shrinking:
         self.deadline: float | None = None
         self.smallest: tuple[Mismatch, list[Exchange]] | None = None
 
-    def guard(self) -> None:
-        """Enough once the time is over."""
+    def check(self) -> None:
+        """To be called before each attempt. Raises ShrinkTimeout once the time is over."""
         if self.deadline is not None and time.monotonic() > self.deadline:
-            raise Enough
+            raise ShrinkTimeout
 
-    def found(self, error: Mismatch) -> None:
-        """Keep the failure if its exchanges are the fewest so far."""
+    def record(self, error: Mismatch) -> None:
+        """Keep the failure if it has the fewest exchanges so far."""
         if self.deadline is None:
             self.deadline = time.monotonic() + self.seconds
         if self.smallest is None or len(self.recorder.exchanges) < len(self.smallest[1]):
@@ -43,7 +40,7 @@ class Shrinking:
         """Run a search of Hypothesis; Mismatch for the smallest failure that it found in time."""
         try:
             search()
-        except Enough:
+        except ShrinkTimeout:
             assert self.smallest is not None
             error, self.recorder.exchanges = self.smallest
             raise error from None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conformance import resources
 from conformance.client.api import Api
-from conformance.client.channel import Channel, Wire
+from conformance.client.channel import Channel, PacedTransport
 from conformance.client.created_players import Player, created_in, is_own, keep_only
 from conformance.client.recorder import Recorder
 from conformance.contract.openapi import load_spec
@@ -50,7 +50,7 @@ def erase(api_with: Mapping[str, Api], players: Iterable[Player], prefix: str) -
 
     def one(player: Player) -> None:
         role, id = player
-        if role in api_with and not api_with[role].channel.wire.path.gone:
+        if role in api_with and not api_with[role].channel.transport.health.gone:
             with suppress(Exception):  # the next one may still be erased
                 fates[player] = _erase(api_with[role], id)
 
@@ -97,9 +97,11 @@ def clean_directory(
     if target.base_url != base_url:
         raise UsageError(f"the run was against {base_url}, the target is {target.base_url}")
     left = created_in(directory)
-    wire = Wire(base_url, connecting=target.connecting)
+    transport = PacedTransport(base_url, connecting=target.connecting)
     try:
-        channel = Channel(wire, load_spec(resources.spec_file()), Redactor(target.keys), Recorder())
+        channel = Channel(
+            transport, load_spec(resources.spec_file()), Redactor(target.keys), Recorder()
+        )
         identity = identify(channel, target.token("server"))
         if identity.game_id != document.target.game_id:
             found = f"game {document.target.game_id}, the server key to game {identity.game_id}"
@@ -107,6 +109,6 @@ def clean_directory(
         erasers = {role: Api(channel, token, "") for role, token in target.keys.items()}
         done = erase(erasers, left, prefix)
     finally:
-        wire.close()
+        transport.close()
     keep_only(directory, done.left)
     return done

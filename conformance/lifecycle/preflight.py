@@ -24,7 +24,7 @@ def identify(channel: Channel, token: str) -> Identity:
     server whose ping is broken but which otherwise speaks the API is let through: PING-1 is the
     place to say so.
     """
-    base_url = channel.wire.base_url
+    base_url = channel.transport.base_url
     try:
         answer = Api(channel, token, "").ping()
         if answer.status in (401, 403):

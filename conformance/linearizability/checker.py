@@ -1,7 +1,8 @@
-"""Whether some order of a history that respects real time explains every answer.
+"""Decides whether a history is linearizable.
 
-The search is Wing and Gong's, with the states that were tried remembered (Lowe): small histories
-only, since the worst case is exponential in the number of simultaneous calls.
+That is: whether some order of its calls, which respects real time, explains every answer. The
+search is Wing and Gong's, with Lowe's memory of states that were tried. It suits small histories
+only: the worst case is exponential in the number of simultaneous calls.
 """
 
 import math
@@ -14,7 +15,7 @@ State = TypeVar("State", bound=Hashable)
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One call of a history. It took effect between `started` and `ended`, in seconds."""
+    """A call of a history. It took effect between `started` and `ended` (seconds, inclusive)."""
 
     started: float = 0.0
     ended: float = 0.0
@@ -26,16 +27,16 @@ class Event:
 
 E = TypeVar("E", bound=Event)
 Step = Callable[[State, E], Iterable[State]]
-"""The states in which a call with that answer may leave a state; none where it cannot be."""
+"""The states that a call with its answer may lead to; none if the answer is impossible."""
 
 
 @dataclass(frozen=True)
 class Unexplained(Generic[State, E]):
     """The shortest part of a history that no order explains.
 
-    Every order of all earlier calls ends in one of `states`; of `events`, in the order in which
-    they ended, the last is the one whose answer cannot be. Calls that are left out may have
-    taken effect or not: it does not help.
+    All orders of the earlier calls end in one of `states`. `events` are in the order in which they
+    ended; the answer of the last one is impossible. That holds whether or not the calls that are
+    left out took effect.
     """
 
     states: frozenset[State]
@@ -43,14 +44,14 @@ class Unexplained(Generic[State, E]):
 
     @property
     def culprit(self) -> E:
-        """The call with the answer that cannot be."""
+        """The call with the impossible answer."""
         return self.events[-1]
 
 
 def unexplained(
     history: Sequence[E], initial: State, step: Step[State, E]
 ) -> Unexplained[State, E] | None:
-    """The shortest part that no order explains, or None for a linearizable history."""
+    """The shortest part that no order explains; None if the history is linearizable."""
     states = frozenset([initial])
     for part in between_pauses(history):
         ends = final_states(part, (), states, step)
@@ -61,7 +62,7 @@ def unexplained(
 
 
 def between_pauses(history: Sequence[E]) -> list[list[E]]:
-    """The history cut at the moments when nothing was in flight."""
+    """The history, cut wherever no call was in flight."""
     parts: list[list[E]] = []
     latest = float("-inf")
     for event in sorted(history, key=lambda event: event.started):
@@ -73,7 +74,7 @@ def between_pauses(history: Sequence[E]) -> list[list[E]]:
 
 
 def core(part: Sequence[E], states: frozenset[State], step: Step[State, E]) -> tuple[E, ...]:
-    """The fewest calls that no order explains, whichever of the others took effect."""
+    """The fewest calls that no order explains, whichever of the other calls took effect."""
     needed, optional = shortest_prefix(part, states, step)
     for event in needed[:-1]:
         fewer = [other for other in needed if other is not event]
@@ -87,14 +88,14 @@ def shortest_prefix(
 ) -> tuple[list[E], list[E]]:
     """The calls up to the first answer that no order explains, in the order in which they ended.
 
-    Beside them, those that were still in flight then: they may have taken effect or not.
+    The second list holds the calls that were still in flight then. They may have taken effect.
     """
     ended = sorted(part, key=lambda event: event.ended)
     for count in range(1, len(ended)):
         moment = ended[count - 1].ended
-        flying = [event for event in ended[count:] if event.started <= moment]
-        if not final_states(ended[:count], flying, states, step):
-            return ended[:count], flying
+        in_flight = [event for event in ended[count:] if event.started <= moment]
+        if not final_states(ended[:count], in_flight, states, step):
+            return ended[:count], in_flight
     return ended, []
 
 
@@ -104,7 +105,7 @@ def final_states(
     states: frozenset[State],
     step: Step[State, E],
 ) -> frozenset[State]:
-    """Every state in which some order of all required and some optional calls ends."""
+    """Every state that some order of all required and some optional calls ends in."""
     events = [*required, *optional]
     everything = (1 << len(required)) - 1
     found: set[State] = set()
@@ -125,8 +126,8 @@ def final_states(
 def _next(required: Sequence[Event], optional: Sequence[Event], done: int) -> list[int]:
     """The calls that may come next, as places in `required` and then `optional`.
 
-    They began before any required one that is left had ended, and ended after all that came
-    before them had begun: an optional one may be left out, but not come too late.
+    Such a call began before any remaining required call ended. It ended after all calls of `done`
+    began: an optional call may be left out, but must not come too late.
     """
     events = [*required, *optional]
     left = [place for place in range(len(events)) if not done >> place & 1]

@@ -1,4 +1,4 @@
-"""Which requirement a history breaks that no order explains."""
+"""Names the requirement that a history breaks if no order explains it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,19 +16,19 @@ def expect_order(
     step: Step[State, Call],
     broken: Callable[[Unexplained[State, Call], Sequence[Call]], str],
 ) -> None:
-    """Mismatch with the requirement that `broken` names for the part that no order explains."""
+    """Mismatch if no order explains the history; `broken` names the requirement."""
     part = unexplained(history, initial, step)
     if part is None:
         return
     *before, culprit = (str(event) for event in part.events)
     states = " or ".join(sorted(str(state) for state in part.states))
-    calls = f"beside: {'; '.join(before)}" if before else "whichever other calls took effect"
-    received = f"{culprit}, which none explains, {calls}; all began from {states}"
+    others = f"together with {'; '.join(before)}" if before else "whichever other calls took effect"
+    received = f"{culprit}, which no order explains {others}; before these calls: {states}"
     raise Mismatch(EXPECTED, received, broken(part, history))
 
 
 def expect_no_early_conflict(history: Sequence[Call]) -> None:
-    """Mismatch (GRANT-2) where a create was refused though no merge had begun to move the grant."""
+    """Mismatch (GRANT-2) if a replayed create was refused before any merge began."""
     begun = min((event.started for event in history if event.kind is Kind.MERGE), default=math.inf)
     refused = [event for event in history if event.kind is Kind.CREATE and event.status == 409]
     early = [str(event) for event in refused if event.ended < begun]
@@ -37,17 +37,17 @@ def expect_no_early_conflict(history: Sequence[Call]) -> None:
 
 
 def of_changes(part: Unexplained[Holding, Call], history: Sequence[Call]) -> str:
-    """What an unexplained change of a holding breaks: LEDGER-3 where a replay is in play."""
+    """LEDGER-3 if an unexplained change of a holding involves a replay, LEDGER-6 otherwise."""
     so_far = [event.key for event in history if event.started <= part.culprit.ended]
     replayed = any(event.key and so_far.count(event.key) > 1 for event in part.events)
     return "LEDGER-3" if replayed else "LEDGER-6"
 
 
 def of_grant(part: Unexplained[GrantState, Call], history: Sequence[Call]) -> str:
-    """What an unexplained answer about a grant breaks, in a history with one merge.
+    """The requirement that an unexplained answer about a grant breaks, in a history with one merge.
 
-    While the merge is under way, answers accuse each other: an ack that came too late, or a merge
-    that lost it? Of both, MERGE-3 is true. Before it and after it, only one can be wrong.
+    During the merge two causes are possible, such as a late ack or a merge that lost the ack;
+    MERGE-3 covers both. Before and after it there is only one.
     """
     *before, culprit = part.events
     merges = [event for event in history if event.kind is Kind.MERGE]

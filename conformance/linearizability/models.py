@@ -1,7 +1,7 @@
-"""What the contract promises of a holding, of a merge and of a grant, one call at a time.
+"""What the contract promises about a holding, a merge and a grant, one call at a time.
 
-Each model is a state that can be hashed, and a `step` for `search`. Where the contract is FREE,
-a step has more than one way to go on.
+Each model is a hashable state and a `step` for `checker`. Where the contract is FREE, a step leads
+to more than one state.
 """
 
 from collections.abc import Iterator
@@ -25,10 +25,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Event):
-    """A call in the words of the models.
+    """A call, and what its answer reported.
 
-    `player` is `source` or `target`; `status` the HTTP status; `reported` the holding, the merge's
-    status or the grant's that was answered, None where there was none.
+    `player` is `source` or `target`, `status` the HTTP status. `reported` is a holding, or the
+    status of a merge or grant; None if the answer had none.
     """
 
     kind: Kind
@@ -48,10 +48,14 @@ class Call(Event):
 
 @dataclass(frozen=True)
 class Holding:
-    """One holding of one player; `firsts` are the holdings that used keys answered."""
+    """One holding of one player; `firsts` maps used keys to the holdings that they reported."""
 
     held: int
     firsts: frozenset[tuple[str, int]] = frozenset()
+
+    def __str__(self) -> str:
+        used = [f"key {key} reported {held}" for key, held in sorted(self.firsts)]
+        return ", ".join([f"{self.held} held", *used])
 
 
 def step_holding(state: Holding, event: Call) -> Iterator[Holding]:
@@ -63,7 +67,7 @@ def step_holding(state: Holding, event: Call) -> Iterator[Holding]:
         if event.reported == state.held:
             yield state
     elif event.status == 409:
-        # Refused for lack, or a replay that met its first call in flight: nothing changes.
+        # Too little is held, or the first call with this key was in flight: nothing changes.
         if event.key is not None or after < 0:
             yield state
     elif event.kind is Kind.IMPORT:
@@ -83,9 +87,12 @@ class Pair:
     source: int
     target: int
 
+    def __str__(self) -> str:
+        return f"{self.source} held by the source, {self.target} by the target"
+
 
 def step_pair(state: Pair, event: Call) -> Iterator[Pair]:
-    """MERGE-1, MERGE-2, MERGE-5, LEDGER-1 while one merge is under way."""
+    """MERGE-1, MERGE-2, MERGE-5, LEDGER-1 during one merge."""
     held = state.source if event.player == "source" else state.target
     if event.kind is Kind.READ:
         if event.reported == held:
@@ -106,12 +113,15 @@ class GrantState:
     status: str = "pending"
     owner: str = "source"
 
+    def __str__(self) -> str:
+        return f"a {self.status} grant of the {self.owner}"
+
 
 def step_grant(state: GrantState, event: Call) -> Iterator[GrantState]:
     """ACK-1, ACK-3, ACK-4, MERGE-3 for a grant that exists.
 
-    FREE: a key that is used for another player, as the freed id is one, gets 200 or 409. So a
-    create tells nothing of the grant.
+    FREE: a key that was used for another player gets 200 or 409, and a freed id is another player.
+    So the answer to a create says nothing about the grant.
     """
     own = event.player == state.owner
     if event.kind is Kind.READ:

@@ -1,4 +1,4 @@
-"""Clients side by side, each with its calls in order, and the history that they make."""
+"""Runs simultaneous clients, each with its calls in order, and records their history."""
 
 import threading
 import time
@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from conformance.linearizability.models import Call
 
 Action = Callable[[], Call]
-"""Makes one call and tells what it did; the times are put in by whoever runs it."""
+"""Makes one call and returns it without its times."""
 
 
 def run_concurrently(
     clients: Sequence[Sequence[Action]], afterwards: Sequence[Action]
 ) -> list[Call]:
-    """Run all clients at once, then the calls `afterwards`; the history of all.
+    """Run all clients at once, then the calls `afterwards`; returns the history of all calls.
 
-    Times are seconds since its beginning, and the interval of a call is never shorter than the
-    truth. An exception of a client ends its calls, and is raised when the others are done.
+    Times are in seconds since the beginning. The interval of a call is never shorter than the call.
+    If a client raises, its calls end; the exception is raised once the other clients are done.
     """
     together = threading.Barrier(len(clients))
     begun = time.perf_counter()
@@ -33,7 +33,7 @@ def run_concurrently(
 
 
 def timed(call: Action, begun: float) -> Call:
-    """The call with its times."""
+    """Make the call, and add its times."""
     started = time.perf_counter() - begun
     event = call()
     return event.at(started, time.perf_counter() - begun)

@@ -72,7 +72,7 @@ def api(request: pytest.FixtureRequest, channel: Channel) -> Api:
 @pytest.fixture
 def keyless_api(api: Api) -> Api:
     """A client without a key."""
-    return api.bearing(None)
+    return api.with_token(None)
 
 
 @pytest.fixture

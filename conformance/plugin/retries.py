@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from _pytest.runner import runtestprotocol
 
-from conformance.client.network_health import MAX_REPETITIONS, Path
+from conformance.client.network_health import MAX_REPETITIONS, NetworkHealth
 from conformance.client.recorder import Recorder
 from conformance.http.traffic import Traffic
 from conformance.plugin.outcomes import ATTEMPT, CHECKS, RECORDER, WARNED, restyle
@@ -38,7 +38,7 @@ class Attempt:
     seconds: float
 
 
-def to_be_repeated(attempts: Sequence[Attempt], path: Path) -> bool:
+def to_be_repeated(attempts: Sequence[Attempt], path: NetworkHealth) -> bool:
     """Whether another attempt may say more."""
     last = attempts[-1]
     spent = len(attempts) >= MAX_ATTEMPTS or sum(a.seconds for a in attempts) > MAX_SECONDS
@@ -58,7 +58,7 @@ def accusations(attempts: Sequence[Attempt]) -> int:
     return sum(attempt.outcome in ACCUSING for attempt in attempts)
 
 
-def doubt(attempts: Sequence[Attempt], path: Path) -> str | None:
+def doubt(attempts: Sequence[Attempt], path: NetworkHealth) -> str | None:
     """Why the attempts decide nothing although one of them accuses; None where they do."""
     accusing, last = accusations(attempts), attempts[-1]
     if not accusing:
@@ -72,7 +72,7 @@ def doubt(attempts: Sequence[Attempt], path: Path) -> str | None:
 
 def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSession) -> None:
     """Run the test as often as needed, and report it once."""
-    path, traffic = session.wire.path, Traffic()
+    path, traffic = session.transport.health, Traffic()
     attempts: list[Attempt] = []
     while True:
         _forget(item, len(attempts) + 1)

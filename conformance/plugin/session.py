@@ -8,7 +8,7 @@ import pytest
 
 from conformance import __version__
 from conformance.client.api import Api
-from conformance.client.channel import Channel, Wire
+from conformance.client.channel import Channel, PacedTransport
 from conformance.client.created_players import PATTERN, Players
 from conformance.client.network_health import SAMPLE, failed_in_transit
 from conformance.client.rate_limit import Pacer
@@ -44,7 +44,8 @@ class RunSession:
         self.redactor = Redactor(run.target.keys)
         unpaced = [run.target.keys[role] for role in ("throttled",) if role in run.target.keys]
         self.pacer = Pacer(None if run.bundled else run.shared, run.rate, unpaced)
-        self.wire = Wire(run.target.base_url, self.pacer, connecting=run.target.connecting)
+        connecting = run.target.connecting
+        self.transport = PacedTransport(run.target.base_url, self.pacer, connecting=connecting)
         journal = None if run.bundled else directory / PATTERN.replace("*", worker)
         self.players = Players(run.prefix, run.target.keys, journal)
         self.files = RunFiles(directory, worker, run.target.base_url)
@@ -61,7 +62,7 @@ class RunSession:
     def channel(self, recorder: Recorder | None = None) -> Channel:
         """A way to the server, with judge and recorder on it."""
         found = recorder or Recorder()
-        return Channel(self.wire, self.spec, self.redactor, found, self.players)
+        return Channel(self.transport, self.spec, self.redactor, found, self.players)
 
     def api(self, channel: Channel, role: str) -> Api:
         """A client with the key of a role. NotExercised where the target declares none."""
@@ -95,7 +96,7 @@ class RunSession:
 
     def sample_the_path(self) -> None:
         """Send pings over a path of which little is known yet: a failure may be its doing."""
-        path = self.wire.path
+        path = self.transport.health
         if self.run.bundled:
             return
         channel = self.channel()
@@ -106,7 +107,7 @@ class RunSession:
     def close(self) -> None:
         """Close what the process tests with."""
         self.players.close()
-        self.wire.close()
+        self.transport.close()
 
 
 def today() -> date:

@@ -1,1 +1,1 @@
-"""What a run found: checks, the document made of them, and the verdict."""
+"""What a run found: checks, the document `results.json`, and the verdict."""

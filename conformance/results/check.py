@@ -1,4 +1,4 @@
-"""What one test says about one requirement."""
+"""A check: what one test found about one requirement."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -31,15 +31,15 @@ WORST_FIRST = (
     Outcome.PASSED,
     Outcome.NOT_EXERCISED,
 )
-"""A requirement is what the first of these is that one of its checks has."""
+"""A requirement has the first of these outcomes that any of its checks has."""
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One test's word on one requirement.
+    """What one test found about one requirement.
 
-    `message` is for people; `expected` and `received` are set for failures and warnings;
-    `blamed` names the requirement that a blocked check was blocked by. `exchanges` are the
-    redacted requests and responses that led there, in order. `started` is seconds since the epoch.
+    `expected` and `received` are set for failures and warnings. `blamed` is the requirement that
+    blocked the check. `exchanges` are the redacted requests and responses up to the outcome, in
+    order. `started` is in seconds since the epoch.
     """
 
     requirement: str
@@ -55,22 +55,22 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class TestResult(msgspec.Struct, frozen=True):
-    """What one test reports: to another process, and to the journal."""
+    """What one test reports to the controller process and to the journal."""
 
-    __test__ = False  # no test of pytest's
+    __test__ = False  # pytest must not collect it
 
     checks: tuple[Check, ...]
     traffic: TrafficRows
 
 
 def outcome_of(checks: Iterable[Check]) -> Outcome:
-    """The outcome of a requirement from those of its checks; without any, not exercised."""
+    """The outcome of a requirement with these checks; not exercised if there are none."""
     outcomes = {check.outcome for check in checks}
     return next((outcome for outcome in WORST_FIRST if outcome in outcomes), Outcome.NOT_EXERCISED)
 
 
 def redact_check(check: Check, redactor: Redactor) -> Check:
-    """The check with every text free of secrets."""
+    """The check without secrets in its texts."""
     texts = {name: getattr(check, name) for name in ("message", "expected", "received")}
     clean = {name: redactor.text(text) for name, text in texts.items() if text is not None}
     return msgspec.structs.replace(check, **clean)

@@ -1,9 +1,11 @@
-"""Collects what tests report and makes the results of the run of it."""
+"""Collects what tests report, and makes the document of it."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+
+import msgspec
 
 from conformance import __version__
 from conformance.contract.openapi import Spec
@@ -35,12 +37,12 @@ from conformance.settings.run import Run
 UNREACHED = ("401", "403", "404")
 UNANSWERED = (NO_RESPONSE, *(str(status) for status in sorted(GATEWAY_STATUSES)))
 MOSTLY = 0.9
-"""A share of such answers from which on a run says little about a server."""
+"""If more than this share of answers is `UNREACHED`, the run says little about the server."""
 NOT_SELECTED = "no selected scenario tests it"
 
 
 def head_of(run: Run, spec: Spec, started: float, revised: Sequence[str] = ()) -> Head:
-    """What is known before the first test; there is no secret in it."""
+    """What is known before the first test. It contains no secret."""
     world = run.target.world
     return Head(
         started=started,
@@ -74,8 +76,8 @@ def head_of(run: Run, spec: Spec, started: float, revised: Sequence[str] = ()) -
 class Collected:
     """Checks and traffic of all tests so far.
 
-    `abort_reason` is why the run cannot be complete, `whole` whether no test was left out,
-    `cleanup` what became of the run's players.
+    `abort_reason` says why the run is not complete. `whole` says that no test was left out.
+    `cleanup` counts what became of the run's players.
     """
 
     checks: list[Check] = field(default_factory=list)
@@ -85,7 +87,7 @@ class Collected:
     cleanup: Cleanup = field(default_factory=Cleanup)
 
     def add(self, result: TestResult) -> None:
-        """Take what one test reports."""
+        """Add what one test reports."""
         self.checks += result.checks
         self.traffic.merge(result.traffic)
 
@@ -97,7 +99,7 @@ class Collected:
         known: Sequence[Known] = (),
         required: str | None = None,
     ) -> Document:
-        """Everything that is known, requirement by requirement, and the verdict."""
+        """The document, with the verdict."""
         moment = datetime.fromtimestamp(head.started, UTC)
         statuses = known_statuses(known, self.checks, moment.date(), whole=self.whole)
         rows = tuple(self._row(requirement) for requirement in catalogue().values())
@@ -123,10 +125,7 @@ class Collected:
             target=head.target,
             spec=head.spec,
             run=RunSummary(
-                id=head.run.id,
-                profile=head.run.profile,
-                seed=head.run.seed,
-                examples=head.run.examples,
+                **msgspec.structs.asdict(head.run),
                 started_at=moment.isoformat(timespec="seconds"),
                 seconds=round(seconds, 3),
                 requests=self.traffic.endings.total(),
@@ -154,7 +153,7 @@ class Collected:
         )
 
     def _notices(self, operations: Iterable[str]) -> Iterator[str]:
-        """What makes the run say less than it seems to."""
+        """What weakens the verdict."""
         for id in operations:
             endings = self.traffic.of(id)
             if endings and not any(ending.startswith("2") for ending in endings):
@@ -177,7 +176,7 @@ class Collected:
 
 
 def _smoke_test(profile: str) -> list[str]:
-    """What is to be known about the verdict of a profile that leaves tests out."""
+    """A notice for a profile that leaves tests out."""
     if PROFILES[profile].most_requests is None:
         return []
     return [
@@ -186,7 +185,7 @@ def _smoke_test(profile: str) -> list[str]:
 
 
 def _reason(outcome: Outcome, checks: Iterable[Check]) -> str | None:
-    """Why nothing is said about a requirement."""
+    """Why a requirement is undecided; None if it is decided."""
     if outcome not in (Outcome.NOT_EXERCISED, Outcome.BLOCKED, Outcome.INCONCLUSIVE):
         return None
     messages = (check.message for check in checks if check.outcome is outcome)

@@ -1,6 +1,6 @@
-"""The results of a run: the one document, `results.json`, from which all else is made.
+"""The document `results.json`, from which all reports are made.
 
-Its JSON schema, `docs/results.schema.json`, is made from the classes here.
+Its JSON schema, `docs/results.schema.json`, is generated from these classes.
 """
 
 import json
@@ -20,20 +20,20 @@ FORMAT_VERSION = 2
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A part of the document; its members are spelled in camelCase there."""
+    """A part of the document; in JSON, its members are in camelCase."""
 
 
 class Suite(Part, frozen=True, kw_only=True):
-    """What tested."""
+    """The suite that tested."""
 
     name: str
     version: str
 
 
 class Conclusion(Part, frozen=True, kw_only=True):
-    """The verdict and what it rests on.
+    """The verdict and its basis.
 
-    `abort_reason` says why the run did not come to its end; `failed` names requirements; `outcomes`
+    `abort_reason` says why the run stopped early. `failed` holds ids of requirements. `outcomes`
     counts requirements by level and outcome.
     """
 
@@ -47,7 +47,7 @@ class Conclusion(Part, frozen=True, kw_only=True):
 
 
 class TestedTarget(Part, frozen=True, kw_only=True):
-    """The server: `keys` are roles, `world` what the target file declares.
+    """The server. `keys` holds roles, `world` what the target file declares.
 
     `key_variables` are the environment variables that held the keys, by role.
     """
@@ -64,7 +64,7 @@ class TestedTarget(Part, frozen=True, kw_only=True):
 
 
 class TestedSpec(Part, frozen=True, kw_only=True):
-    """The OpenAPI description; `operations` is how many it has."""
+    """The OpenAPI description, with the number of its `operations`."""
 
     title: str
     version: str
@@ -73,7 +73,7 @@ class TestedSpec(Part, frozen=True, kw_only=True):
 
 
 class RunSettings(Part, frozen=True, kw_only=True):
-    """What repeats the run."""
+    """The settings that repeat the run."""
 
     id: str
     profile: str
@@ -90,7 +90,7 @@ class RunSummary(RunSettings, frozen=True, kw_only=True):
 
 
 class Cleanup(Part, frozen=True, kw_only=True):
-    """What became of the run's players; `reason` says why some are left."""
+    """How many players the run created, erased and left; `reason` says why some are left."""
 
     created: int = 0
     erased: int = 0
@@ -99,7 +99,7 @@ class Cleanup(Part, frozen=True, kw_only=True):
 
 
 class RequirementResult(Part, frozen=True, kw_only=True):
-    """A requirement with its checks; `reason` says why nothing is said about it."""
+    """A requirement with its checks; `reason` says why it is undecided."""
 
     id: str
     level: Level
@@ -113,7 +113,7 @@ class RequirementResult(Part, frozen=True, kw_only=True):
 
 
 class OperationTraffic(Part, frozen=True, kw_only=True):
-    """How often an operation gave which status, and how many answers took how long."""
+    """How often an operation gave each status, and how many answers took how long."""
 
     operation: str
     documented: tuple[str, ...]
@@ -122,7 +122,7 @@ class OperationTraffic(Part, frozen=True, kw_only=True):
 
 
 class Footer(Part, frozen=True, kw_only=True):
-    """How much the document holds, in its last member: so a part of it is not taken for all."""
+    """How much the document holds. As its last member, it shows that the document is complete."""
 
     requirements: int
     checks: int
@@ -130,7 +130,7 @@ class Footer(Part, frozen=True, kw_only=True):
 
 
 class Document(Part, frozen=True, kw_only=True):
-    """Everything that a run found. `latency_bounds` are milliseconds."""
+    """Everything that a run found. `latency_bounds` are in milliseconds."""
 
     format: Literal["kraty-conformance-results"] = "kraty-conformance-results"
     version: Literal[2] = 2
@@ -152,8 +152,8 @@ class Document(Part, frozen=True, kw_only=True):
 class Head(Part, frozen=True, kw_only=True):
     """What is known before the first test.
 
-    `started` is seconds since the epoch, `revised` what a newer spec changes, `documented` the
-    statuses of each operation.
+    `started` is in seconds since the epoch. `revised` lists what a newer spec changes. `documented`
+    has the statuses of each operation.
     """
 
     started: float
@@ -173,9 +173,9 @@ def footer_of(requirements: Sequence[RequirementResult]) -> Footer:
 
 
 def as_json(value: msgspec.Struct, *, indent: int | None = None) -> str:
-    """JSON text of any part: in one line of ASCII, or indented, for people.
+    """JSON text of any part: one line of ASCII, or indented for people.
 
-    Lone surrogates, which UTF-8 cannot hold, are JSON's own escapes.
+    Lone surrogates, which UTF-8 cannot hold, are escaped.
     """
     plain = msgspec.to_builtins(value)
     text = json.dumps(plain, indent=indent, ensure_ascii=indent is None)
@@ -183,9 +183,9 @@ def as_json(value: msgspec.Struct, *, indent: int | None = None) -> str:
 
 
 def document_from(content: dict[str, Any]) -> Document:
-    """A document from plain values, of this format version or an earlier one.
+    """A document from plain values of this format version or an earlier one.
 
-    msgspec.ValidationError where they do not match.
+    msgspec.ValidationError if they do not match.
     """
     verdict = content.get("verdict")
     if content.get("version") == 1 and isinstance(verdict, dict):

@@ -1,4 +1,4 @@
-"""Exchanges as results keep them: redacted, readable, of bounded size."""
+"""Exchanges in the document: redacted, readable, of limited size."""
 
 import msgspec
 
@@ -9,10 +9,10 @@ MAX_EXCHANGES = 30
 
 
 class ShownExchange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One exchange; `curl` is a command that repeats its request, None for a very long one.
+    """One exchange.
 
-    `status` is None where there was no response; then `error` says why. `started_at` is in seconds
-    since the epoch.
+    `status` is None if there was no response; then `error` says why. `started_at` is in seconds
+    since the epoch. `curl` is a command that repeats the request; None if that is very long.
     """
 
     operation: str
@@ -35,12 +35,12 @@ class ShownExchange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def evidence(exchanges: tuple[Exchange, ...], base_url: str) -> tuple[ShownExchange, ...]:
-    """The exchanges for `results.json`; of many the last `MAX_EXCHANGES`."""
+    """The last `MAX_EXCHANGES` exchanges, for the document."""
     return tuple(shown(exchange, base_url) for exchange in exchanges[-MAX_EXCHANGES:])
 
 
 def shown(exchange: Exchange, base_url: str) -> ShownExchange:
-    """One exchange, with a curl command that repeats its request."""
+    """One exchange, for the document."""
     request, response = exchange.request, exchange.response
     return ShownExchange(
         operation=request.operation,
@@ -63,7 +63,7 @@ def _cut(headers: Headers) -> Headers:
 
 
 def text(body: bytes) -> str:
-    """A body for reading: undecodable bytes are escaped, a long one is cut."""
+    """A body as text: bytes that are not UTF-8 are escaped, and a long text is cut."""
     decoded = body[: MAX_TEXT + 1].decode("utf-8", "backslashreplace")
     if len(body) <= MAX_TEXT:
         return decoded

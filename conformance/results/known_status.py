@@ -1,4 +1,4 @@
-"""What became of known failures in a run."""
+"""Compares known failures with what a run found."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -10,7 +10,7 @@ from conformance.settings.known_failures import Known
 
 
 class KnownStatus(msgspec.Struct, frozen=True):
-    """What became of a known failure: `problem` is why it fails the gate, or None."""
+    """What the run found about a known failure; `problem` says why it fails the gate."""
 
     name: str
     reason: str
@@ -23,9 +23,9 @@ class KnownStatus(msgspec.Struct, frozen=True):
 def known_statuses(
     known: Sequence[Known], checks: Iterable[Check], today: date, *, whole: bool
 ) -> tuple[KnownStatus, ...]:
-    """What became of each known failure in a run with these checks.
+    """The status of each known failure in a run with these checks.
 
-    Only a `whole` run, of all scenarios, tells that one passes.
+    Only a `whole` run, of all scenarios, can find that a known failure passes.
     """
     rows = list(checks)
     return tuple(_status_of(entry, rows, today, whole=whole) for entry in known)
@@ -50,7 +50,7 @@ def _status_of(entry: Known, checks: list[Check], today: date, *, whole: bool) -
 
 
 def tolerated(check: Check, known: Sequence[Known], today: date) -> Check:
-    """The check, as a known failure where it is one that may still be tolerated."""
+    """The check; a failure that the list tolerates becomes a known failure."""
     if check.outcome is not Outcome.FAILED:
         return check
     for entry in known:

@@ -1,4 +1,4 @@
-"""The verdict: one pure function of the outcomes."""
+"""The verdict, as a pure function of the outcomes."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ EXIT_USAGE = 2
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict and its reason, with how many MUSTs were exercised of how many there are."""
+    """A verdict and its reason, with the number of exercised MUSTs and of all MUSTs."""
 
     verdict: Verdict
     reason: str
@@ -56,12 +56,12 @@ def judge_run(
     outdated: Sequence[str] = (),
     shortfall: str | None = None,
 ) -> Judgement:
-    """The verdict on all requirements of the catalogue.
+    """The verdict on all requirements.
 
-    `abort_reason` says why the run did not come to its end, `outdated` what is wrong with the list
-    of known failures, `shortfall` what `--require` asks for and the run did not exercise. A failed
-    requirement makes the server not conformant even then, and only a run that exercised every MUST
-    calls it conformant. A SHOULD is `failed` only where the user asked for strictness.
+    `abort_reason` says why the run stopped early, `outdated` what is wrong with the list of known
+    failures, `shortfall` what `--require` asks for beyond what the run exercised. Even then, a
+    failed requirement makes the server not conformant. Only a run that exercised every MUST calls
+    it conformant. A SHOULD fails only if the user turned its warning into an error.
     """
     rows = list(outcomes)
     musts = Counter(outcome for level, outcome in rows if level is Level.MUST)
@@ -94,5 +94,5 @@ def judge_run(
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where needed."""
+    """A number with its noun, in the plural if needed."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,1 +1,1 @@
-"""What the user said: target, options, profile, known failures, and the run that they make."""
+"""What the user chose: target, options, profile, known failures; and the settings of a run."""

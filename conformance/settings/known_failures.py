@@ -1,4 +1,4 @@
-"""Known failures: what a gate lets pass for now, for a reason, until a day."""
+"""Known failures: what a gate tolerates, with a reason and perhaps an expiry date."""
 
 import tomllib
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from conformance.settings.target import as_toml
 
 
 class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One known failure: of a requirement, or of a single test, until and with `expires`."""
+    """A known failure of a requirement or of a single test. `expires` is the last day."""
 
     reason: str
     requirement: str | None = None
@@ -31,7 +31,7 @@ class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.name in (requirement, test)
 
     def has_expired(self, today: date) -> bool:
-        """Whether the failure may not be tolerated any more."""
+        """Whether the failure is no longer tolerated."""
         return self.expires is not None and today > self.expires
 
 
@@ -40,7 +40,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def load_known(path: Path) -> tuple[Known, ...]:
-    """Read a file of known failures; UsageError for every mistake in it."""
+    """Read a file of known failures; UsageError for any mistake in it."""
     try:
         known = msgspec.toml.decode(path.read_bytes(), type=_File).known
     except OSError as error:
@@ -67,10 +67,10 @@ HEADER = """\
 
 
 def write_known(path: Path, failures: Iterable[tuple[str, str]]) -> None:
-    """Begin a file of known failures from requirements and what was said of them.
+    """Write a file of known failures: requirements, each with a reason.
 
-    One that exists is kept, and only what it does not know is added. UsageError where it is no
-    such file, OSError where it cannot be written.
+    In an existing file, all entries stay and missing ones are added. UsageError if that file is
+    not valid, OSError if it cannot be written.
     """
     before = path.read_text(encoding="utf-8") if path.exists() else HEADER
     known = {entry.requirement for entry in load_known(path)} if path.exists() else set()

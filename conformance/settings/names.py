@@ -1,19 +1,19 @@
-"""Names for everything that a run creates: unique, and recognisable as the run's own."""
+"""Names for everything that a run creates."""
 
 import itertools
 
 
 class Names:
-    """Hands out names that begin with the run's prefix; no two are equal in one run."""
+    """Hands out unique names that begin with the run's prefix."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self._numbers = itertools.count(1)
 
     def player(self, suffix: str = "") -> str:
-        """An external id that the server has never seen, with `suffix` as it is.
+        """An external id that the server has never seen; it ends in `suffix`.
 
-        Numbers have one width, so that no name is a part of another (DEL-7 searches for them).
+        Numbers have the same width, so that no name is part of another: DEL-7 searches for names.
         """
         return f"{self.prefix}-p{next(self._numbers):05d}{suffix}"
 

@@ -1,4 +1,4 @@
-"""The options of the suite, for pytest and for `kraty-conformance run` alike."""
+"""The options of the suite, for pytest and for `kraty-conformance run`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,7 @@ DEFAULT_SHRINK_SECONDS = 10
 
 @dataclass(frozen=True)
 class Option:
-    """One option: its flag, the name of its value, its help text and its default.
-
-    A switch has no value. `more` is what argparse is to know besides.
-    """
+    """One option. `metavar` names its value; a switch has none. `more` is for argparse."""
 
     flag: str
     metavar: str | None
@@ -25,12 +22,12 @@ class Option:
 
     @property
     def dest(self) -> str:
-        """The name under which pytest keeps the value."""
+        """The name under which pytest stores the value."""
         return "conformance_" + self.flag.removeprefix("--").replace("-", "_")
 
     @property
     def for_argparse(self) -> dict[str, Any]:
-        """The keyword arguments that declare it."""
+        """The keyword arguments for argparse."""
         if self.metavar is None:
             return {"dest": self.dest, "help": self.help, "action": "store_true"}
         return {
@@ -47,7 +44,7 @@ OPTIONS = (
     Option("--target", "FILE", "a TOML file that describes the server: URL, keys, world"),
     Option("--ca", "FILE", "trust the certificates in this file as well"),
     Option("--http2", None, "speak HTTP/2, for a server that offers nothing else"),
-    Option("--trust-target", None, "blame the server for what is not as the target file says"),
+    Option("--trust-target", None, "if the server differs from the target file, blame the server"),
     Option("--spec", "FILE", "a newer OpenAPI description of the API than the bundled one"),
     Option("--reports", "DIR", "where runs write their reports", DEFAULT_REPORTS),
     Option(
@@ -66,7 +63,7 @@ OPTIONS = (
         more={"nargs": "?", "const": "reads", "choices": ("reads", "writes")},
     ),
     Option("--known-failures", "FILE", "a TOML file of failures that do not fail the gate"),
-    Option("--write-known-failures", "FILE", "start such a file with what failed"),
+    Option("--write-known-failures", "FILE", "write such a file: all that failed"),
     Option("--seed", "N", "repeat the generated cases of an earlier run", more={"type": int}),
     Option("--examples", "N", "generated cases for each operation", more={"type": int}),
     Option(

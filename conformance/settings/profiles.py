@@ -1,4 +1,4 @@
-"""How much effort a run makes: what it generates, and about how many requests that takes."""
+"""How much a run does, and about how many requests that takes."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,9 @@ from conformance import resources
 class Profile:
     """How much a run does.
 
-    `examples` are the generated cases an operation, `histories` the concurrent histories of a test,
-    as a multiple of the usual; `most_requests` bounds a selection of tests, clean-up included.
+    `examples` is the number of generated cases of an operation, `histories` multiplies the number
+    of concurrent histories of a test. `most_requests` limits the requests, clean-up included; tests
+    are selected to fit.
     """
 
     name: str
@@ -37,40 +38,40 @@ HISTORIES = ("test_histories.py",)
 
 
 MANY_REQUESTS = 50
-"""A test that sends so many takes long."""
+"""A test that sends so many requests takes long."""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What a test takes on a conformant server: requests, and players that it creates."""
+    """What a test costs on a conformant server: its requests, and the players that it creates."""
 
     requests: float
     players: float
 
     @property
     def cost(self) -> float:
-        """Requests with those that erase the players again."""
+        """The requests, with one to erase each player."""
         return self.requests + self.players
 
 
 UNKNOWN = Effort(5, 2)
-"""What a scenario takes that was never measured."""
+"""The effort of a scenario that was never measured."""
 
 
 def function_of(test: str) -> str:
-    """The part of a test's id that stands for all of its parameters: `test_x.py::test_y`."""
+    """A test's id without folder and parameters: `test_x.py::test_y`."""
     return test.partition("[")[0].rpartition("/")[2]
 
 
 @cache
 def measured() -> Mapping[str, Effort]:
-    """What each scenario took when it was last measured (`benchmarks/effort.py`)."""
+    """The effort of each scenario, as `benchmarks/effort.py` measured it."""
     rows = json.loads((resources.PACKAGE / "settings" / "effort.json").read_text(encoding="utf-8"))
     return {function: Effort(*row) for function, row in rows.items()}
 
 
 def effort_of(test: str, examples: int, histories: int) -> Effort:
-    """About what a test takes with so many generated cases, or times as many histories."""
+    """The expected effort of a test with so many generated cases, or histories times as many."""
     known = measured().get(function_of(test), UNKNOWN)
     module = function_of(test).partition("::")[0]
     times = 1.0
@@ -82,7 +83,7 @@ def effort_of(test: str, examples: int, histories: int) -> Effort:
 
 
 def length_of(test: str) -> float:
-    """The requests of a test that takes long; 0 for all others, whose order may stay."""
+    """The requests of a test that takes long; 0 for all others."""
     requests = effort_of(test, STANDARD.examples, STANDARD.histories).requests
     return requests if requests >= MANY_REQUESTS else 0
 
@@ -90,10 +91,10 @@ def length_of(test: str) -> float:
 def within(
     most: float, tests: Sequence[tuple[str, frozenset[str]]], wanted: Iterable[str]
 ) -> list[str]:
-    """The tests that together decide the most of what is wanted for at most so many requests.
+    """Tests that together decide as many `wanted` requirements as fit into `most` requests.
 
-    `tests` are ids with the requirements that they decide. Of tests that tell the same for the
-    same cost the first is taken.
+    `tests` are ids with the requirements that they decide. Each step takes the test that decides
+    most for its cost; of equal ones, the first.
     """
     costs = {test: measured().get(function_of(test), UNKNOWN).cost for test, _ in tests}
     left, spent, chosen = set(wanted), 0.0, list[str]()

@@ -1,4 +1,4 @@
-"""What is tested: a URL, the keys that open it, and what is known to exist there."""
+"""The target of a run: a URL, its keys, and what exists on the server."""
 
 import re
 import tomllib
@@ -21,7 +21,7 @@ DEFAULT_VARIABLES = {
     "revoked": "KRATY_REVOKED_KEY",
     "other_game": "KRATY_OTHER_GAME_KEY",
 }
-"""Environment variables by role. Without a target file, those that are set count as declared."""
+"""Environment variables by role. Those that are set are used if there is no target file."""
 
 
 class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     disabled_event: str | None = None
 
     def some(self, name: str, count: int = 1) -> tuple[str, ...]:
-        """The first `count` of `items`, `currencies` or `crates`; NotExercised for fewer."""
+        """The first `count` of `items`, `currencies` or `crates`; NotExercised if too few."""
         declared: tuple[str, ...] = getattr(self, name)
         if len(declared) < count:
             number = "one entry" if count == 1 else f"{count} entries"
@@ -43,7 +43,7 @@ class World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return declared[:count]
 
     def event(self, name: str) -> str:
-        """`lobby_event`, `other_mode_event` or `disabled_event`; NotExercised where missing."""
+        """`lobby_event`, `other_mode_event` or `disabled_event`; NotExercised if not declared."""
         declared: str | None = getattr(self, name)
         if declared is None:
             raise NotExercised(f"declare world.{name} in the target file")
@@ -63,7 +63,7 @@ class _TargetFile(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Target:
-    """A server under test. `keys` holds tokens by role and never leaves the process's memory.
+    """A server under test. `keys` holds tokens by role; they are never written to disk.
 
     `variables` are the names of the environment variables that held them.
     """
@@ -76,17 +76,17 @@ class Target:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def token(self, role: str) -> str:
-        """The key of a role; NotExercised where the target declares none."""
+        """The token of a role; NotExercised if the target declares none."""
         if role not in self.keys:
             raise NotExercised(f"declare keys.{role} in the target file")
         return self.keys[role]
 
 
 def origin_of(base_url: str) -> str:
-    """The origin to which the base path is appended; UsageError for what is no such URL."""
+    """The URL before the base path; UsageError if it is not valid."""
     parts = urlsplit(base_url)
     try:
-        parts.port  # noqa: B018 - the property raises for a port that is none
+        parts.port  # noqa: B018 - the property raises for an invalid port
     except ValueError:
         raise UsageError(f"the base URL {base_url!r} has no valid port") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -99,7 +99,7 @@ def origin_of(base_url: str) -> str:
 
 
 def load_target(path: Path, environment: Mapping[str, str], base_url: str | None = None) -> Target:
-    """Read a target file; `base_url` replaces the file's. UsageError for every mistake in it."""
+    """Read a target file; `base_url` replaces the file's. UsageError for any mistake in it."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -122,7 +122,7 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
         known = ", ".join(DEFAULT_VARIABLES)
         raise UsageError(f"the target file {path}: unknown keys.{unknown[0]} (known: {known})")
     for role, name in declared.keys.items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # perhaps the key: it is not shown
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # not shown, since it may be the key
             wanted = f"the name of an environment variable, such as {DEFAULT_VARIABLES[role]}"
             raise UsageError(f"the target file {path}: keys.{role} must be {wanted}, not the key")
     variables = {"server": DEFAULT_VARIABLES["server"], **declared.keys}
@@ -134,7 +134,7 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
 
 
 def _connecting(path: Path, declared: _TargetFile) -> Connecting:
-    """How to connect; the target file names other files as seen from its own folder."""
+    """How to connect. The target file names other files relative to its own folder."""
     if declared.client_key and not declared.client_cert:
         raise UsageError(f"the target file {path} has a client_key, but no client_cert")
 
@@ -154,9 +154,9 @@ def target_of_url(
     environment: Mapping[str, str],
     variables: Mapping[str, str] = DEFAULT_VARIABLES,
 ) -> Target:
-    """A target of which only the URL is known, with the keys that the environment holds.
+    """A target of which only the URL is known, with the keys in the environment.
 
-    `variables` are the names of those that may hold one, by role; the server key is needed.
+    `variables` are the names of those that may hold a key, by role. The server key is needed.
     """
     origin = origin_of(base_url)
     names = {"server": DEFAULT_VARIABLES["server"], **variables}
@@ -177,7 +177,7 @@ def _variable(name: str, role: str, environment: Mapping[str, str]) -> str:
 
 
 def write_target(path: Path, name: str, base_url: str, world: Mapping[str, Any]) -> None:
-    """Write a target file that names the default variables. OSError where that fails."""
+    """Write a target file with the default variables. OSError if that fails."""
     lines = [f"name = {as_toml(name)}", f"base_url = {as_toml(base_url)}", "", "[keys]"]
     lines += [f"{role} = {as_toml(variable)}" for role, variable in DEFAULT_VARIABLES.items()]
     lines += ["", "[world]"]
@@ -186,5 +186,5 @@ def write_target(path: Path, name: str, base_url: str, world: Mapping[str, Any])
 
 
 def as_toml(value: str | list[str]) -> str:
-    """A value as TOML has it: its basic strings and arrays of them are written as JSON's."""
+    """A value in TOML, which writes strings and arrays as JSON does."""
     return msgspec.json.encode(value).decode()

@@ -1,8 +1,8 @@
-"""What scenarios are written with: `from conformance.testkit import …`.
+"""What a scenario imports: `from conformance.testkit import …`.
 
-- Marks: `requirement`, `harmless`.
+- Mark: `requirement`, `harmless`.
 - Arrange: `Given`, `Ledger`, `ImportBatch`, `Samples`, `needed`, `assume`.
-- Act: `Api` with its `Answer`; `SIMULTANEOUS` requests at once, in `ROUNDS`.
+- Act: `Api`, which returns an `Answer`; `SIMULTANEOUS` requests at once, in `ROUNDS`.
 - Assert: `expect_…`; `mention`, `ids` and `state_of` find what to compare.
 """
 
@@ -23,6 +23,7 @@ from conformance.testkit.expect import (
     expect_equal,
     expect_fields,
     expect_no_secret,
+    expect_none,
     expect_placeholder,
     expect_status,
     expect_success_or_refusal,
@@ -43,7 +44,7 @@ from conformance.testkit.given import (
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import SIGN, Ledger
 from conformance.testkit.markers import harmless, requirement
-from conformance.testkit.sample_requests import Samples
+from conformance.testkit.sample_requests import Sample, Samples
 
 __all__ = [
     "BASE_PATH",
@@ -61,6 +62,7 @@ __all__ = [
     "Recorder",
     "Request",
     "Run",
+    "Sample",
     "Samples",
     "State",
     "World",
@@ -71,6 +73,7 @@ __all__ = [
     "expect_equal",
     "expect_fields",
     "expect_no_secret",
+    "expect_none",
     "expect_placeholder",
     "expect_status",
     "expect_success_or_refusal",

@@ -1,12 +1,13 @@
-"""Assertions that explain themselves to a server's developer."""
+"""Assertions that explain themselves to a server's developer: values are shown as JSON."""
 
+import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from conformance.client.api import Answer, Api
 from conformance.failures import Mismatch
 
-ABSENT = "nothing"
 UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
@@ -17,10 +18,11 @@ def expect_status(answer: Answer, *statuses: int, because: str) -> None:
         raise Mismatch(f"status {allowed}, since {because}", describe(answer))
 
 
-def expect_code(answer: Answer, code: str) -> None:
-    """The failure has this error code."""
-    if answer.code != code:
-        raise Mismatch(f"error code {code!r}", f"{answer.code!r} with {describe(answer)}")
+def expect_code(answer: Answer, *codes: str) -> None:
+    """The failure has one of these error codes."""
+    if answer.code not in codes:
+        received = describe(answer) if answer.code else f"{describe(answer)} without an error code"
+        raise Mismatch(f"error code {' or '.join(codes)}", received)
 
 
 def expect_envelope(answer: Answer) -> None:
@@ -29,21 +31,21 @@ def expect_envelope(answer: Answer) -> None:
 
 
 def expect_below_500(answer: Answer) -> None:
-    """Whatever the server makes of the request, it does not crash."""
+    """The request did not crash the server."""
     expect_that(answer.status < 500, "an answer below 500", answer.exchange.describe())
 
 
 def expect_success_or_refusal(
     answer: Answer, status: int, /, *refusals: int, because: str, **fields: Any
 ) -> None:
-    """Where the contract leaves it to the server: a success with these members, or a refusal."""
+    """The contract leaves it to the server: a success with these members, or a refusal."""
     expect_status(answer, status, *refusals, because=because)
     if answer.status == status:
         expect_fields(answer.data, **fields)
 
 
 def expect_placeholder(received: Any, event: str) -> None:
-    """The name that a player has once it is `merged` or `deleted`."""
+    """The placeholder of a player who was `merged` or `deleted`."""
     fits = re.fullmatch(f"__{event}_{UUID}__", str(received)) is not None
     expect_that(fits, f"__{event}_<uuid>__", received)
 
@@ -51,53 +53,62 @@ def expect_placeholder(received: Any, event: str) -> None:
 def expect_no_secret(api: Api) -> None:
     """No response of this scenario showed a secret.
 
-    Secrets are masked before a scenario sees a response; the rules of every exchange looked before.
+    A scenario sees responses with secrets removed, so this reads what the rules of exchanges found.
     """
-    shown = "AUTH-6" in api.channel.recorder.findings
-    expect_that(not shown, "no secret in a response", "a response with the secret of a key")
+    leaked = "AUTH-6" in api.channel.recorder.findings
+    expect_that(not leaked, "no secret in a response", "a response with the secret of a key")
 
 
 def expect_equal(received: Any, expected: Any, what: str) -> None:
-    """Two JSON values are the same; `what` names them for people. 1 and true differ."""
-    if received != expected or isinstance(received, bool) != isinstance(expected, bool):
+    """Two JSON values are equal; 1 and true differ. `what` names the value in the message."""
+    if not same(received, expected):
         raise Mismatch(f"{what} to be {shown(expected)}", shown(received))
+
+
+def expect_none(found: Iterable[Any], what: str) -> None:
+    """Nothing was found; `what` names in the plural what must not be there."""
+    rows = list(found)
+    expect_that(not rows, f"no {what}", rows)
 
 
 def expect_fields(data: dict[str, Any], **expected: Any) -> None:
     """The object has these members with these values. All differences are reported at once."""
-    wrong = {
-        name: data.get(name, ABSENT)
-        for name, value in expected.items()
-        if name not in data
-        or data[name] != value
-        or isinstance(data[name], bool) != isinstance(value, bool)
-    }
+    wrong = [
+        name for name, value in expected.items() if name not in data or not same(data[name], value)
+    ]
     if wrong:
         raise Mismatch(
             ", ".join(f"{name} {shown(expected[name])}" for name in wrong),
-            ", ".join(f"{name} {shown(value)}" for name, value in wrong.items()),
+            ", ".join(
+                f"{name} {shown(data[name])}" if name in data else f"no {name}" for name in wrong
+            ),
         )
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal; Python takes true for 1."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
+
+
 def expect_that(holds: bool, expected: str, received: Any) -> None:
-    """A condition that has no better word."""
+    """A condition for which no other `expect_…` has words."""
     if not holds:
         raise Mismatch(expected, received if isinstance(received, str) else shown(received))
 
 
 def describe(answer: Answer) -> str:
-    """A status with the error code where there is one."""
+    """The status, and the error code if there is one."""
     return f"status {answer.status}" + (f" ({answer.code})" if answer.code else "")
 
 
 def shown(value: Any) -> str:
-    """A value in a sentence; a long one is cut."""
-    text = repr(value)
+    """A value as JSON, for a sentence; a set is shown as a sorted list, a long value is cut."""
+    text = json.dumps(value, ensure_ascii=False, default=sorted)
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 def expect_unknown(state: dict[str, Any] | None, who: str) -> None:
-    """The server knows no such player: the state (see `Given.state`) is None."""
+    """The server does not know the player: the state (see `Given.state`) is None."""
     expect_that(state is None, f"{who} to be unknown", f"a player with {shown(state)}")
 
 

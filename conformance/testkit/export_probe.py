@@ -1,27 +1,27 @@
-"""Whether the export can be trusted, before scenarios look at players through it.
+"""Tries the export before scenarios read the state of players through it.
 
-A server whose export changes what it shows, or shows what is another player's, would fail every
-scenario that compares states: then those are blocked, and EXP's own scenarios say what is wrong.
+If the export changes what it shows, or shows another player's things, every scenario that compares
+states would fail. Instead they are blocked, and the scenarios of EXP say what is wrong.
 """
 
 from contextlib import suppress
 
 from conformance.failures import Blocked, NotExercised
-from conformance.testkit.expect import describe
+from conformance.testkit.expect import describe, shown
 from conformance.testkit.given import GRANT_FIELDS, Given, mention
 
 
 class ExportProbe:
-    """Tries the export once in a process, when it is first needed."""
+    """Tries the export once in each process, when it is first needed."""
 
     def __init__(self) -> None:
         self._tried = False
         self._defect: tuple[str, str, str] | None = None
 
     def check(self, given: Given) -> None:
-        """Blocked by the requirement of EXP that the export breaks."""
+        """Blocked if the export breaks a requirement."""
         if not self._tried:
-            with suppress(Blocked, NotExercised):  # what cannot be arranged says nothing about it
+            with suppress(Blocked, NotExercised):  # says nothing about the export
                 self._defect = defect_of(given)
             self._tried = True
         if self._defect is not None:
@@ -29,9 +29,9 @@ class ExportProbe:
 
 
 def defect_of(given: Given) -> tuple[str, str, str] | None:
-    """What is wrong with the export as a way to look at players, or None.
+    """What is wrong with the export, or None.
 
-    That is the requirement to blame, what was needed and what was received.
+    That is: the requirement to blame, what was needed, and what was received.
     """
     nobody = given.api.export_player(given.names.player())
     if nobody.status == 200:
@@ -40,9 +40,9 @@ def defect_of(given: Given) -> tuple[str, str, str] | None:
     own, others = given.grant(one), given.grant(other)
     first, again = given.export(one), given.export(one)
     if mention(first["grants"], str(others["id"])) is not None:
-        return "EXP-4", "an export of a player's own grants", "one with another's grant"
+        return "EXP-4", "an export of the player's own grants", "another player's grant"
     rows = [mention(export["grants"], str(own["id"])) or {} for export in (first, again)]
     seen = [{name: row[name] for name in GRANT_FIELDS if name in row} for row in rows]
     if seen[0] != seen[1]:
-        return "EXP-4", "an export that changes nothing", f"{seen[0]}, then {seen[1]}"
+        return "EXP-4", "an export that changes nothing", f"{shown(seen[0])}, then {shown(seen[1])}"
     return None

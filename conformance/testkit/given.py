@@ -1,6 +1,6 @@
-"""Arrangements: what a scenario needs before its own sentence begins.
+"""Arrangements: what a scenario needs before the call that it judges.
 
-A step that fails blocks the scenario and names the requirement to blame; it never fails the
+A step that fails blocks the scenario and names the requirement to blame. It never fails the
 scenario's own requirement.
 """
 
@@ -11,7 +11,7 @@ from conformance.client.api import Answer, Api, JsonObject
 from conformance.failures import Blocked, NotExercised
 from conformance.settings.names import Names
 from conformance.settings.target import World
-from conformance.testkit.expect import describe
+from conformance.testkit.expect import describe, shown
 
 State = dict[str, Any] | None
 GRANT_FIELDS = (
@@ -25,13 +25,13 @@ GRANT_FIELDS = (
     "expiresAt",
     "createdAt",
 )
-"""The members of a grant that the contract names; what a server adds may change by itself."""
+"""The members of a grant that the contract names; others may change at any time."""
 
 
 class Given:
-    """Brings the server into a state, through the API alone, and looks at it.
+    """Brings the server into a state through the API, and reads that state.
 
-    `before_export` may block a look through the export, where it cannot be trusted (`ExportProbe`).
+    `before_export` is called before each export; it raises Blocked if exports cannot be trusted.
     """
 
     def __init__(
@@ -43,46 +43,46 @@ class Given:
     ) -> None:
         self.api = api
         self._before_export = before_export
-        self.sure = api.with_retries()
+        self.retrying = api.with_retries()
         self.names = names
         self.world = world
 
     def player(self) -> str:
-        """A new player that the server knows, with nothing. Imported: that needs no catalogue."""
+        """A new player who has nothing, created by an import: that needs no item or currency."""
         player = self.names.player()
         row = {"externalPlayerId": player, "idempotencyKey": self.names.key()}
-        answer = needed(self.sure.migrate_players({"rows": [row]}), "MIG-6", "a new player")
+        answer = needed(self.retrying.migrate_players({"rows": [row]}), "MIG-6", "a new player")
         done = ("applied", "skipped") if answer.retried else ("applied",)
         if 1 not in [answer.data.get(name) for name in done]:
-            raise Blocked("MIG-6", "a new player to be imported", repr(dict(answer.data)))
+            raise Blocked("MIG-6", "a new player to be imported", shown(answer.data))
         return player
 
     def entries(self) -> list[dict[str, Any]]:
-        """Entries of a grant from what the target declares: a currency, else an item."""
+        """Entries for a grant: a declared currency, or else a declared item."""
         if self.world.currencies:
             currency = self.world.currencies[0]
             return [{"type": "currency", "currencyKey": currency, "amount": 5}]
         return [{"type": "item", "itemKey": self.world.some("items")[0], "quantity": 2}]
 
     def grant_body(self, **fields: Any) -> dict[str, Any]:
-        """A valid body with a key of its own; `fields` are added or replaced."""
+        """A valid body with a new key; `fields` are added or replaced."""
         return {"idempotencyKey": self.names.key(), "entries": self.entries(), **fields}
 
     def grant(self, player: str, body: dict[str, Any] | None = None) -> JsonObject:
-        """A new grant of the player, as the 201 shows it."""
-        answer = self.sure.create_grant(player, body or self.grant_body())
+        """A new grant of the player, as the 201 returns it."""
+        answer = self.retrying.create_grant(player, body or self.grant_body())
         return needed(answer, "GRANT-1", "a new grant", status=201).data
 
     def acked(self, player: str, grant: str) -> JsonObject:
-        """An acknowledged grant, as the ack shows it."""
-        return needed(self.sure.ack_grant(player, grant), "ACK-1", "an acknowledged grant").data
+        """An acknowledged grant, as the ack returns it."""
+        return needed(self.retrying.ack_grant(player, grant), "ACK-1", "an acknowledged grant").data
 
     def erased(self, player: str) -> JsonObject:
         """The outcome of erasing a player."""
-        answer = self.sure.delete_player(player, {"reason": "test"})
+        answer = self.retrying.delete_player(player, {"reason": "test"})
         data = needed(answer, "DEL-1", "an erased player").data
         if data["status"] != "erased" and not answer.retried:
-            raise Blocked("DEL-1", "an erased player", f"status {data['status']!r}")
+            raise Blocked("DEL-1", "an erased player", f"the status {shown(data['status'])}")
         return data
 
     def merged(self, source: str, target: str) -> JsonObject:
@@ -90,7 +90,7 @@ class Given:
         return needed(self.api.merge_player(source, target), "MERGE-1", "a merge").data
 
     def export(self, player: str) -> JsonObject:
-        """The player's export: the state as the contract shows it."""
+        """The player's export."""
         self._check_export()
         return needed(self.api.export_player(player), "EXP-1", "an export of the player").data
 
@@ -99,7 +99,7 @@ class Given:
             self._before_export(self)
 
     def grants(self, player: str) -> list[str]:
-        """The ids of the grants that the player's export lists; none for a stranger."""
+        """The ids of the grants in the player's export; none for an unknown player."""
         state = self.state(player)
         return [str(grant["id"]) for grant in state["grants"]] if state else []
 
@@ -110,14 +110,14 @@ class Given:
         return self.api.game_id
 
     def lobby_body(self, players: Sequence[Any], **fields: Any) -> dict[str, Any]:
-        """A valid body with a key of its own; `fields` are added or replaced."""
+        """A valid body with a new key; `fields` are added or replaced."""
         return {"key": self.names.key(), "externalPlayerIds": list(players), **fields}
 
     def lobby(self, players: Sequence[str], **fields: Any) -> JsonObject:
-        """A new lobby with these players, as the 201 shows it."""
+        """A new lobby with these players, as the 201 returns it."""
         self.game()
         event = self.world.event("lobby_event")
-        answer = self.sure.create_lobby(event, self.lobby_body(players, **fields))
+        answer = self.retrying.create_lobby(event, self.lobby_body(players, **fields))
         return needed(answer, "LOBBY-1", "a new lobby", status=201).data
 
     def banned(self, player: str) -> JsonObject:
@@ -126,7 +126,7 @@ class Given:
         return needed(answer, "BAN-1", "a banned player").data
 
     def state(self, player: str) -> State:
-        """What the player has, without what changes by being looked at; None for a stranger."""
+        """The comparable part of the player's export (`state_of`); None for an unknown player."""
         self._check_export()
         answer = self.api.export_player(player)
         if answer.status == 404:
@@ -138,12 +138,12 @@ class Given:
         return {player: self.state(player) for player in players}
 
     def holdings(self, player: str) -> tuple[dict[str, int], dict[str, int]]:
-        """What the player holds in wallet and inventory; nothing for a stranger."""
+        """What the player holds in wallet and inventory; nothing for an unknown player."""
         state = self.state(player) or {"wallet": {}, "inventory": {}}
         return state["wallet"], state["inventory"]
 
     def lobbies(self, player: str) -> list[str]:
-        """The ids of the lobbies that the player's export lists; none for a stranger."""
+        """The ids of the lobbies that the player's export lists; none for an unknown player."""
         return list((self.state(player) or {"lobbies": []})["lobbies"])
 
     def profile(self, player: str, limit: object = None) -> JsonObject:
@@ -175,10 +175,10 @@ def ids(rows: Iterable[JsonObject]) -> list[str]:
 
 
 def mention(document: Any, id: str) -> dict[str, Any] | None:
-    """The innermost object of a document that holds the id as a value, or None.
+    """The innermost object of a document that has the id as a value, or None.
 
-    The lists of a profile and the members of their rows have no fixed names, so what is in them
-    is found by its id. An id that stands in a bare list is given back as `{"id": id}`.
+    The members of a profile have no fixed names, so a scenario finds things in it by their ids.
+    An id that is itself a row of a list is returned as `{"id": id}`.
     """
     if isinstance(document, dict):
         if id in [value for value in document.values() if isinstance(value, str)]:
@@ -193,21 +193,21 @@ def mention(document: Any, id: str) -> dict[str, Any] | None:
 
 
 def with_another_end(id: str) -> str:
-    """An id of the same form that nothing has: its last letters or digits are changed."""
+    """An unused id of the same form: the last four characters are changed."""
     changed = "".join("1" if c != "1" else "2" for c in id[-4:])
     return id[:-4] + changed
 
 
 def assume(holds: bool, otherwise: str) -> None:
-    """NotExercised, with the sentence `otherwise`, where a target lacks what a scenario needs."""
+    """NotExercised, with the sentence `otherwise`, if the target lacks what the scenario needs."""
     if not holds:
         raise NotExercised(otherwise)
 
 
 def needed(answer: Answer, requirement: str, what: str, status: int = 200) -> Answer:
-    """The answer, if it has the status; else the scenario is blocked by `requirement`.
+    """The answer, if it has the status; otherwise `requirement` blocks the scenario.
 
-    A retried create may have been created by its first try: then a replay's 200 will do.
+    A retried create may get the 200 of a replay, if its first try was applied.
     """
     if answer.status != status and not (answer.retried and answer.status == 200):
         raise Blocked(requirement, f"{what} (status {status})", describe(answer))

@@ -1,4 +1,4 @@
-"""The three imports through one set of words."""
+"""The three imports, through one interface."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +15,9 @@ OPERATIONS = {
 
 
 class ImportBatch:
-    """One import of the target: `name` is `players`, `wallet` or `inventory`.
+    """One of the three imports: `name` is `players`, `wallet` or `inventory`.
 
-    A good row adds `amount` to the first declared currency or item.
+    A valid row of the last two adds `amount` to the first declared currency or item.
     """
 
     amount = 4
@@ -29,14 +29,14 @@ class ImportBatch:
 
     @property
     def words(self) -> Words:
-        """The words of the ledger. KeyError for the players import, which has none."""
+        """The API's names for the ledger. KeyError for the players import, which has none."""
         return WORDS[self.name]
 
     def row(self, player: str | None = None) -> dict[str, Any]:
-        """A good row with a key of its own.
+        """A valid row with a new idempotency key.
 
-        Without a player, one is named whom the server does not know, or, where the row adds to a
-        ledger, one whom it knows: that unknown ones are created is MIG-6's sentence alone.
+        Without `player`, a row of the players import names an unknown one, and a row of the other
+        imports a known one: only MIG-6 says that those create players too.
         """
         if player is None:
             player = self.given.player() if self.name in WORDS else self.given.names.player()
@@ -45,12 +45,12 @@ class ImportBatch:
             "idempotencyKey": self.given.names.key(),
         }
         if self.name in WORDS:
-            key = self.given.world.some(self.words.catalogue)[0]
+            key = self.given.world.some(self.words.world_list)[0]
             row |= {self.words.key_field: key, self.words.amount_field: self.amount}
         return row
 
     def broken(self, fault: str | None = None) -> dict[str, Any]:
-        """A row that breaks one rule; without a fault, a row without its idempotency key."""
+        """A row with this fault; without `fault`, the idempotency key is missing."""
         row = self.row()
         if fault is None:
             del row["idempotencyKey"]
@@ -71,17 +71,17 @@ class ImportBatch:
         return self.post({"rows": list(rows)})
 
     def post(self, body: dict[str, Any]) -> Answer:
-        """Send a body as it is."""
+        """Send this body."""
         return self.given.api.call(self.operation, body)
 
     def has(self, row: dict[str, Any]) -> bool:
-        """Whether a good row has had its effect, once."""
+        """Whether a valid row was applied, once."""
         player = row["externalPlayerId"]
         if self.name in WORDS:
             return self.held(player) == self.amount
         return self.given.state(player) is not None
 
     def held(self, player: str) -> int:
-        """What the player holds of the key that rows add to."""
-        key = self.given.world.some(self.words.catalogue)[0]
+        """What the player holds of the item or currency that rows add to."""
+        key = self.given.world.some(self.words.world_list)[0]
         return held_in(self.given.export(player), self.name, key)

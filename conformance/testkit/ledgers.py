@@ -1,4 +1,4 @@
-"""Wallet and inventory through one set of words, since one set of rules holds for both."""
+"""Wallet and inventory, through one interface: the same rules hold for both."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,17 +8,17 @@ from conformance.http.exchange import Request
 from conformance.testkit.given import Given, needed
 
 SIGN = {"increment": 1, "decrement": -1}
-"""What a change by 1 adds, by its direction."""
+"""What a change by 1 adds to a holding."""
 
 PROMISED_BY = {"increment": "LEDGER-1", "decrement": "LEDGER-2"}
-"""The requirement by which a change succeeds, by its direction."""
+"""The requirement that says that such a change succeeds."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """The names that the API has for one ledger."""
+    """The API's names for one ledger, and the list of the target's `[world]` with its keys."""
 
-    catalogue: str
+    world_list: str
     increment: str
     decrement: str
     path_field: str
@@ -29,7 +29,7 @@ class Words:
 
 WORDS = {
     "wallet": Words(
-        catalogue="currencies",
+        world_list="currencies",
         increment="creditWallet",
         decrement="debitWallet",
         path_field="economyKey",
@@ -38,7 +38,7 @@ WORDS = {
         key_field="economyKey",
     ),
     "inventory": Words(
-        catalogue="items",
+        world_list="items",
         increment="grantItem",
         decrement="revokeItem",
         path_field="itemKey",
@@ -50,7 +50,7 @@ WORDS = {
 
 
 class Ledger:
-    """One ledger of the target: `name` is `wallet` or `inventory`, `key` its first key there."""
+    """One of the two ledgers: `name` is `wallet` or `inventory`."""
 
     def __init__(self, name: str, given: Given) -> None:
         self.name = name
@@ -59,22 +59,22 @@ class Ledger:
 
     @property
     def key(self) -> str:
-        """The first declared item or currency; NotExercised where there is none."""
-        return self.given.world.some(self.words.catalogue)[0]
+        """The first declared item or currency; NotExercised if there is none."""
+        return self.given.world.some(self.words.world_list)[0]
 
     @property
     def other_key(self) -> str:
-        """A second declared item or currency; NotExercised where there is none."""
-        return self.given.world.some(self.words.catalogue, 2)[1]
+        """A second declared item or currency; NotExercised if there is none."""
+        return self.given.world.some(self.words.world_list, 2)[1]
 
     @property
     def other(self) -> "Ledger":
-        """The other of the two ledgers."""
+        """The other ledger."""
         name, *_ = WORDS.keys() - {self.name}
         return Ledger(name, self.given)
 
     def increment(self, player: str, amount: Any, key: str | None = None, **body: Any) -> Answer:
-        """Credit or grant; `body` adds further fields, such as `idempotencyKey`."""
+        """Credit or grant; `body` holds further fields, such as `idempotencyKey`."""
         return self.change("increment", player, amount, key, **body)
 
     def decrement(self, player: str, amount: Any, key: str | None = None, **body: Any) -> Answer:
@@ -88,31 +88,31 @@ class Ledger:
         return Answer(self.given.api.send(self.request(direction, player, amount, key, **body)))
 
     def changed(self, direction: str, player: str, amount: int, **body: Any) -> Answer:
-        """A change that succeeded; else the scenario is blocked by the rule of its direction."""
+        """A change that succeeds; otherwise the scenario is blocked."""
         answer = self.change(direction, player, amount, **body)
         return needed(answer, PROMISED_BY[direction], f"{direction} of {amount} in the {self.name}")
 
     def request(
         self, direction: str, player: str, amount: Any, key: str | None = None, **body: Any
     ) -> Request:
-        """The request of a change, to be sent together with others."""
+        """The request of a change."""
         fields = {self.words.amount_field: amount, **body}
         return self.raw_request(direction, player, fields, key)
 
     def raw_request(
         self, direction: str, player: str, body: dict[str, Any], key: str | None = None
     ) -> Request:
-        """The same with a body as it is."""
+        """The request of a change with this body."""
         operation = {"increment": self.words.increment, "decrement": self.words.decrement}
         path = {"externalId": player, self.words.path_field: key or self.key}
         return self.given.api.request(operation[direction], body, path=path)
 
     def holding(self, answer: Answer) -> Any:
-        """The holding that a success names."""
+        """The holding that a success reports."""
         return answer.data[self.words.holding_field]
 
     def held(self, player: str, key: str | None = None) -> int:
-        """The holding that the export lists; 0 where it is left out."""
+        """The holding in the export; 0 if it is not listed."""
         return held_in(self.given.export(player), self.name, key or self.key)
 
     def filled(self, amount: int, key: str | None = None) -> str:
@@ -122,13 +122,13 @@ class Ledger:
         return player
 
     def fill(self, player: str, amount: int, key: str | None = None) -> None:
-        """Let the player hold this much more."""
+        """Add this much to what the player holds."""
         answer = self.increment(player, amount, key)
         needed(answer, "LEDGER-1", f"a holding of {amount} in the {self.name}")
 
 
 def held_in(export: JsonObject, ledger: str, key: str) -> int:
-    """The holding of a key that an export lists; 0 where it is left out (LEDGER-11)."""
+    """The holding of a key in an export; 0 if it is not listed (LEDGER-11)."""
     words = WORDS[ledger]
     amounts = [row[words.holding_field] for row in export[ledger] if row[words.key_field] == key]
     return int(sum(amounts))

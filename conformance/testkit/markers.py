@@ -6,4 +6,4 @@ requirement = pytest.mark.requirement
 """The requirements that a scenario decides: `@requirement("MERGE-6")`."""
 
 harmless = pytest.mark.harmless
-"""The scenario changes nothing on a server that keeps the contract: it runs with a live key too."""
+"""The scenario changes nothing on a conformant server, so it also runs with a live key."""

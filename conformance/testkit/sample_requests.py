@@ -1,4 +1,4 @@
-"""A valid call of each operation, for rules that hold for all of them."""
+"""A valid call of each operation, for rules that hold for all operations."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,43 +15,41 @@ from conformance.testkit.ledgers import Ledger
 
 @dataclass(frozen=True)
 class Sample:
-    """A call of `operation`; `players` are those whom it is about, who exist already."""
+    """A call of `operation` about `players`, who exist."""
 
     operation: str
     path: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
     players: tuple[str, ...] = ()
 
-    def request(self, api: Api, body: Body | bytes | None = None, **fields: Any) -> Request:
-        """The request; `body` replaces the sample's, `fields` are added to it."""
+    def request(self, api: Api, body: Body | bytes | None = None) -> Request:
+        """The request; `body` replaces the sample's body."""
         sent = self.body if body is None else body
-        if fields:
-            sent = {**(self.body or {}), **fields}
         return api.request(self.operation, sent, path=self.path)
 
-    def call(self, api: Api, body: Body | bytes | None = None, **fields: Any) -> Answer:
+    def call(self, api: Api, body: Body | bytes | None = None) -> Answer:
         """Send `request`."""
-        return Answer(api.send(self.request(api, body, **fields)))
+        return Answer(api.send(self.request(api, body)))
 
 
 class Samples:
-    """Makes samples. `of` needs a target that declares a world; `minimal` needs nothing of it."""
+    """Makes samples. `of` needs the world that the target declares; `minimal` does not."""
 
     def __init__(self, given: Given) -> None:
         self.given = given
 
     def of(self, operation: str) -> Sample:
-        """A call that succeeds, on players, grants and lobbies that exist.
+        """A call that succeeds, about players, grants and lobbies that exist.
 
-        NotExercised for an operation that the suite does not know by name: what it needs to
-        succeed cannot be known here, and fuzzing checks its shape.
+        NotExercised for an operation that a newer spec adds: the suite cannot know what that needs
+        to succeed. Fuzzing still checks it.
         """
         if operation not in MAKERS:
             raise NotExercised(f"the suite does not know what {operation} needs to succeed")
         return MAKERS[operation](self)
 
     def minimal(self, operation: str) -> Sample:
-        """A valid call about nothing that exists: enough where the server refuses it anyway."""
+        """A valid call that names nothing that exists, for calls that the server refuses anyway."""
         known = self.given.api.channel.spec.operation(operation)
         names = [part[1:-1] for part in known.path.split("/") if part.startswith("{")]
         path = {name: self.given.names.player() for name in names}
@@ -62,7 +60,7 @@ class Samples:
         return Sample(operation, path, self._smallest(known.body_schema, known.schemas))
 
     def _smallest(self, schema: Mapping[str, Any], schemas: Schemas) -> Any:
-        """The smallest value that a schema takes; texts are names of this run."""
+        """The smallest value that is valid for a schema; texts are names of this run."""
         schema = schemas.resolve(schema)
         if "const" in schema:
             return schema["const"]
@@ -115,7 +113,7 @@ class Samples:
         return Sample("mergePlayer", path, None, (source, target))
 
     def change(self, operation: str, name: str) -> Sample:
-        """A change of a holding that is large enough for it."""
+        """A change of a holding that is large enough."""
         player, ledger = self.given.player(), Ledger(name, self.given)
         ledger.fill(player, 10)
         body = {ledger.words.amount_field: 3, "idempotencyKey": self.given.names.key()}
