@@ -10,13 +10,10 @@ import pytest
 from haralyzer import HarParser
 from junitparser import JUnitXml
 from junitparser.junitparser import Properties
-from support import Runner, reference
 from test_report import document, exchange, failed, head, written
 
 from conformance.contract.requirements import Level
 from conformance.failures import UsageError
-from conformance.faults.deviations import settings_of
-from conformance.faults.registry import faults
 from conformance.http.exchange import Exchange, Request, Response
 from conformance.http.traffic import LATENCY_BOUNDS, Moment, Traffic, TrafficRows, place_of
 from conformance.report.har import HarPart, join_parts
@@ -172,17 +169,6 @@ def test_a_latency_belongs_to_the_first_bound_that_it_does_not_exceed() -> None:
         len(LATENCY_BOUNDS) - 1,
         len(LATENCY_BOUNDS),
     ]
-
-
-def test_a_failing_run_leaves_its_exchanges_in_the_har_and_no_journal(run_suite: Runner) -> None:
-    with reference(settings_of([faults()["grant-replay-201"]])) as url:
-        ended = run_suite("-k", "test_a_replay_answers_the_first_grant", "-n", "2", url=url)
-
-    har = json.loads((ended.reports / "latest" / "exchanges.har").read_text())
-    statuses = [entry["response"]["status"] for entry in har["log"]["entries"]]
-    assert 201 in statuses
-    assert "Bearer [server key]" in json.dumps(har)
-    assert not list((ended.reports / "latest").glob("*.jsonl"))
 
 
 def test_collected_results_do_not_need_a_run() -> None:

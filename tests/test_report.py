@@ -9,6 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 from click.testing import CliRunner
+from support import run_at
 
 from conformance import resources
 from conformance.cli import main
@@ -21,8 +22,6 @@ from conformance.results.check import Check, Outcome
 from conformance.results.collector import Collected, head_of
 from conformance.results.document import Document, Head, results_schema
 from conformance.results.evidence import ShownExchange
-from conformance.settings.run import Identity, Run
-from conformance.settings.target import Target, World
 
 NASTY = "<script>alert(1)</script> | `x` \x1b[31m **b** [a](http://x)\n# h"
 
@@ -50,18 +49,7 @@ def exchange(**fields: Any) -> ShownExchange:
 
 def head() -> Head:
     """What is known of a run before its first test."""
-    run = Run(
-        id="0123abcd",
-        profile="standard",
-        seed=1,
-        examples=1,
-        shrink=1,
-        rate=0,
-        spec="openapi.server.json",
-        bundled=False,
-        target=Target("staging", "https://api.example", {}, World()),
-        identity=Identity(),
-    )
+    run = run_at("https://api.example")
     return head_of(run, load_spec(resources.spec_file()), started=1000.0)
 
 
