@@ -59,9 +59,10 @@ Serve = Callable[[socket.socket], None]
 
 
 @contextmanager
-def raw_server(serve: Serve) -> Iterator[str]:
+def raw_server(serve: Serve, host: str = "127.0.0.1") -> Iterator[str]:
     """A server that does as it likes with each connection, by its base URL."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, 0), family=family, backlog=64)
 
     def one(connection: socket.socket) -> None:
         with suppress(OSError), connection:
@@ -75,7 +76,7 @@ def raw_server(serve: Serve) -> Iterator[str]:
 
     threading.Thread(target=accept, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield origin(listening)
     finally:
         listening.shutdown(socket.SHUT_RDWR)
         listening.close()
@@ -142,12 +143,19 @@ def server_client(url: str) -> httpx.Client:
 
 
 @contextmanager
+def wire_to(url: str, idle: float = 30.0) -> Iterator[Wire]:
+    """The suite's connection to a server."""
+    wire = Wire(url, idle=idle)
+    yield wire
+    wire.close()
+
+
+@contextmanager
 def suite_client(url: str, idle: float = 30.0) -> Iterator[Api]:
     """The suite's own client with the server key."""
-    wire, token = Wire(url, idle=idle), keys()["KRATY_SERVER_KEY"]
-    spec = load_spec(resources.spec_file())
-    yield Api(Channel(wire, spec, Redactor({"server": token}), Recorder()), token, "game")
-    wire.close()
+    token, spec = keys()["KRATY_SERVER_KEY"], load_spec(resources.spec_file())
+    with wire_to(url, idle) as wire:
+        yield Api(Channel(wire, spec, Redactor({"server": token}), Recorder()), token, "game")
 
 
 @dataclass(frozen=True)
