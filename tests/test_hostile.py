@@ -65,6 +65,10 @@ def endless(head: bytes, part: bytes, pause: float = 0.0) -> Answer:
     return answer
 
 
+def wait_for_the_end(connection: socket.socket, _: bytes) -> None:
+    connection.recv(1)
+
+
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 LONG = HEAD + b"Content-Length: 10000000000\r\n\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -94,7 +98,7 @@ ANSWERS: dict[str, Answer] = {
 SLOW: dict[str, Answer] = {
     "a byte at a time": endless(LONG, b"x", 0.02),
     "a header byte at a time": endless(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"y", 0.02),
-    "silence": lambda connection, _: connection.recv(1),
+    "silence": wait_for_the_end,
 }
 
 
