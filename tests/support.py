@@ -82,8 +82,8 @@ def raw_server(serve: Serve, host: str = "127.0.0.1") -> Iterator[str]:
         listening.close()
 
 
-def read_head(connection: socket.socket) -> bytes:
-    """The head of a request; its body is read and forgotten."""
+def read_message(connection: socket.socket) -> bytes:
+    """A request or a response with its body; nothing where the connection ended."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connection.recv(65536)
@@ -95,8 +95,14 @@ def read_head(connection: socket.socket) -> bytes:
         if line.startswith(b"content-length:"):
             left = int(line.partition(b":")[2]) - len(body)
             while left > 0 and (part := connection.recv(65536)):
+                data += part
                 left -= len(part)
-    return head
+    return data
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """The head of a request; its body is read and forgotten."""
+    return read_message(connection).partition(b"\r\n\r\n")[0]
 
 
 def json_of(body: bytes, status: bytes = b"200 OK", more: bytes = b"") -> bytes:
