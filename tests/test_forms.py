@@ -3,7 +3,9 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -24,7 +26,7 @@ from conformance.results.collector import Collected
 from conformance.results.document import as_json
 
 
-def sent(body: bytes = b'{"data": {}}', started: float = 1000.5, remaining: str = "9") -> Exchange:
+def sent(body: bytes = b'{"data": {}}', started: float = 1.0, remaining: str = "9") -> Exchange:
     request = Request(
         "getPlayer",
         "GET",
@@ -38,10 +40,18 @@ def sent(body: bytes = b'{"data": {}}', started: float = 1000.5, remaining: str 
     return Exchange(request, response, None, started, 0.0042)
 
 
+def har_of(folder: Path, *exchanges: Exchange) -> list[dict[str, Any]]:
+    """The entries of the HAR of a run with one test."""
+    HarPart(folder, "main", "http://x").add("test_a", exchanges)
+    join_parts(folder)
+    entries: list[dict[str, Any]]
+    entries = json.loads((folder / "exchanges.har").read_text())["log"]["entries"]
+    return entries
+
+
 def test_a_har_reader_reads_the_exchanges_in_their_order(tmp_path: Path) -> None:
-    late, early = HarPart(tmp_path, "gw0", "http://x"), HarPart(tmp_path, "gw1", "http://x")
-    late.add("test_b", [sent(started=2.0)])
-    early.add("test_a", [sent(started=1.0), sent(b"\xff\x00", started=1.5)])
+    HarPart(tmp_path, "gw0", "http://x").add("test_b", [sent(started=2.0)])
+    HarPart(tmp_path, "gw1", "http://x").add("test_a", [sent(), sent(b"\xff\x00", started=1.5)])
 
     join_parts(tmp_path)
 
@@ -55,18 +65,14 @@ def test_a_har_reader_reads_the_exchanges_in_their_order(tmp_path: Path) -> None
 
 
 def test_a_body_of_any_size_is_whole_in_the_har(tmp_path: Path) -> None:
-    HarPart(tmp_path, "main", "http://x").add("test_a", [sent(b'"' + b"x" * 2**22 + b'"')])
-    join_parts(tmp_path)
-    entry = json.loads((tmp_path / "exchanges.har").read_text())["log"]["entries"][0]
+    (entry,) = har_of(tmp_path, sent(b'"' + b"x" * 2**22 + b'"'))
     assert len(entry["response"]["content"]["text"]) == 2**22 + 2
 
 
 def test_a_request_without_an_answer_has_status_0(tmp_path: Path) -> None:
-    lost = Exchange(sent().request, None, "ReadTimeout: too late", 1.0, 10.0)
-    HarPart(tmp_path, "main", "http://x").add("test_a", [lost])
-    join_parts(tmp_path)
-    entry = json.loads((tmp_path / "exchanges.har").read_text())["log"]["entries"][0]
-    assert (entry["response"]["status"], entry["response"]["statusText"]) == (0, lost.error)
+    (entry,) = har_of(tmp_path, replace(sent(), response=None, error="ReadTimeout: too late"))
+    response = entry["response"]
+    assert (response["status"], response["statusText"]) == (0, "ReadTimeout: too late")
 
 
 def test_junitparser_reads_suites_properties_and_failures(tmp_path: Path) -> None:
@@ -84,15 +90,8 @@ def test_junitparser_reads_suites_properties_and_failures(tmp_path: Path) -> Non
 def test_allures_command_line_reads_its_results(tmp_path: Path) -> None:
     warned = Check("MIG-9", "t", Outcome.WARNED, "expected a; received b", exchanges=(exchange(),))
     path = written(tmp_path, document(failed(), warned, Check("ACK-1", "t", Outcome.PASSED)))
-    command = ["npx", "--yes", "allure@3", "generate", str(path / "allure-results")]
-
-    done = subprocess.run(
-        [*command, "-o", str(tmp_path / "allure")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["npx", "--yes", "allure@3", "generate", str(path / "allure-results"), "-o", "allure"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
     results = [
