@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 import psutil
+import pytest
+from filelock import FileLock
 from msgspec.structs import replace
 
 from conformance import resources
@@ -27,7 +29,9 @@ from conformance.lifecycle.bundled_target import declared
 from conformance.reference.app import Settings, create_app
 from conformance.reference.serving import listen, origin, server_of
 from conformance.reference.world import Game, World, load_world
-from conformance.settings.target import DEFAULT_VARIABLES, write_target
+from conformance.settings.run import Identity, Run
+from conformance.settings.target import DEFAULT_VARIABLES, Target, write_target
+from conformance.settings.target import World as Declared
 
 ROOT = resources.CHECKOUT
 WINDOW = 1
@@ -55,9 +59,10 @@ Serve = Callable[[socket.socket], None]
 
 
 @contextmanager
-def raw_server(serve: Serve) -> Iterator[str]:
+def raw_server(serve: Serve, host: str = "127.0.0.1") -> Iterator[str]:
     """A server that does as it likes with each connection, by its base URL."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=64)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, 0), family=family, backlog=64)
 
     def one(connection: socket.socket) -> None:
         with suppress(OSError), connection:
@@ -71,14 +76,14 @@ def raw_server(serve: Serve) -> Iterator[str]:
 
     threading.Thread(target=accept, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield origin(listening)
     finally:
         listening.shutdown(socket.SHUT_RDWR)
         listening.close()
 
 
-def read_head(connection: socket.socket) -> bytes:
-    """The head of a request; its body is read and forgotten."""
+def read_message(connection: socket.socket) -> bytes:
+    """A request or a response with its body; nothing where the connection ended."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connection.recv(65536)
@@ -90,8 +95,14 @@ def read_head(connection: socket.socket) -> bytes:
         if line.startswith(b"content-length:"):
             left = int(line.partition(b":")[2]) - len(body)
             while left > 0 and (part := connection.recv(65536)):
+                data += part
                 left -= len(part)
-    return head
+    return data
+
+
+def read_head(connection: socket.socket) -> bytes:
+    """The head of a request; its body is read and forgotten."""
+    return read_message(connection).partition(b"\r\n\r\n")[0]
 
 
 def json_of(body: bytes, status: bytes = b"200 OK", more: bytes = b"") -> bytes:
@@ -138,12 +149,19 @@ def server_client(url: str) -> httpx.Client:
 
 
 @contextmanager
+def transport_to(url: str, idle: float = 30.0) -> Iterator[PacedTransport]:
+    """The suite's connection to a server."""
+    transport = PacedTransport(url, idle=idle)
+    yield transport
+    transport.close()
+
+
+@contextmanager
 def suite_client(url: str, idle: float = 30.0) -> Iterator[Api]:
     """The suite's own client with the server key."""
-    transport, token = PacedTransport(url, idle=idle), keys()["KRATY_SERVER_KEY"]
-    spec = load_spec(resources.spec_file())
-    yield Api(Channel(transport, spec, Redactor({"server": token}), Recorder()), token, "game")
-    transport.close()
+    token, spec = keys()["KRATY_SERVER_KEY"], load_spec(resources.spec_file())
+    with transport_to(url, idle) as transport:
+        yield Api(Channel(transport, spec, Redactor({"server": token}), Recorder()), token, "game")
 
 
 @dataclass(frozen=True)
@@ -155,6 +173,10 @@ class Ended:
     reports: Path
     document: dict[str, Any] = field(repr=False)
 
+    def read(self, name: str) -> str:
+        """A file of its report."""
+        return (self.reports / "latest" / name).read_text()
+
     def outcome(self, requirement: str) -> str:
         """The outcome of a requirement."""
         return str(self.row(requirement)["outcome"])
@@ -163,10 +185,33 @@ class Ended:
         """Everything about a requirement."""
         return next(row for row in self.document["requirements"] if row["id"] == requirement)
 
+    def failure(self, requirement: str) -> dict[str, Any]:
+        """The first failed check of a requirement."""
+        return next(c for c in self.row(requirement)["checks"] if c["outcome"] == "failed")
+
     def with_outcome(self, *outcomes: str) -> list[str]:
         """The requirements with one of these outcomes."""
         rows = self.document["requirements"]
         return [row["id"] for row in rows if row["outcome"] in outcomes]
+
+
+def run_at(
+    url: str, environment: str | None = None, keys: dict[str, str] | None = None, **fields: Any
+) -> Run:
+    """A run against a target of which nothing is declared."""
+    usual: dict[str, Any] = {
+        "id": "0123abcd",
+        "profile": "standard",
+        "seed": 1,
+        "examples": 1,
+        "shrink": 1,
+        "rate": 0,
+        "spec": "openapi.server.json",
+        "bundled": False,
+        "target": Target("staging", url, keys or {}, Declared()),
+        "identity": Identity(environment=environment),
+    }
+    return Run(**{**usual, **fields})
 
 
 Runner = Callable[..., Ended]
@@ -183,6 +228,19 @@ def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]
     )
 
 
+def python(code: str, *arguments: str, **options: Any) -> str:
+    """What a Python process of its own prints."""
+    options = {"timeout": HANG, **options}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        **options,
+    )
+    return str(done.stdout)
+
+
 def target_file(folder: Path, url: str) -> str:
     """A target file of the reference server."""
     file = folder / "target.toml"
@@ -190,15 +248,35 @@ def target_file(folder: Path, url: str) -> str:
     return str(file)
 
 
-def run_suite(folder: Path, *arguments: str, url: str | None, target: Path | None) -> Ended:
+def run_suite(
+    folder: Path, *arguments: str, url: str | None = None, target: Path | None = None
+) -> Ended:
     """Run the suite as a user does, in a process of its own, with its reports in `folder`."""
     file = str(target) if target else target_file(folder, url) if url is not None else None
     chosen = ["--target", file] if file else []
     reports = folder / "reports"
-    done = command("run", "--reports", str(reports), *chosen, *arguments, cwd=folder, timeout=None)
-    results = reports / "latest" / "results.json"
-    document = json.loads(results.read_text()) if results.exists() else {}
-    return Ended(done.returncode, done.stdout + done.stderr, reports, document)
+    done = command("run", "--reports", str(reports), *chosen, *arguments, cwd=folder)
+    return ended(done.returncode, done.stdout + done.stderr, reports)
+
+
+def ended(code: int, output: str, reports: Path) -> Ended:
+    """A run with what it left."""
+    written = reports / "latest" / "results.json"
+    return Ended(code, output, reports, json.loads(written.read_text()) if written.exists() else {})
+
+
+def shared_run(factory: pytest.TempPathFactory, name: str, run: Callable[[Path], Ended]) -> Ended:
+    """A run that several tests only read: the first process that wants it makes it for all."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, note = base / name, base / f"{name}.json"
+    with FileLock(base / f"{name}.lock"):
+        if not note.exists():
+            folder.mkdir()
+            made = run(folder)
+            note.write_text(json.dumps([made.code, made.output]))
+    code, output = json.loads(note.read_text())
+    return ended(code, output, folder / "reports")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Dependencies between modules point one way, and catalogue and scenarios fit together."""
+"""Catalogue and scenarios fit together, and no scenario branches."""
 
 import ast
 import json
@@ -10,49 +10,6 @@ import pytest
 
 from conformance import resources
 from conformance.contract.requirements import catalogue, load_catalogue
-from conformance.fuzzing import DECIDED_BY_SEQUENCES
-
-PACKAGE = resources.PACKAGE
-FORBIDDEN = {
-    # The server is an independent reading of the contract.
-    "reference": ["conformance"],
-    # A report is made from results, not from a run.
-    "report": [
-        "conformance.plugin",
-        "conformance.client.api",
-        "conformance.client.channel",
-        "scenarios",
-    ],
-    "fuzzing": ["conformance.plugin", "conformance.report"],
-    ".": ["scenarios", "tests"],
-}
-
-
-def imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module
-
-
-@pytest.mark.parametrize("folder", list(FORBIDDEN))
-def test_imports_point_one_way(folder: str) -> None:
-    wrong = [
-        f"{file.relative_to(PACKAGE)} imports {name}"
-        for file in (PACKAGE / folder).rglob("*.py")
-        for name in imports(file)
-        if any(name == root or name.startswith(root + ".") for root in FORBIDDEN[folder])
-    ]
-    assert wrong == []
-
-
-CORE = [file for file in sorted(PACKAGE.glob("*.py")) if file.name != "pytest_entry.py"]
-
-
-@pytest.mark.parametrize("file", CORE, ids=lambda file: file.name)
-def test_modules_of_the_core_do_not_know_pytest(file: Path) -> None:
-    assert "pytest" not in [name.partition(".")[0] for name in imports(file)]
 
 
 def test_ids_sentences_and_levels_are_frozen() -> None:
@@ -69,23 +26,7 @@ def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
         load_catalogue(file)
 
 
-def markers() -> Iterator[str]:
-    for file in resources.scenarios().glob("test_*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "requirement":
-                yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))  # type: ignore[misc]
-
-
-def test_every_requirement_has_a_scenario_and_every_scenario_a_requirement() -> None:
-    named = set(markers())
-    assert sorted(set(catalogue()) - named) == []
-    assert sorted(named - set(catalogue())) == []
-
-
-def test_the_stateful_test_names_what_it_can_accuse_of_and_no_more() -> None:
-    text = (PACKAGE / "fuzzing" / "state_machine.py").read_text(encoding="utf-8")
-    accused = set(re.findall(r'"([A-Z]+-[0-9]+)"', text[text.index("class Machine") :]))
-    assert accused == set(DECIDED_BY_SEQUENCES)
+SCENARIOS = sorted(resources.scenarios().glob("test_*.py"))
 
 
 def scenarios(source: str) -> Iterator[ast.FunctionDef]:
@@ -94,14 +35,30 @@ def scenarios(source: str) -> Iterator[ast.FunctionDef]:
             yield node
 
 
-def test_every_scenario_names_a_requirement() -> None:
+def test_every_requirement_has_a_scenario_and_every_scenario_a_requirement() -> None:
+    texts = {file.name: file.read_text(encoding="utf-8") for file in SCENARIOS}
+    named = {
+        argument.value
+        for text in texts.values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "requirement"
+        for argument in node.args
+        if isinstance(argument, ast.Constant)
+    }
     bare = [
-        f"{file.name}::{scenario.name}"
-        for file in resources.scenarios().glob("test_*.py")
-        for scenario in scenarios(file.read_text(encoding="utf-8"))
+        f"{name}::{scenario.name}"
+        for name, text in texts.items()
+        for scenario in scenarios(text)
         if not any("requirement" in ast.unparse(mark) for mark in scenario.decorator_list)
     ]
+    assert named == set(catalogue())
     assert bare == []
+
+
+def test_the_stateful_test_names_what_it_can_accuse_of_and_no_more() -> None:
+    text = (resources.PACKAGE / "fuzzing" / "state_machine.py").read_text(encoding="utf-8")
+    accused = set(re.findall(r'"([A-Z]+-[0-9]+)"', text[text.index("class Machine") :]))
+    assert accused == set(DECIDED_BY_SEQUENCES)
 
 
 BRANCHES = (ast.If, ast.IfExp, ast.Match, ast.Try, ast.TryStar, ast.While)
@@ -117,7 +74,7 @@ def branches(source: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("file", sorted(resources.scenarios().glob("test_*.py")), ids=str)
+@pytest.mark.parametrize("file", SCENARIOS, ids=lambda file: file.name)
 def test_no_scenario_branches(file: Path) -> None:
     assert branches(file.read_text(encoding="utf-8")) == []
 

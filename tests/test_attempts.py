@@ -108,15 +108,18 @@ def test_an_operation_that_hangs_is_not_waited_for_twice() -> None:
     assert path.is_servers_fault([failure(9.0)]), "of a second operation one hang is enough"
 
 
-def test_an_operation_that_was_answered_before_is_not_given_up() -> None:
-    path = NetworkHealth(answering={"getPlayer"})
-    path.note_hang([failure(9.0)] * 3)
-    path.check("getPlayer")
-
-
-def test_a_request_that_only_fails_fast_may_be_one_input() -> None:
-    path = NetworkHealth()
-    path.note_hang([failure(0.1)] * 8)
+@pytest.mark.parametrize(
+    ("path", "failures"),
+    [
+        (NetworkHealth(answering={"getPlayer"}), [failure(9.0)] * 3),
+        (NetworkHealth(), [failure(0.1)] * 8),
+    ],
+    ids=["it was answered before", "it only fails fast: it may be one input"],
+)
+def test_an_operation_that_may_answer_is_not_given_up(
+    path: NetworkHealth, failures: list[Exchange]
+) -> None:
+    path.note_hang(failures)
     path.check("getPlayer")
 
 
@@ -135,18 +138,19 @@ def report(
     return made
 
 
+SET_UP, CALLED = report("setup", "passed"), report("call", "passed")
+TORN_DOWN = report("teardown", "passed")
+
+
 @pytest.mark.parametrize(
     ("reports", "kept"),
     [
-        ([report("setup", "passed"), report("call", "passed"), report("teardown", "passed")], [1]),
-        ([report("setup", "skipped"), report("teardown", "passed")], [0]),
-        (
-            [report("setup", "passed"), report("call", "passed"), report("teardown", "failed")],
-            [1, 2],
-        ),
-        ([report("setup", "passed", checked=True), report("teardown", "passed")], [0]),
-        ([report("setup", "passed"), report("teardown", "passed")], [1]),
-        ([report("setup", "passed", printed=True), report("call", "passed")], [0, 1]),
+        ([SET_UP, CALLED, TORN_DOWN], [1]),
+        ([report("setup", "skipped"), TORN_DOWN], [0]),
+        ([SET_UP, CALLED, report("teardown", "failed")], [1, 2]),
+        ([report("setup", "passed", checked=True), TORN_DOWN], [0]),
+        ([SET_UP, TORN_DOWN], [1]),
+        ([report("setup", "passed", printed=True), CALLED], [0, 1]),
     ],
     ids=["all passes", "not exercised", "tear-down fails", "set-up warns", "--setup-only", "-rP"],
 )

@@ -34,15 +34,7 @@ from conformance.lifecycle.cleanup import Cleaned, erase
 
 BASE = "/server/v1"
 SPEC = load_spec(resources.spec_file())
-STRANGERS = [
-    "ada",
-    "kc-",
-    "kc-00000000-p00001",
-    "KC-ada",
-    "grace/hopper",
-    "é",
-    *(f"stranger-{n}" for n in range(14)),
-]
+STRANGERS = ["ada", "kc-", "kc-00000000-p00001", "KC-ada", "grace/hopper", "é"]
 
 
 def exports(url: str) -> dict[str, bytes]:
@@ -220,14 +212,8 @@ def answered(request: Request, status: int | None) -> Exchange:
 @pytest.mark.parametrize(
     ("statuses", "created"),
     [
-        ([200], True),
-        ([404], False),
-        ([404, 200], True),
-        ([200, 404], True),
-        ([500], True),
-        ([501], False),
-        ([None], True),
-        ([], True),
+        *(([200], True), ([404], False), ([404, 200], True), ([200, 404], True)),
+        *(([500], True), ([501], False), ([None], True), ([], True)),
     ],
 )
 def test_players_are_noted_before_they_can_exist(

@@ -4,65 +4,57 @@ import pytest
 
 from conformance.failures import Blocked, Inconclusive, Mismatch, NotExercised, ShouldWarning
 from conformance.plugin.outcomes import ending_of
-from conformance.results.check import Outcome
+
+MISMATCH = Mismatch("200", "201")
+Expected = tuple[str, str | None, str | None]
+"""Outcome, accused requirement and blamed requirement."""
+
+ENDINGS: dict[str, tuple[BaseException | None, str, Expected]] = {
+    "no exception": (None, "GRANT-2", ("passed", None, None)),
+    "a mismatch": (MISMATCH, "GRANT-2", ("failed", "GRANT-2", None)),
+    "a mismatch that names another": (
+        Mismatch("a", "b", "ERR-3"),
+        "GRANT-2",
+        ("failed", "ERR-3", None),
+    ),
+    "a mismatch of a SHOULD": (MISMATCH, "GRANT-3.code", ("warned", "GRANT-3.code", None)),
+    "a mismatch in a group": (
+        BaseExceptionGroup("several", [ValueError(), MISMATCH]),
+        "GRANT-2",
+        ("failed", "GRANT-2", None),
+    ),
+    "a step of another requirement": (
+        Blocked("GRANT-1", "a", "b"),
+        "ACK-1",
+        ("blocked", None, "GRANT-1"),
+    ),
+    "a step that is the test's own": (
+        Blocked("ACK-1", "a", "b"),
+        "ACK-1",
+        ("failed", "ACK-1", None),
+    ),
+    "nothing declared": (NotExercised("declare x"), "ACK-1", ("not_exercised", None, None)),
+    "a skip": (pytest.skip.Exception("no"), "ACK-1", ("not_exercised", None, None)),
+    "a failing path": (Inconclusive("reset"), "ACK-1", ("inconclusive", None, None)),
+    "a bug of the suite": (ValueError("a bug"), "ACK-1", ("inconclusive", None, None)),
+    "a library's assertion": (AssertionError("no"), "ACK-1", ("inconclusive", None, None)),
+}
 
 
-def ending(error: BaseException | None, *own: str, found: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Outcome, accused requirement and blamed requirement of an ending."""
-    ended = ending_of(error, None, list(own) or ["GRANT-2"], found)
-    return (str(ended.outcome), ended.requirement or "", ended.blamed or "")
-
-
-def test_no_exception_passes() -> None:
-    assert ending(None) == ("passed", "", "")
-
-
-def test_a_mismatch_fails_the_tests_own_requirement() -> None:
-    assert ending(Mismatch("200", "201")) == ("failed", "GRANT-2", "")
-
-
-def test_a_mismatch_may_name_another_requirement() -> None:
-    assert ending(Mismatch("a", "b", "ERR-3")) == ("failed", "ERR-3", "")
-
-
-def test_a_mismatch_of_a_should_warns() -> None:
-    assert ending(Mismatch("a", "b"), "GRANT-3.code") == ("warned", "GRANT-3.code", "")
-
-
-def test_a_mismatch_in_a_group_is_found() -> None:
-    group = BaseExceptionGroup("several", [ValueError(), Mismatch("a", "b")])
-    assert ending(group) == ("failed", "GRANT-2", "")
-
-
-def test_a_remembered_breach_of_a_should_is_a_warning() -> None:
-    ended = ending_of(None, Mismatch("a", "b"), ["GRANT-3.code"], ())
-    assert ended.outcome is Outcome.WARNED
-
-
-def test_a_should_under_strictness_is_a_failure() -> None:
-    ended = ending_of(ShouldWarning("x"), Mismatch("a", "b"), ["GRANT-3.code"], ())
-    assert ended.outcome is Outcome.FAILED
-
-
-def test_a_step_that_went_wrong_blocks_and_is_blamed() -> None:
-    assert ending(Blocked("GRANT-1", "a", "b"), "ACK-1") == ("blocked", "", "GRANT-1")
-
-
-def test_a_step_that_is_the_tests_own_sentence_fails_it() -> None:
-    assert ending(Blocked("ACK-1", "a", "b"), "ACK-1") == ("failed", "ACK-1", "")
-
-
-@pytest.mark.parametrize("error", [NotExercised("declare x"), pytest.skip.Exception("no")])
-def test_what_the_target_lacks_is_not_exercised(error: BaseException) -> None:
-    assert ending(error) == ("not_exercised", "", "")
+@pytest.mark.parametrize("name", list(ENDINGS))
+def test_an_ending_accuses(name: str) -> None:
+    error, own, expected = ENDINGS[name]
+    ended = ending_of(error, None, [own], ())
+    assert (str(ended.outcome), ended.requirement, ended.blamed) == expected
 
 
 @pytest.mark.parametrize(
-    "error", [Inconclusive("reset"), ValueError("a bug"), AssertionError("a library's")]
+    ("error", "outcome"), [(None, "warned"), (ShouldWarning("x"), "failed")], ids=["lax", "strict"]
 )
-def test_an_error_of_path_or_suite_accuses_nobody(error: BaseException) -> None:
-    assert ending(error) == ("inconclusive", "", "")
+def test_a_remembered_breach_of_a_should(error: Warning | None, outcome: str) -> None:
+    assert str(ending_of(error, MISMATCH, ["GRANT-3.code"], ()).outcome) == outcome
 
 
-def test_an_error_over_a_malformed_response_is_blocked_by_what_was_found() -> None:
-    assert ending(TypeError(), found=("HTTP-2",)) == ("blocked", "", "HTTP-2")
+def test_an_error_over_a_malformed_response_is_blocked_by_its_breach() -> None:
+    ended = ending_of(TypeError(), None, ["GRANT-2"], ("HTTP-2",))
+    assert (str(ended.outcome), ended.blamed) == ("blocked", "HTTP-2")

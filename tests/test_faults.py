@@ -2,15 +2,15 @@
 
 import json
 import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from support import COMMAND, HANG, command, until
 from test_report import document
 
 from conformance.cli import main
@@ -19,7 +19,7 @@ from conformance.contract.requirements import catalogue
 from conformance.failures import UsageError
 from conformance.faults.building_blocks import fault as seed
 from conformance.faults.campaign import Journal, read_journal
-from conformance.faults.deviations import Difficulty, Fault, Variant, settings_of
+from conformance.faults.deviations import Deviation, Difficulty, Fault, Variant, settings_of
 from conformance.faults.registry import faults, first_of_each, gaps
 from conformance.faults.scoring import Finding, by_family, counts_of, row_of
 from conformance.faults.tables import (
@@ -64,22 +64,27 @@ def test_the_economy_families_have_eight_faults_each(family: str) -> None:
     assert sum(fault.family == family for fault in KNOWN.values()) >= 8
 
 
-def test_every_requirement_is_reached_and_every_fault_breaks_one() -> None:
-    assert gaps(KNOWN) == []
-
-
-def test_a_requirement_that_no_fault_reaches_is_reported() -> None:
-    fewer = {id: fault for id, fault in KNOWN.items() if "DEL-7" not in fault.requirements}
-    assert gaps(fewer) == ["no fault reaches DEL-7"]
-
-
-def test_a_fault_that_breaks_nothing_known_is_reported() -> None:
-    odd = {"odd": replace(FAULT, id="odd", requirements=())}
-    strange = {"strange": replace(FAULT, requirements=("GRANT-99",))}
-    assert gaps({**KNOWN, **odd, **strange}) == [
-        "the fault odd breaks no requirement",
-        "GRANT-99 is no requirement",
-    ]
+@pytest.mark.parametrize(
+    ("known", "reported"),
+    [
+        (KNOWN, []),
+        (
+            {id: fault for id, fault in KNOWN.items() if "DEL-7" not in fault.requirements},
+            ["no fault reaches DEL-7"],
+        ),
+        (
+            {**KNOWN, "odd": replace(FAULT, id="odd", requirements=())},
+            ["the fault odd breaks no requirement"],
+        ),
+        (
+            {**KNOWN, "strange": replace(FAULT, requirements=("GRANT-99",))},
+            ["GRANT-99 is no requirement"],
+        ),
+    ],
+    ids=["none", "an unreached requirement", "nothing broken", "an unknown requirement"],
+)
+def test_gaps_in_the_catalogue_are_reported(known: dict[str, Fault], reported: list[str]) -> None:
+    assert gaps(known) == reported
 
 
 def test_two_faults_with_one_id_are_refused() -> None:
@@ -120,36 +125,41 @@ def test_the_sample_prefers_the_fault_that_is_about_the_requirement() -> None:
     }
 
 
-def test_caught_means_named_in_every_trial() -> None:
-    nothing = replace(CAUGHT, seed=2, reported={})
-    assert row_of(FAULT, [CAUGHT]).finding is Finding.CAUGHT
-    assert row_of(FAULT, [CAUGHT, nothing]).finding is Finding.MISSED
+OTHER = replace(CAUGHT, reported={"ACK-1": ["scenarios"]})
+BOTH = replace(CAUGHT, reported={**CAUGHT.reported, **OTHER.reported})
+CLEARED = Detection("some-variant", 1, 2.0, 0)
+FINDINGS: dict[str, tuple[Deviation, list[Detection], Finding]] = {
+    "named": (FAULT, [CAUGHT], Finding.CAUGHT),
+    "named in one trial only": (FAULT, [CAUGHT, replace(CAUGHT, reported={})], Finding.MISSED),
+    "another named": (FAULT, [OTHER], Finding.MISSED),
+    "another named too": (FAULT, [BOTH], Finding.FALSE_ACCUSATION),
+    "a variant that passes": (VARIANT, [CLEARED], Finding.CLEARED),
+    "a variant that is blamed": (VARIANT, [replace(CLEARED, reported={"A": []})], Finding.ACCUSED),
+    "a variant left open": (VARIANT, [replace(CLEARED, undecided=["A"])], Finding.ACCUSED),
+    "a variant not conformant": (VARIANT, [replace(CLEARED, code=3)], Finding.ACCUSED),
+}
 
 
-def test_another_requirement_alone_is_a_miss_and_a_further_one_is_a_false_accusation() -> None:
-    other = replace(CAUGHT, reported={"ACK-1": ["scenarios"]})
-    both = replace(CAUGHT, reported={**CAUGHT.reported, **other.reported})
-    assert row_of(FAULT, [other]).finding is Finding.MISSED
-    assert row_of(FAULT, [both]).finding is Finding.FALSE_ACCUSATION
+@pytest.mark.parametrize("name", list(FINDINGS))
+def test_a_finding_follows_from_the_trials(name: str) -> None:
+    deviation, detections, finding = FINDINGS[name]
+    assert row_of(deviation, detections).finding is finding
 
 
-def test_a_variant_is_cleared_only_by_a_pass() -> None:
-    passed = Detection("some-variant", 1, 2.0, 0)
-    assert row_of(VARIANT, [passed]).finding is Finding.CLEARED
-    for worse in (
-        replace(passed, reported={"GRANT-2": ["scenarios"]}),
-        replace(passed, undecided=["GRANT-2"]),
-        replace(passed, code=3),
-    ):
-        assert row_of(VARIANT, [worse]).finding is Finding.ACCUSED
-
-
-def test_one_bad_row_fails_the_command() -> None:
-    rows = [row_of(FAULT, [CAUGHT])]
-    assert exit_code(rows, []) == 0
-    assert exit_code(rows, ["no fault reaches GRANT-1"]) == 1
-    for reported in ({}, {**CAUGHT.reported, "ACK-1": ["scenarios"]}):
-        assert exit_code([row_of(FAULT, [replace(CAUGHT, reported=reported)])], []) == 1
+@pytest.mark.parametrize(
+    ("detection", "problems", "code"),
+    [
+        (CAUGHT, [], 0),
+        (CAUGHT, ["no fault reaches GRANT-1"], 1),
+        (replace(CAUGHT, reported={}), [], 1),
+        (BOTH, [], 1),
+    ],
+    ids=["caught", "a gap", "missed", "a false accusation"],
+)
+def test_one_bad_row_fails_the_command(
+    detection: Detection, problems: list[str], code: int
+) -> None:
+    assert exit_code([row_of(FAULT, [detection])], problems) == code
 
 
 def test_a_fault_that_only_one_technique_names_is_counted() -> None:
@@ -214,19 +224,15 @@ def test_a_journal_is_put_into_the_order_of_the_catalogue(tmp_path: Path) -> Non
         ('{"format": "kraty-conformance-detections", "suite": "of old"}\n', "another version"),
         ("[]\n", "not a journal"),
         ("", "not a journal"),
+        (None, "another mode"),
     ],
 )
-def test_another_journal_is_refused(tmp_path: Path, text: str, reason: str) -> None:
-    path = tmp_path / "journal.jsonl"
-    path.write_text(text)
-    with pytest.raises(UsageError, match=reason):
-        Journal(path, full=True, resume=True)
-
-
-def test_a_journal_of_another_mode_is_refused(tmp_path: Path) -> None:
+def test_another_journal_is_refused(tmp_path: Path, text: str | None, reason: str) -> None:
     path = tmp_path / "journal.jsonl"
     Journal(path, full=False, resume=False)
-    with pytest.raises(UsageError, match="another mode"):
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UsageError, match=reason):
         Journal(path, full=True, resume=True)
 
 
@@ -255,33 +261,38 @@ def test_a_variant_is_tried_with_the_whole_suite_and_a_fault_with_its_requiremen
     assert generated == ["--requirement", "GRANT-2", "-k", "generated or sequences"]
 
 
-def test_a_run_without_results_fails_the_trial() -> None:
-    class Broken(Processes):
-        def run(self, command: Sequence[str]) -> tuple[int, str]:
-            return 1, " ".join(command)
-
-    with pytest.raises(RuntimeError, match=r"(?s)no results for grant-race:.* --seed 5 .*-n 0"):
-        attempt(Trial("grant-race", 5), Broken())
+def no_results(command: Sequence[str]) -> tuple[int, str]:
+    return 1, " ".join(command)
 
 
-def test_what_goes_wrong_in_a_trial_is_reported_as_its_failure() -> None:
-    class Missing(Processes):
-        def run(self, command: Sequence[str]) -> tuple[int, str]:
-            raise FileNotFoundError(2, "No such file or directory", command[0])
-
-    with pytest.raises(RuntimeError, match=r"grant-race: FileNotFoundError: .*No such file"):
-        attempt(Trial("grant-race", 1), Missing())
+def no_file(command: Sequence[str]) -> tuple[int, str]:
+    raise FileNotFoundError(2, "No such file or directory", command[0])
 
 
-def test_killed_processes_take_their_children_with_them() -> None:
-    processes = Processes()
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (no_results, r"(?s)no results for grant-race:.* --seed 5 .*-n 0"),
+        (no_file, r"grant-race: FileNotFoundError: .*No such file"),
+    ],
+)
+def test_a_run_without_results_fails_the_trial(
+    run: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Processes, "run", lambda _, command: run(command))
+    with pytest.raises(RuntimeError, match=words):
+        attempt(Trial("grant-race", 5), Processes())
+
+
+def test_killed_processes_take_their_children_with_them(tmp_path: Path) -> None:
+    processes, waits = Processes(), "sleep 600 & touch %s; wait"
+    files = [tmp_path / "one", tmp_path / "two"]
     with ThreadPoolExecutor(2) as pool:
-        started = time.monotonic()
-        running = [pool.submit(processes.run, ["sh", "-c", "sleep 60 & wait"]) for _ in range(2)]
-        time.sleep(0.2)
+        running = [pool.submit(processes.run, ["sh", "-c", waits % file]) for file in files]
+        until(lambda: all(file.exists() for file in files))
         processes.kill()
-        assert [future.result() for future in running] == [(-9, "")] * 2  # no child holds the pipe
-    assert time.monotonic() - started < 30
+        # A child that lived on would hold the pipe, and the wait would time out.
+        assert [future.result(HANG) for future in running] == [(-9, "")] * 2
     with pytest.raises(RuntimeError, match="over"):
         processes.run(["true"])
 
@@ -307,16 +318,11 @@ def test_an_unknown_id_is_one_line_and_exit_2(arguments: list[str], line: str) -
     assert done.stderr.count("\n") == 1
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    started = [sys.executable, "-m", "conformance", *arguments]
-    return subprocess.run(started, capture_output=True, text=True, check=False, timeout=120)
-
-
 def test_the_suite_runs_on_a_variant(tmp_path: Path) -> None:
     done = command("run", "--fault", "no-nulls", "-k", "test_ping", "--reports", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    results = json.loads((tmp_path / "latest" / "results.json").read_text())
-    assert results["target"]["name"] == "bundled reference server with no-nulls"
+    made = json.loads((tmp_path / "latest" / "results.json").read_text())
+    assert made["target"]["name"] == "bundled reference server with no-nulls"
 
 
 def test_a_campaign_names_a_fault(tmp_path: Path) -> None:
@@ -338,10 +344,8 @@ def test_a_campaign_names_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_served_fault_says_what_it_is() -> None:
-    started = [sys.executable, "-m", "conformance", "serve", "--port", "0"]
-    with subprocess.Popen(
-        [*started, "--fault", "ping-shows-secret"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    serve = [*COMMAND, "serve", "--port", "0", "--fault", "ping-shows-secret"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(2)]
         process.terminate()

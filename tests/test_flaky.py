@@ -15,7 +15,7 @@ from conformance.lifecycle.bundled_target import running_server
 
 log = logging.getLogger(__name__)
 SCENARIOS = ("-k", "not histories and not sequences and not generated")
-FEW = ("-k", "test_merges.py or test_bans or test_acks.py")
+FEW = ("-k", "test_bans or test_acks.py")
 SOME = ("-k", "test_grants.py or test_merges.py or test_ledgers.py")
 FAULTS = {
     "merge-keeps-larger": "MERGE-2",

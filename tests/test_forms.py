@@ -3,20 +3,19 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from haralyzer import HarParser
 from junitparser import JUnitXml
 from junitparser.junitparser import Properties
-from support import Runner, reference
 from test_report import document, exchange, failed, head, written
 
 from conformance.contract.requirements import Level
 from conformance.failures import UsageError
-from conformance.faults.deviations import settings_of
-from conformance.faults.registry import faults
 from conformance.http.exchange import Exchange, Request, Response
 from conformance.http.traffic import LATENCY_BOUNDS, Moment, Traffic, TrafficRows, place_of
 from conformance.report.har import HarPart, join_parts
@@ -27,7 +26,7 @@ from conformance.results.collector import Collected
 from conformance.results.document import as_json
 
 
-def sent(body: bytes = b'{"data": {}}', started: float = 1000.5, remaining: str = "9") -> Exchange:
+def sent(body: bytes = b'{"data": {}}', started: float = 1.0, remaining: str = "9") -> Exchange:
     request = Request(
         "getPlayer",
         "GET",
@@ -41,10 +40,18 @@ def sent(body: bytes = b'{"data": {}}', started: float = 1000.5, remaining: str 
     return Exchange(request, response, None, started, 0.0042)
 
 
+def har_of(folder: Path, *exchanges: Exchange) -> list[dict[str, Any]]:
+    """The entries of the HAR of a run with one test."""
+    HarPart(folder, "main", "http://x").add("test_a", exchanges)
+    join_parts(folder)
+    entries: list[dict[str, Any]]
+    entries = json.loads((folder / "exchanges.har").read_text())["log"]["entries"]
+    return entries
+
+
 def test_a_har_reader_reads_the_exchanges_in_their_order(tmp_path: Path) -> None:
-    late, early = HarPart(tmp_path, "gw0", "http://x"), HarPart(tmp_path, "gw1", "http://x")
-    late.add("test_b", [sent(started=2.0)])
-    early.add("test_a", [sent(started=1.0), sent(b"\xff\x00", started=1.5)])
+    HarPart(tmp_path, "gw0", "http://x").add("test_b", [sent(started=2.0)])
+    HarPart(tmp_path, "gw1", "http://x").add("test_a", [sent(), sent(b"\xff\x00", started=1.5)])
 
     join_parts(tmp_path)
 
@@ -58,18 +65,14 @@ def test_a_har_reader_reads_the_exchanges_in_their_order(tmp_path: Path) -> None
 
 
 def test_a_body_of_any_size_is_whole_in_the_har(tmp_path: Path) -> None:
-    HarPart(tmp_path, "main", "http://x").add("test_a", [sent(b'"' + b"x" * 2**22 + b'"')])
-    join_parts(tmp_path)
-    entry = json.loads((tmp_path / "exchanges.har").read_text())["log"]["entries"][0]
+    (entry,) = har_of(tmp_path, sent(b'"' + b"x" * 2**22 + b'"'))
     assert len(entry["response"]["content"]["text"]) == 2**22 + 2
 
 
 def test_a_request_without_an_answer_has_status_0(tmp_path: Path) -> None:
-    lost = Exchange(sent().request, None, "ReadTimeout: too late", 1.0, 10.0)
-    HarPart(tmp_path, "main", "http://x").add("test_a", [lost])
-    join_parts(tmp_path)
-    entry = json.loads((tmp_path / "exchanges.har").read_text())["log"]["entries"][0]
-    assert (entry["response"]["status"], entry["response"]["statusText"]) == (0, lost.error)
+    (entry,) = har_of(tmp_path, replace(sent(), response=None, error="ReadTimeout: too late"))
+    response = entry["response"]
+    assert (response["status"], response["statusText"]) == (0, "ReadTimeout: too late")
 
 
 def test_junitparser_reads_suites_properties_and_failures(tmp_path: Path) -> None:
@@ -87,15 +90,8 @@ def test_junitparser_reads_suites_properties_and_failures(tmp_path: Path) -> Non
 def test_allures_command_line_reads_its_results(tmp_path: Path) -> None:
     warned = Check("MIG-9", "t", Outcome.WARNED, "expected a; received b", exchanges=(exchange(),))
     path = written(tmp_path, document(failed(), warned, Check("ACK-1", "t", Outcome.PASSED)))
-    command = ["npx", "--yes", "allure@3", "generate", str(path / "allure-results")]
-
-    done = subprocess.run(
-        [*command, "-o", str(tmp_path / "allure")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["npx", "--yes", "allure@3", "generate", str(path / "allure-results"), "-o", "allure"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
     results = [
@@ -172,17 +168,6 @@ def test_a_latency_belongs_to_the_first_bound_that_it_does_not_exceed() -> None:
         len(LATENCY_BOUNDS) - 1,
         len(LATENCY_BOUNDS),
     ]
-
-
-def test_a_failing_run_leaves_its_exchanges_in_the_har_and_no_journal(run_suite: Runner) -> None:
-    with reference(settings_of([faults()["grant-replay-201"]])) as url:
-        ended = run_suite("-k", "test_a_replay_answers_the_first_grant", "-n", "2", url=url)
-
-    har = json.loads((ended.reports / "latest" / "exchanges.har").read_text())
-    statuses = [entry["response"]["status"] for entry in har["log"]["entries"]]
-    assert 201 in statuses
-    assert "Bearer [server key]" in json.dumps(har)
-    assert not list((ended.reports / "latest").glob("*.jsonl"))
 
 
 def test_collected_results_do_not_need_a_run() -> None:

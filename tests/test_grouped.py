@@ -1,7 +1,6 @@
 """Tests that send many requests name all that break the server, each with evidence of its own."""
 
-import importlib.util
-from types import ModuleType
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from support import Runner, reference
 
-from conformance import resources
 from conformance.client.recorder import Recorder
 from conformance.failures import Inconclusive, Mismatch
 from conformance.http.exchange import Exchange
@@ -18,6 +16,7 @@ from conformance.http.exchange import Response as Answered
 from conformance.reference.app import Server, Settings
 from conformance.reference.operations import Operation
 
+expect_no_crash: Any = import_module("scenarios.test_errors").expect_no_crash
 CRASH = JSONResponse({"error": {"code": "internal_error", "message": "m"}}, 500)
 
 
@@ -30,38 +29,24 @@ class Fragile(Server):
         return CRASH if crashes else await super().answer(operation, request)
 
 
-def test_all_bodies_that_break_an_operation_are_named(run_suite: Runner) -> None:
+def crash(run_suite: Runner, selection: str) -> dict[str, Any]:
+    """The check of ERR-3 that fails on the fragile server."""
     with reference(Settings(window=1, server=Fragile)) as url:
-        ended = run_suite("-k", "test_no_body_breaks and banPlayer", url=url)
+        return run_suite("-k", selection, url=url).failure("ERR-3")
 
-    row = next(row for row in ended.document["requirements"] if row["id"] == "ERR-3")
-    check = next(check for check in row["checks"] if check["outcome"] == "failed")
+
+def test_all_bodies_that_break_an_operation_are_named(run_suite: Runner) -> None:
+    check = crash(run_suite, "test_no_body_breaks and banPlayer")
     assert "500 for NUL, 500 for null rows" in check["received"]
     assert [exchange["status"] for exchange in check["exchanges"]] == [500]
     assert "$KRATY_SERVER_KEY" in check["exchanges"][0]["curl"]
 
 
 def test_odd_texts_come_with_what_was_arranged_for_them(run_suite: Runner) -> None:
-    with reference(Settings(window=1, server=Fragile)) as url:
-        ended = run_suite("-k", "test_no_text and debitWallet", url=url)
-
-    row = next(row for row in ended.document["requirements"] if row["id"] == "ERR-3")
-    check = next(check for check in row["checks"] if check["outcome"] == "failed")
+    check = crash(run_suite, "test_no_text and debitWallet")
     operations = [exchange["operation"] for exchange in check["exchanges"]]
     assert "500 for NUL in idempotencyKey" in check["received"]
     assert operations[-2:] == ["creditWallet", "debitWallet"]
-
-
-@pytest.fixture(scope="module")
-def errors() -> ModuleType:
-    """The scenarios of ERR, as a module."""
-    file = resources.scenarios() / "test_errors.py"
-    spec = importlib.util.spec_from_file_location("scenarios_of_errors", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class Scripted:
@@ -83,16 +68,16 @@ def requests(*kinds: str) -> list[tuple[str, Sent]]:
     return [(kind, Sent("ping", "GET", "/", (), b"")) for kind in kinds]
 
 
-def test_a_request_that_the_path_lost_hides_no_crash(errors: ModuleType) -> None:
+def test_a_request_that_the_path_lost_hides_no_crash() -> None:
     client: Any = Scripted(None, 500, 200, 501)
     with pytest.raises(Mismatch, match="received 500 for b, 501 for d"):
-        errors.expect_no_crash(client, requests("a", "b", "c", "d"))
+        expect_no_crash(client, requests("a", "b", "c", "d"))
 
 
-def test_a_request_that_the_path_lost_is_no_acquittal(errors: ModuleType) -> None:
+def test_a_request_that_the_path_lost_is_no_acquittal() -> None:
     client: Any = Scripted(200, None, 200)
     with pytest.raises(Inconclusive, match="slow"):
-        errors.expect_no_crash(client, requests("a", "b", "c"))
+        expect_no_crash(client, requests("a", "b", "c"))
     assert client.answers == []
 
 

@@ -1,12 +1,11 @@
 """How `run` starts pytest: its arguments, its processes, and a server that boots meanwhile."""
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from support import command, python
 
 from conformance.cli import main, run
 from conformance.failures import UsageError
@@ -24,74 +23,58 @@ from conformance.lifecycle.server_process import Boot, boot_early, booted, stop_
 @pytest.mark.parametrize(
     ("given", "steal"),
     [
-        (["-n", "2"], True),
-        (["-nauto"], True),
-        (["--numprocesses=2"], True),
-        (["-n", "2", "--dist", "load"], False),
-        (["--no-header"], False),
-        ([], False),
+        ("-n 2", True),
+        ("-nauto", True),
+        ("--numprocesses=2", True),
+        ("-n 2 --dist load", False),
+        ("--no-header", False),
+        ("", False),
     ],
 )
-def test_several_processes_steal_work_from_each_other(given: list[str], *, steal: bool) -> None:
-    assert ("--dist=worksteal" in pytest_arguments(given)) is steal
+def test_several_processes_steal_work_from_each_other(given: str, *, steal: bool) -> None:
+    assert ("--dist=worksteal" in pytest_arguments(given.split())) is steal
 
 
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "cores", lambda: 2)
+
+
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize(
     "given",
     [
-        [],
-        ["-q"],
-        ["--base-url", "https://api.example", "-v"],
-        ["--target=staging.toml", "--profile", "thorough", "--seed", "7"],
-        ["--keep", "--reports", "there"],
+        "",
+        "-q",
+        "--base-url https://api.example -v",
+        "--target=staging.toml --profile thorough --seed 7",
+        "--keep --reports there",
     ],
 )
-def test_a_whole_run_takes_several_processes(
-    given: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(launch, "cores", lambda: 2)
-    assert shared_by_default(given) == [*given, "-n", str(PROCESSES)]
+def test_a_whole_run_takes_several_processes(given: str) -> None:
+    assert shared_by_default(given.split()) == [*given.split(), "-n", str(PROCESSES)]
 
 
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize(
     "given",
     [
-        ["-n", "0"],
-        ["-n4"],
-        ["-k", "test_ping"],
-        ["-x"],
-        ["--pdb"],
-        ["--collect-only"],
-        ["--profile", "quick"],
-        ["--requirement=GRANT-2"],
-        ["scenarios/test_ping.py"],
-        ["--allow-live"],
-        ["--allow-live", "writes"],
-        ["--junitxml=here.xml"],
+        *("-n 0", "-n4", "-k test_ping", "-x", "--pdb", "--collect-only", "--profile quick"),
+        *("--requirement=GRANT-2", "scenarios/test_ping.py", "--junitxml=here.xml"),
+        *("--allow-live", "--allow-live writes"),
     ],
 )
-def test_a_part_of_a_run_takes_one_process_or_what_it_is_given(
-    given: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(launch, "cores", lambda: 2)
-    assert shared_by_default(given) == given
+def test_a_part_of_a_run_takes_one_process_or_what_it_is_given(given: str) -> None:
+    assert shared_by_default(given.split()) == given.split()
 
 
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize("name", ["PYTEST_ADDOPTS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"])
-def test_what_pytest_is_reported_elsewhere_counts_too(
+def test_options_of_pytest_in_the_environment_count_too(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "cores", lambda: 2)
     monkeypatch.setenv(name, "--pdb")
     assert shared_by_default([]) == []
-
-
-def test_a_wrong_option_is_one_line() -> None:
-    command = [sys.executable, "-m", "conformance", "run", "--profile", "slow"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("kraty-conformance: argument --profile: invalid choice: 'slow'")
-    assert len(done.stderr.splitlines()) == 1
 
 
 def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,15 +82,18 @@ def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared_by_default([]) == []
 
 
-def test_the_suites_own_options_are_reported_from_pytests() -> None:
-    options, rest = options_of(
-        ["--fault", "grant-replay-201", "-k", "test_ping", "--base-url=https://a"]
-    )
-    assert (options.fault, options.base_url, options.target) == (
-        "grant-replay-201",
-        "https://a",
-        None,
-    )
+def test_a_wrong_option_is_one_line() -> None:
+    done = command("run", "--profile", "slow")
+    assert done.returncode == 2
+    assert done.stderr.startswith("kraty-conformance: argument --profile: invalid choice: 'slow'")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_suites_own_options_are_told_from_pytests() -> None:
+    given = "--fault grant-replay-201 -k test_ping --base-url=https://a"
+    options, rest = options_of(given.split())
+    assert (options.fault, options.base_url) == ("grant-replay-201", "https://a")
+    assert options.target is None
     assert rest == ["-k", "test_ping"]
 
 
@@ -178,5 +164,4 @@ def test_generating_libraries_are_not_loaded_for_what_they_do_not_generate(tmp_p
         f"pytest.main(pytest_arguments(['-k', 'test_ping', '--reports', {str(tmp_path)!r}])); "
         "print([name for name in ('hypothesis', 'schemathesis') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n"), done.stdout
+    assert python(code).endswith("[]\n")

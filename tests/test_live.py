@@ -3,31 +3,13 @@
 from typing import Any, ClassVar
 
 import pytest
-from support import Runner, reference, world_with
+from support import Runner, reference, run_at, world_with
 
 from conformance.failures import UsageError
 from conformance.lifecycle.live_keys import check_live, environment_of
 from conformance.reference.app import Settings
 from conformance.reference.services import Parts
 from conformance.reference.state import GameState
-from conformance.settings.run import Identity, Run
-from conformance.settings.target import Target
-from conformance.settings.target import World as Declared
-
-
-def run_at(url: str, environment: str | None, token: str) -> Run:
-    return Run(
-        id="0123abcd",
-        profile="standard",
-        seed=1,
-        examples=1,
-        shrink=1,
-        rate=0,
-        spec="",
-        bundled=False,
-        target=Target("t", url, {"server": token}, Declared()),
-        identity=Identity(environment=environment),
-    )
 
 
 @pytest.mark.parametrize(
@@ -46,18 +28,18 @@ def run_at(url: str, environment: str | None, token: str) -> Run:
 def test_the_environment_is_reported_by_ping_else_by_the_key_else_live(
     url: str, reported: str | None, token: str, environment: str
 ) -> None:
-    assert environment_of(run_at(url, reported, token)) == environment
+    assert environment_of(run_at(url, reported, {"server": token})) == environment
 
 
 def test_a_live_key_needs_a_word() -> None:
-    run = run_at("https://api.example", "live", "ksk_x.s")
+    run = run_at("https://api.example", "live", {"server": "ksk_x.s"})
     with pytest.raises(UsageError, match="--allow-live"):
         check_live(run, {}, None)
     check_live(run, {}, "reads")
 
 
 def test_every_key_that_writes_is_looked_at() -> None:
-    run = run_at("https://api.example", "test", "ksk_x.s")
+    run = run_at("https://api.example", "test", {"server": "ksk_x.s"})
     check_live(run, {"other_game": "test", "throttled": None}, None)
     with pytest.raises(UsageError, match="the other_game key is live"):
         check_live(run, {"other_game": "live"}, None)

@@ -1,12 +1,11 @@
 """A run stays inside a budget, whoever shares it, and believes headers only while they are true."""
 
 import json
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import Runner, reference, world_with
+from support import Runner, python, reference, world_with
 
 from conformance.client.rate_limit import MAX_STRIKES, PLENTY, Pacer, Window, reported_by
 from conformance.failures import UsageError
@@ -22,30 +21,32 @@ def response(status: int = 200, **headers: object) -> Response:
     return Response(status, tuple(names.items()), b"")
 
 
-def reported(remaining: int, reset: int = 10, limit: int = 120) -> Window:
-    window = reported_by(
-        response(RateLimit_Limit=limit, RateLimit_Remaining=remaining, RateLimit_Reset=reset), NOW
-    )
+def limited(limit: object, remaining: object, reset: object) -> Response:
+    return response(RateLimit_Limit=limit, RateLimit_Remaining=remaining, RateLimit_Reset=reset)
+
+
+def reported(remaining: int, reset: int = 10, limit: int = 120, now: float = NOW) -> Window:
+    window = reported_by(limited(limit, remaining, reset), now)
     assert window is not None
     return window
 
 
-def test_headers_tell_what_is_left() -> None:
-    assert reported(7) == Window(limit=120, remaining=7, resets=NOW + 10)
-
-
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "window"),
     [
-        response(),
-        response(RateLimit_Limit=120, RateLimit_Remaining=7),
-        response(RateLimit_Limit=120, RateLimit_Remaining="many", RateLimit_Reset=3),
-        response(RateLimit_Limit=120, RateLimit_Remaining=-1, RateLimit_Reset=3),
-        response(RateLimit_Limit=120, RateLimit_Remaining=7, RateLimit_Reset=1795500000),
+        (limited(120, 7, 10), Window(limit=120, remaining=7, resets=NOW + 10)),
+        (response(), None),
+        (response(RateLimit_Limit=120, RateLimit_Remaining=7), None),
+        (limited(120, "many", 3), None),
+        (limited(120, -1, 3), None),
+        (limited(120, 7, 1795500000), None),
     ],
+    ids=["good", "none", "no reset", "no number", "negative", "a time of day"],
 )
-def test_headers_that_are_none_tell_nothing(answer: Response) -> None:
-    assert reported_by(answer, NOW) is None
+def test_headers_report_a_window_only_where_they_can_be_true(
+    answer: Response, window: Window | None
+) -> None:
+    assert reported_by(answer, NOW) == window
 
 
 def test_a_429_says_that_nothing_is_left_until_retry_after() -> None:
@@ -90,40 +91,29 @@ def test_a_new_window_is_believed() -> None:
 def test_whole_seconds_do_not_make_one_window_two() -> None:
     window = reported(1, reset=2)
     window.take(1, NOW)
-    window.learn(told_at(0, NOW + 0.9, reset=2), NOW + 0.9)
+    window.learn(reported(0, reset=2, now=NOW + 0.9), NOW + 0.9)
     assert window.take(1, NOW + 0.9) == pytest.approx(1.1), "the first of the two ends is nearer"
-    window.learn(told_at(119, NOW + 2.0, reset=2), NOW + 1.99)
+    window.learn(reported(119, reset=2, now=NOW + 2.0), NOW + 1.99)
     assert window.remaining == 119
 
 
-def told_at(remaining: int, now: float, reset: int) -> Window:
-    return Window(120, remaining, now + reset)
-
-
-def test_headers_that_are_always_spent_are_not_believed_for_long() -> None:
-    window, waits = reported(0), 0
-    for turn in range(20):
-        now = NOW + 100 * turn
-        window.learn(Window(120, 0, now + 10), now)
-        waits += window.take(1, now) > 0
-    assert waits < MAX_STRIKES
-    assert not window.is_scarce
-
-
-@pytest.mark.parametrize("limit", [0, 1, 3, 10])
-def test_a_budget_too_small_to_be_true_is_not_believed(limit: int) -> None:
+@pytest.mark.parametrize("limit", [0, 1, 3, 10, 120])
+def test_headers_that_are_always_spent_are_not_believed_for_long(limit: int) -> None:
     window, waits = Window(), 0
     for turn in range(20):
         now = NOW + 100 * turn
         window.learn(Window(limit, 0, now + 10), now)
         waits += window.take(1, now) > 0
     assert waits < MAX_STRIKES
+    assert not window.is_scarce
+
+
+LOW = limited(120, 5, 50)
 
 
 def test_a_file_that_a_process_died_over_is_forgotten(tmp_path: Path) -> None:
     pacer = Pacer(tmp_path / "kc")
-    low = response(RateLimit_Limit=120, RateLimit_Remaining=5, RateLimit_Reset=50)
-    pacer.learn("Bearer a.b", low)
+    pacer.learn("Bearer a.b", LOW)
     (file,) = tmp_path.glob("*.pace")
     file.write_text('{"limit": 12')
     pacer.take("Bearer a.b")
@@ -140,8 +130,7 @@ def test_many_who_wait_for_one_window_are_one_wait() -> None:
 
 def test_a_budget_of_plenty_is_not_shared(tmp_path: Path) -> None:
     pacer = Pacer(tmp_path / "kc")
-    answer = response(RateLimit_Limit=10**6, RateLimit_Remaining=PLENTY, RateLimit_Reset=9)
-    pacer.learn("Bearer a.b", answer)
+    pacer.learn("Bearer a.b", limited(10**6, PLENTY, 9))
     pacer.take("Bearer a.b")
     assert list(tmp_path.iterdir()) == []
 
@@ -149,10 +138,9 @@ def test_a_budget_of_plenty_is_not_shared(tmp_path: Path) -> None:
 def test_processes_share_one_budget(tmp_path: Path) -> None:
     """What one process learned, another heeds; a key that is to be spent is nobody's business."""
     one, other = Pacer(tmp_path / "kc", unpaced=["t.t"]), Pacer(tmp_path / "kc")
-    low = response(RateLimit_Limit=120, RateLimit_Remaining=5, RateLimit_Reset=50)
     for pacer in (one, other):
-        pacer.learn("Bearer a.b", low)
-    one.learn("Bearer t.t", low)
+        pacer.learn("Bearer a.b", LOW)
+    one.learn("Bearer t.t", LOW)
     one.take("Bearer a.b", 3)
     other.take("Bearer a.b", 1)
     (file,) = tmp_path.glob("*.pace")
@@ -170,9 +158,9 @@ def test_a_cap_spreads_requests_over_processes(tmp_path: Path) -> None:
         "pacer = Pacer(Path(sys.argv[1]), rate=1200)\n"
         "for _ in range(10): pacer.take('Bearer a.b'); print(time.time())"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "kc")]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    moments = sorted(float(line) for each in both for line in each.communicate()[0].split())
+    with ThreadPoolExecutor(2) as pool:
+        both = pool.map(lambda _: python(code, str(tmp_path / "kc")), range(2))
+    moments = sorted(float(line) for printed in both for line in printed.split())
     assert len(moments) == 20
     assert moments[-1] - moments[0] >= 19 * 60 / 1200 * 0.99
 

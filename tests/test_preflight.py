@@ -1,6 +1,6 @@
 """What the target file says and the server does not confirm is configuration, and blames nobody."""
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 import pytest
@@ -19,61 +19,37 @@ from conformance.settings.target import write_target
 TARGET = declared(load_world(resources.world_file()))
 
 
-@pytest.fixture
-def target(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a target file with members of its world changed, or keys named otherwise."""
-
-    def write(url: str, variables: dict[str, str] | None = None, **world: object) -> Path:
-        file = tmp_path / "own.toml"
-        write_target(file, "own", url, {**TARGET, **world})
-        for role, variable in (variables or {}).items():
-            lines = file.read_text().splitlines()
-            lines = [f'{role} = "{variable}"' if li.startswith(f"{role} =") else li for li in lines]
-            file.write_text("\n".join(lines))
-        return file
-
-    return write
-
-
 @pytest.mark.parametrize(
-    ("variables", "world", "line"),
+    ("member", "value", "words"),
     [
         (
-            {"throttled": "KRATY_OTHER_GAME_KEY"},
-            {},
-            "keys.throttled: it belongs to game game_saltmarsh, the server key to game_emberfall",
+            "keys.throttled",
+            "KRATY_OTHER_GAME_KEY",
+            "it belongs to game game_saltmarsh, the server key to game_emberfall",
         ),
-        (
-            {"client": "KRATY_SERVER_KEY"},
-            {},
-            "keys.client: its permission set is server_integration",
-        ),
-        ({"revoked": "KRATY_SERVER_KEY"}, {}, "keys.revoked: the server accepts it"),
-        ({"other_game": "KRATY_SERVER_KEY"}, {}, "keys.other_game: it belongs to the same studio"),
-        ({"throttled": "KRATY_REVOKED_KEY"}, {}, "keys.throttled: the server refuses it with 401"),
-        ({}, {"items": ["sword"]}, "world.items: the server does not know 'sword' (400)"),
-        (
-            {},
-            {"currencies": ["gold", "pearls"]},
-            "world.currencies: the server does not know 'pearls'",
-        ),
-        ({}, {"crates": ["box"]}, "world.crates: the server does not know 'box'"),
-        ({}, {"lobby_event": "brawl"}, "world.lobby_event: the server does not know 'brawl' (404)"),
-        ({}, {"lobby_event": "old_event"}, "world.lobby_event: 'old_event' takes no lobby (409"),
-        ({}, {"disabled_event": "gone"}, "world.disabled_event: the server does not know 'gone'"),
+        ("keys.throttled", "KRATY_REVOKED_KEY", "the server refuses it with 401"),
+        ("keys.client", "KRATY_SERVER_KEY", "its permission set is server_integration"),
+        ("keys.revoked", "KRATY_SERVER_KEY", "the server accepts it"),
+        ("keys.other_game", "KRATY_SERVER_KEY", "it belongs to the same studio"),
+        ("world.items", ["sword"], "the server does not know 'sword' (400)"),
+        ("world.currencies", ["gold", "pearls"], "the server does not know 'pearls'"),
+        ("world.crates", ["box"], "the server does not know 'box'"),
+        ("world.lobby_event", "brawl", "the server does not know 'brawl' (404)"),
+        ("world.lobby_event", "old_event", "'old_event' takes no lobby (409"),
+        ("world.disabled_event", "gone", "the server does not know 'gone'"),
     ],
 )
 def test_a_mistake_in_the_target_file_is_configuration(
-    variables: dict[str, str],
-    world: dict[str, object],
-    line: str,
-    target: Callable[..., Path],
-    run_suite: Runner,
+    member: str, value: object, words: str, tmp_path: Path, run_suite: Runner
 ) -> None:
+    file, (table, _, name) = tmp_path / "own.toml", member.partition(".")
     with reference() as url:
-        ended = run_suite("-k", "bans", url=None, target=target(url, variables, **world))
+        write_target(file, "own", url, {**TARGET, **({name: value} if table == "world" else {})})
+        if table == "keys":
+            file.write_text(re.sub(rf'(?m)^{name} = ".*"', f'{name} = "{value}"', file.read_text()))
+        ended = run_suite("-k", "bans", target=file)
     assert ended.code == 2, ended.output
-    assert f"configuration: {line}" in ended.output
+    assert f"configuration: {member}: {words}" in ended.output
     assert "Traceback" not in ended.output
     assert not list(ended.reports.iterdir()), "a run that was none leaves nothing"
 

@@ -1,7 +1,7 @@
 """What is made from results, and how results are read back."""
 
-import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 from click.testing import CliRunner
+from support import run_at
 
 from conformance import resources
 from conformance.cli import main
@@ -21,8 +22,6 @@ from conformance.results.check import Check, Outcome
 from conformance.results.collector import Collected, head_of
 from conformance.results.document import Document, Head, results_schema
 from conformance.results.evidence import ShownExchange
-from conformance.settings.run import Identity, Run
-from conformance.settings.target import Target, World
 
 NASTY = "<script>alert(1)</script> | `x` \x1b[31m **b** [a](http://x)\n# h"
 
@@ -50,18 +49,7 @@ def exchange(**fields: Any) -> ShownExchange:
 
 def head() -> Head:
     """What is known of a run before its first test."""
-    run = Run(
-        id="0123abcd",
-        profile="standard",
-        seed=1,
-        examples=1,
-        shrink=1,
-        rate=0,
-        spec="openapi.server.json",
-        bundled=False,
-        target=Target("staging", "https://api.example", {}, World()),
-        identity=Identity(),
-    )
+    run = run_at("https://api.example")
     return head_of(run, load_spec(resources.spec_file()), started=1000.0)
 
 
@@ -116,58 +104,54 @@ def test_a_lone_surrogate_of_a_server_is_written(tmp_path: Path) -> None:
     assert ascii(read_results(path).target.game_id) == ascii("\ud800")
 
 
-def spoiled(path: Path, way: str) -> None:
-    """Damage the results of a run."""
-    file = path / "results.json"
-    text = file.read_text()
-    content = json.loads(text)
-    if way == "cut":
-        file.write_text(text[: len(text) // 2])
-    elif way == "doubled":
-        file.write_text(text + text)
-    elif way == "foreign":
-        file.write_text('{"version": 1}')
-    elif way == "no object":
-        file.write_text("[]")
-    elif way == "newer":
-        file.write_text(json.dumps({**content, "version": 3}))
-    elif way == "a check left out":
-        rows = copy.deepcopy(content["requirements"])
-        next(row for row in rows if row["checks"])["checks"].pop()
-        file.write_text(json.dumps({**content, "requirements": rows}))
-    elif way == "a member left out":
-        del content["verdict"]["reason"]
-        file.write_text(json.dumps(content))
-    elif way == "no verdict of version 1":
-        file.write_text(json.dumps({**content, "version": 1, "verdict": "none"}))
-    elif way == "missing":
-        file.unlink()
+def without_a_check(content: dict[str, Any]) -> dict[str, Any]:
+    next(row for row in content["requirements"] if row["checks"])["checks"].pop()
+    return content
 
 
-REFUSALS = {
-    "cut": "is cut off or damaged",
-    "doubled": "is cut off or damaged",
-    "foreign": "is not a results file of kraty-conformance",
-    "no object": "is not a results file of kraty-conformance",
-    "newer": "has version 3 of the results",
-    "a check left out": "its footer does not match its contents",
-    "a member left out": r"does not match its schema",
-    "no verdict of version 1": "does not match its schema",
-    "missing": "cannot read",
+def without_a_reason(content: dict[str, Any]) -> dict[str, Any]:
+    del content["verdict"]["reason"]
+    return content
+
+
+NONE = "is not a results file of kraty-conformance"
+DAMAGE = "is cut off or damaged"
+SCHEMA = "does not match its schema"
+REFUSALS: dict[str, tuple[Callable[[str], str], str]] = {
+    "cut": (lambda text: text[: len(text) // 2], DAMAGE),
+    "doubled": (lambda text: text + text, DAMAGE),
+    "foreign": (lambda _: '{"version": 1}', NONE),
+    "no object": (lambda _: "[]", NONE),
+    "newer": (lambda text: changed(text, version=3), "has version 3 of the results"),
+    "a check left out": (
+        lambda text: json.dumps(without_a_check(json.loads(text))),
+        "its footer does not match its contents",
+    ),
+    "a member left out": (lambda text: json.dumps(without_a_reason(json.loads(text))), SCHEMA),
+    "no verdict": (lambda text: changed(text, version=1, verdict="none"), SCHEMA),
 }
 
 
-@pytest.mark.parametrize("way", list(REFUSALS))
-def test_results_that_are_none_are_refused_with_a_line(way: str, tmp_path: Path) -> None:
-    path = written(tmp_path, document(failed()))
-    spoiled(path, way)
+def changed(text: str, **members: object) -> str:
+    return json.dumps({**json.loads(text), **members})
 
-    with pytest.raises(UsageError, match=REFUSALS[way]) as raised:
+
+@pytest.mark.parametrize("name", list(REFUSALS))
+def test_results_that_are_none_are_refused_with_a_line(name: str, tmp_path: Path) -> None:
+    spoil, words = REFUSALS[name]
+    path = written(tmp_path, document(failed()))
+    file = path / "results.json"
+    file.write_text(spoil(file.read_text()))
+
+    with pytest.raises(UsageError, match=words) as raised:
         read_results(path)
     assert "\n" not in str(raised.value)
+    assert CliRunner().invoke(main, ["report", str(path)]).exit_code == 2
 
-    done = CliRunner().invoke(main, ["report", str(path)])
-    assert done.exit_code == 2
+
+def test_results_that_are_missing_are_a_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read"):
+        read_results(tmp_path)
 
 
 def contents(path: Path) -> dict[str, bytes]:

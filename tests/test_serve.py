@@ -2,13 +2,12 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from support import keys
+from support import COMMAND, command, keys
 
 from conformance.reference.serving import listen
 from conformance.settings.target import load_target
@@ -17,18 +16,15 @@ from conformance.settings.target import load_target
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[list[str]]:
     """What a server on a free port printed; its target file is `target.toml`."""
-    command = [sys.executable, "-m", "conformance", "serve", "--port", "0"]
-    command += ["--write-target", str(tmp_path / "target.toml")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line.rstrip("\n"))
-        if line.startswith("Stop with"):
-            break
-    yield lines
-    process.terminate()
-    process.communicate()
+    serve = [*COMMAND, "serve", "--port", "0", "--write-target", str(tmp_path / "target.toml")]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as process:
+        stdout = process.stdout
+        assert stdout is not None
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("Stop with"):
+            lines.append(stdout.readline().rstrip("\n"))
+        yield lines
+        process.terminate()
 
 
 def test_it_prints_url_keys_and_a_line_to_try(served: list[str]) -> None:
@@ -55,12 +51,9 @@ def test_its_target_file_names_the_server_and_its_world(served: list[str], tmp_p
 
 
 def test_a_port_in_use_is_one_line_and_exit_2() -> None:
-    taken = listen("127.0.0.1", 0)
-    port = str(taken.getsockname()[1])
-    command = [sys.executable, "-m", "conformance", "serve", "--port", port]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
-    taken.close()
-
+    with listen("127.0.0.1", 0) as taken:
+        port = str(taken.getsockname()[1])
+        done = command("serve", "--port", port)
     assert done.returncode == 2
     assert done.stderr.startswith(f"kraty-conformance: cannot listen on 127.0.0.1:{port}")
     assert done.stderr.count("\n") == 1

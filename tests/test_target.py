@@ -86,15 +86,10 @@ def test_a_url_alone_takes_the_keys_that_are_set() -> None:
     assert dict(target_of_url("http://a", keys).keys) == {"server": "a.b", "client": "c.d"}
 
 
-def test_a_key_with_a_line_break_is_refused_without_showing_it() -> None:
-    with pytest.raises(UsageError) as raised:
+def test_a_key_is_not_shown() -> None:
+    assert "secret" not in repr(target_of_url("http://a", {"KRATY_SERVER_KEY": "a.secret"}))
+    with pytest.raises(UsageError, match=r"^((?!secret).)*$"):  # it has a line break
         target_of_url("http://a", {"KRATY_SERVER_KEY": "a.secret\nX: y"})
-    assert "secret" not in str(raised.value)
-
-
-def test_keys_are_not_in_the_repr() -> None:
-    target = target_of_url("http://a", {"KRATY_SERVER_KEY": "a.secret"})
-    assert "secret" not in repr(target)
 
 
 def test_a_world_says_what_to_declare() -> None:

@@ -8,59 +8,81 @@ from conformance.results.check import Check, Outcome, outcome_of
 from conformance.results.verdict import EXIT_CODES, Verdict, judge_run
 from conformance.settings.required import checked, shortfall
 
-MUST, SHOULD = Level.MUST, Level.SHOULD
+PASSED, FAILED, WARNED, KNOWN = Outcome.PASSED, Outcome.FAILED, Outcome.WARNED, Outcome.KNOWN
+BLOCKED, INCONCLUSIVE, UNTRIED = Outcome.BLOCKED, Outcome.INCONCLUSIVE, Outcome.NOT_EXERCISED
+Rows = list[tuple[Level, Outcome]]
+
+
+def musts(*outcomes: Outcome) -> Rows:
+    return [(Level.MUST, outcome) for outcome in outcomes]
+
+
+def shoulds(*outcomes: Outcome) -> Rows:
+    return [(Level.SHOULD, outcome) for outcome in outcomes]
+
+
+VERDICTS: dict[str, tuple[Rows, Verdict]] = {
+    "a failed MUST beside anything else": (musts(*Outcome), Verdict.NOT_CONFORMANT),
+    "a known failure excuses no other": (musts(FAILED, KNOWN), Verdict.NOT_CONFORMANT),
+    "a SHOULD that fails": (musts(PASSED) + shoulds(FAILED), Verdict.NOT_CONFORMANT),
+    "a blocked MUST": (musts(PASSED, BLOCKED), Verdict.INCONCLUSIVE),
+    "an inconclusive MUST": (musts(PASSED, INCONCLUSIVE), Verdict.INCONCLUSIVE),
+    "an undecided MUST beside a known failure": (
+        musts(INCONCLUSIVE, KNOWN),
+        Verdict.INCONCLUSIVE,
+    ),
+    "nothing at all": ([], Verdict.INCONCLUSIVE),
+    "nothing that was exercised": (musts(UNTRIED), Verdict.INCONCLUSIVE),
+    "nothing but SHOULDs": (shoulds(PASSED), Verdict.INCONCLUSIVE),
+    "a blocked SHOULD": (musts(PASSED) + shoulds(BLOCKED), Verdict.CONFORMANT),
+    "an inconclusive SHOULD": (musts(PASSED) + shoulds(INCONCLUSIVE), Verdict.CONFORMANT),
+    "a SHOULD that is not met": (musts(PASSED) + shoulds(WARNED), Verdict.CONFORMANT),
+    "a MUST that is not exercised": (musts(PASSED, UNTRIED), Verdict.NO_FAILURE),
+    "a MUST that is not exercised, and a known failure": (
+        musts(KNOWN, UNTRIED),
+        Verdict.NO_FAILURE,
+    ),
+    "a known failure": (musts(PASSED, KNOWN), Verdict.TOLERATED),
+}
+
+
+@pytest.mark.parametrize("name", list(VERDICTS))
+def test_a_verdict_follows_from_the_outcomes(name: str) -> None:
+    rows, verdict = VERDICTS[name]
+    assert judge_run(rows).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [(musts(PASSED), Verdict.INCONCLUSIVE), (musts(*Outcome), Verdict.NOT_CONFORMANT)],
+    ids=["passed", "failed"],
+)
+def test_a_run_that_did_not_end_may_fail_but_not_pass(rows: Rows, verdict: Verdict) -> None:
+    assert judge_run(rows, "interrupted").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (musts(PASSED, UNTRIED), "1 of 2 MUSTs exercised"),
+        (musts(PASSED) + shoulds(WARNED), "1 SHOULD not met"),
+        (musts(PASSED, KNOWN), "1 requirement failed as known, 2 of 2 MUSTs exercised"),
+    ],
+)
+def test_the_line_of_a_verdict_counts(rows: Rows, words: str) -> None:
+    assert words in str(judge_run(rows))
 
 
 def test_an_interruption_is_reported_beside_a_failure() -> None:
-    rows = [(MUST, Outcome.FAILED), (MUST, Outcome.PASSED)]
-    text = str(judge_run(rows, "the run was interrupted"))
-    assert text == (
+    assert str(judge_run(musts(FAILED, PASSED), "the run was interrupted")) == (
         "not conformant: 1 requirement failed, the run was interrupted, 2 of 2 MUSTs exercised"
     )
 
 
-def verdict(*outcomes: tuple[Level, Outcome], abort_reason: str | None = None) -> Verdict:
-    return judge_run(outcomes, abort_reason).verdict
-
-
-def test_a_failed_must_is_not_conformant_whatever_else_happened() -> None:
-    rows = [(MUST, outcome) for outcome in Outcome]
-    assert verdict(*rows, abort_reason="interrupted") is Verdict.NOT_CONFORMANT
-
-
-@pytest.mark.parametrize("undecided", [Outcome.BLOCKED, Outcome.INCONCLUSIVE])
-def test_an_undecided_must_is_inconclusive(undecided: Outcome) -> None:
-    assert verdict((MUST, Outcome.PASSED), (MUST, undecided)) is Verdict.INCONCLUSIVE
-
-
-@pytest.mark.parametrize("undecided", [Outcome.BLOCKED, Outcome.INCONCLUSIVE])
-def test_an_undecided_should_decides_nothing(undecided: Outcome) -> None:
-    assert verdict((MUST, Outcome.PASSED), (SHOULD, undecided)) is Verdict.CONFORMANT
-
-
-def test_nothing_that_ran_is_inconclusive() -> None:
-    assert verdict() is Verdict.INCONCLUSIVE
-    assert verdict((MUST, Outcome.NOT_EXERCISED)) is Verdict.INCONCLUSIVE
-    assert verdict((SHOULD, Outcome.PASSED)) is Verdict.INCONCLUSIVE
-
-
-def test_a_run_that_did_not_end_is_inconclusive() -> None:
-    assert verdict((MUST, Outcome.PASSED), abort_reason="interrupted") is Verdict.INCONCLUSIVE
-
-
-@pytest.mark.parametrize("outcome", [Outcome.PASSED, Outcome.KNOWN])
-def test_a_part_of_the_musts_is_not_called_conformant(outcome: Outcome) -> None:
-    judgement = judge_run([(MUST, outcome), (MUST, Outcome.NOT_EXERCISED)])
-    assert judgement.verdict is Verdict.NO_FAILURE
-    assert (judgement.exercised, judgement.total) == (1, 2)
-    assert "1 of 2 MUSTs exercised" in str(judgement)
-
-
 def test_less_than_is_required_fails_the_gate_but_hides_no_failure() -> None:
-    rows = [(MUST, Outcome.PASSED), (MUST, Outcome.NOT_EXERCISED)]
-    assert judge_run(rows, shortfall="--require asks for 2 MUSTs").verdict is Verdict.TOO_LITTLE
-    failed = judge_run([(MUST, Outcome.FAILED)], shortfall="--require asks for 2 MUSTs")
-    assert failed.verdict is Verdict.NOT_CONFORMANT
+    missing = "--require asks for 2 MUSTs"
+    assert judge_run(musts(PASSED, UNTRIED), shortfall=missing).verdict is Verdict.TOO_LITTLE
+    assert judge_run(musts(FAILED), shortfall=missing).verdict is Verdict.NOT_CONFORMANT
 
 
 @pytest.mark.parametrize(
@@ -88,14 +110,10 @@ def test_a_requirement_of_nothing_is_wrong_usage(required: str) -> None:
         checked(required)
 
 
-def test_a_should_that_is_not_met_is_reported_and_conformant() -> None:
-    judgement = judge_run([(MUST, Outcome.PASSED), (SHOULD, Outcome.WARNED)])
-    assert judgement.verdict is Verdict.CONFORMANT
-    assert "1 SHOULD not met" in str(judgement)
-
-
-def test_a_should_that_failed_under_strictness_is_not_conformant() -> None:
-    assert verdict((MUST, Outcome.PASSED), (SHOULD, Outcome.FAILED)) is Verdict.NOT_CONFORMANT
+def test_an_outdated_list_fails_the_gate_but_not_the_server() -> None:
+    judgement = judge_run(musts(PASSED), outdated=["X is known to fail but passes"])
+    assert judgement.verdict is Verdict.OUTDATED
+    assert "X is known to fail but passes" in str(judgement)
 
 
 def test_every_verdict_has_an_exit_code() -> None:
@@ -105,37 +123,15 @@ def test_every_verdict_has_an_exit_code() -> None:
     assert EXIT_CODES[Verdict.INCONCLUSIVE] not in (0, EXIT_CODES[Verdict.NOT_CONFORMANT])
 
 
-def test_a_known_failure_is_tolerated_and_reported() -> None:
-    judgement = judge_run([(MUST, Outcome.PASSED), (MUST, Outcome.KNOWN)])
-    assert judgement.verdict is Verdict.TOLERATED
-    assert "1 requirement failed as known, 2 of 2 MUSTs exercised" in str(judgement)
-
-
-def test_a_known_failure_excuses_no_other() -> None:
-    rows = [(MUST, Outcome.FAILED), (MUST, Outcome.KNOWN)]
-    assert judge_run(rows).verdict is Verdict.NOT_CONFORMANT
-
-
-def test_a_list_that_is_outdated_fails_the_gate_but_not_the_server() -> None:
-    judgement = judge_run([(MUST, Outcome.PASSED)], outdated=["X is known to fail but passes"])
-    assert judgement.verdict is Verdict.OUTDATED
-    assert "X is known to fail but passes" in str(judgement)
-
-
-def test_what_is_undecided_is_not_tolerated() -> None:
-    rows = [(MUST, Outcome.INCONCLUSIVE), (MUST, Outcome.KNOWN)]
-    assert judge_run(rows).verdict is Verdict.INCONCLUSIVE
-
-
 @pytest.mark.parametrize(
     ("outcomes", "expected"),
     [
-        ([], Outcome.NOT_EXERCISED),
-        ([Outcome.PASSED, Outcome.NOT_EXERCISED], Outcome.PASSED),
-        ([Outcome.PASSED, Outcome.BLOCKED], Outcome.BLOCKED),
-        ([Outcome.BLOCKED, Outcome.INCONCLUSIVE], Outcome.INCONCLUSIVE),
-        ([Outcome.INCONCLUSIVE, Outcome.FAILED, Outcome.PASSED], Outcome.FAILED),
-        ([Outcome.WARNED, Outcome.PASSED], Outcome.WARNED),
+        ([], UNTRIED),
+        ([PASSED, UNTRIED], PASSED),
+        ([PASSED, BLOCKED], BLOCKED),
+        ([BLOCKED, INCONCLUSIVE], INCONCLUSIVE),
+        ([INCONCLUSIVE, FAILED, PASSED], FAILED),
+        ([WARNED, PASSED], WARNED),
     ],
 )
 def test_a_requirement_is_what_its_worst_check_is(
