@@ -10,6 +10,7 @@ import pytest
 
 from conformance import resources
 from conformance.contract.requirements import catalogue, load_catalogue
+from conformance.fuzzing import DECIDED_BY_SEQUENCES
 
 
 def test_ids_sentences_and_levels_are_frozen() -> None:

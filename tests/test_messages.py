@@ -33,7 +33,7 @@ def exchanges(first: Iterator[bytes] | bytes, *, hangs_up: bool = False) -> list
             if hangs_up:
                 return
 
-    with raw_server(serve) as url, transport_to(url) as way:
+    with raw_server(serve) as url, transport_to(url) as transport:
         return [transport.send(REQUEST) for _ in range(2)]
 
 
@@ -92,7 +92,7 @@ def test_what_comes_a_little_later_is_not_the_next_response() -> None:
                 connection.sendall(part)
             sent.set()
 
-    with raw_server(serve) as url, transport_to(url) as way:
+    with raw_server(serve) as url, transport_to(url) as transport:
         first = transport.send(REQUEST)
         sent.wait()
         assert bodies([first, transport.send(REQUEST)]) == [b"{}", b'"next"']

@@ -53,18 +53,18 @@ def write_summary(terminal: Any, checks: list[Check]) -> None:
 def closing_lines(document: Document, files: RunFiles) -> list[str]:
     """The verdict, why, and where the report is, or why there is none."""
     verdict = document.verdict
-    lines = [f"verdict: {verdict.verdict}: {verdict.reason}"]
+    lines = [
+        f"not exercised: {counted(len(ids), 'MUST')}: {printable(reason, 200)}"
+        for reason, ids in not_exercised(document).items()
+    ]
+    lines += [f"notice: {printable(notice)}" for notice in document.notices]
+    lines += [f"verdict: {verdict.verdict}: {verdict.reason}"]
     lines += [f"failed: {', '.join(verdict.failed)}"] if verdict.failed else []
     problems = [entry.problem for entry in document.known_failures if entry.problem]
     lines += [f"known failures: {problem}" for problem in problems]
     if files.unwritten is not None:
         return [*lines, f"cannot write the results to {files.path}: {files.unwritten}"]
-    lines += [
-        f"not exercised: {counted(len(ids), 'MUST')}: {printable(reason, 200)}"
-        for reason, ids in not_exercised(document).items()
-    ]
-    notices = [f"notice: {printable(notice)}" for notice in document.notices]
-    return [*notices, *lines, f"report: {files.path / 'report.html'}"]
+    return [*lines, f"report: {files.path / 'report.html'}"]
 
 
 def exit_code(document: Document, files: RunFiles) -> int:
