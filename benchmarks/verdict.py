@@ -104,7 +104,7 @@ def imports() -> float:
 
 def ratios_of(taken: dict[str, list[float]]) -> dict[str, float]:
     """The ratios of the medians that were taken."""
-    pairs = [(name, other) for name in taken if name.startswith("suite") for other in PLAIN]
+    pairs = [(name, other) for name in RUNS if name.startswith("suite") for other in PLAIN]
     pairs += [(name, REPLAY) for name in taken if name.startswith(ALONE)]
     pairs += [(START_UP, IMPORTS)]
     typical = {name: median(values) for name, values in taken.items()}
@@ -140,9 +140,12 @@ def main() -> None:
     print("\nSeconds by part of one run each, all processes together, under a stopwatch that makes")
     print("it a little slower. Scenarios wait for a rate window (1 s). The rest is pytest's own:")
     print("it can only be told for one process.\n")
-    head = ["requests", START_UP, *PARTS, "rest"]
-    rows = [[name, *(f"{one[part]:.2f}" for part in head)] for name, one in parts.items()]
-    print(table(["run", *head], [row if "one" in row[0] else [*row[:-1], ""] for row in rows]))
+    rows = []
+    for name, one in parts.items():
+        cells = [f"{one[part]:.2f}" for part in (START_UP, *PARTS)]
+        rest = f"{one['rest']:.2f}" if name.endswith("one process") else ""
+        rows.append([name, f"{one['requests']:.0f}", *cells, rest])
+    print(table(["run", "requests", START_UP, *PARTS, "rest"], rows))
     document = {"rounds": arguments.rounds, "seconds": taken, "ratios": ratios, "parts": parts}
     write("verdict", document)
 

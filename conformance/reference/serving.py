@@ -1,4 +1,4 @@
-"""Runs the application on a socket."""
+"""Serves the application on a socket."""
 
 import asyncio
 import gc
@@ -33,19 +33,16 @@ class CoalescingTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Hold the data until the next write, or the end of this turn of the event loop."""
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held + data)
-        else:
-            self._held = data
+        """Hold the data until the end of this turn of the event loop."""
+        if not self._held:
             self._loop.call_soon(self.flush)
+        self._held += data
 
     def flush(self) -> None:
         """Send the held data."""
         if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held)
+            self._transport.write(self._held)
+            self._held = b""
 
     def close(self) -> None:
         """Send the held data and close the connection."""
