@@ -129,19 +129,15 @@ def server_of(application: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve_for_parent(application: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> None:
-    """Print one line, the URL, once the socket listens; serve until the parent ends."""
-    bound = listen(host, port)
+def serve_for_parent(application: ASGIApp) -> None:
+    """Print one line, the URL, once a socket listens; serve until the parent ends."""
+    bound = listen("127.0.0.1", 0)
     print(origin(bound), flush=True)
-    stop_with_parent()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     serve(application, bound)
 
 
-def stop_with_parent() -> None:
+def _stop_with_parent() -> None:
     """End this process when its standard input closes, as it does when the parent dies."""
-
-    def watch() -> None:
-        sys.stdin.buffer.read()
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+    sys.stdin.buffer.read()
+    os._exit(0)
