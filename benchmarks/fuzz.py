@@ -1,12 +1,14 @@
-"""What does a processor second of fuzzing buy, here and with plain Schemathesis?
+"""What does a processor second of fuzzing find, here and with plain Schemathesis?
 
     python benchmarks/fuzz.py [--rounds N] [--faults N]
 
-Side by side, against a reference server of its own each: the suite's fuzzing (`-k generated`) and
-the single-operation phases of `schemathesis run`, same specification, same number of examples.
-Counts generated cases by processor second of the client. Then both run against the same faulty
-servers, drawn at random from those that break what single requests can show: faults found by
-processor second. Schemathesis finds a fault where it reports more than of the reference server.
+Compares the suite's fuzzing (`-k generated`) with the single-operation phases of
+`schemathesis run`, with the same specification and number of examples:
+
+- on the reference server: generated cases by processor second of the client;
+- on faulty servers, drawn at random from those whose fault a single request can show: faults found
+  by processor second. Schemathesis finds a fault if it reports more than of the reference server.
+
 Prints a table and writes `benchmarks/results/fuzz.json`.
 """
 
@@ -69,7 +71,7 @@ def ours(fault: str | None = None) -> Run:
 
 
 def plain(fault: str | None, *more: str) -> Run:
-    """Schemathesis' fuzzing of one server; with a baseline, it reports what is not in that."""
+    """Schemathesis' fuzzing of one server; it reports only what a baseline lacks."""
     with running_server(fault) as url:
         counts = ("-n", EXAMPLES, "--seed", SEED, "--continue-on-failure")
         cost = cost_of(schemathesis(url, *SINGLE_OPERATION, *counts, *more), codes=(0, 1))

@@ -1,12 +1,14 @@
-"""Does time grow as the work does, and memory not at all?
+"""Does time grow linearly with the work, and memory not at all?
 
     python benchmarks/growth.py [--rounds N]
 
-The suite's fuzzing with 1, 10 and 100 times the default examples; with 18, 36 and 72 operations
-(the specification repeated below other paths, on a server that answers them); and the tests of
-grants, ledgers and exports on servers that hold 100, 10,000 and 1,000,000 players already. Seconds
-and the client's peak memory, each beside the row before it. Prints tables and writes
-`benchmarks/results/growth.json`.
+Measures seconds and the client's peak memory for:
+
+- the suite's fuzzing with 1, 10 and 100 times the default examples;
+- the same with 18, 36 and 72 operations: the specification repeated below other paths;
+- the tests of grants, ledgers and exports on servers with 100, 10,000 and 1,000,000 players.
+
+Prints tables and writes `benchmarks/results/growth.json`.
 """
 
 import json
@@ -32,16 +34,16 @@ START_UP = ("-k", "test_ping")
 
 
 class Copies(Application):
-    """Answers below `copy1/`, `copy2/` … what it answers without."""
+    """Answers `/copy1/ping`, `/copy2/ping` … as `/ping`, and so on."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Take the copy's name out of the path."""
+        """Remove the name of the copy from the path."""
         plain = COPY.sub(f"{BASE_PATH}/".encode(), scope["raw_path"])
         await super().__call__({**scope, "raw_path": plain}, receive, send)
 
 
 def crowded(players: int) -> Server:
-    """A server whose first game holds so many players."""
+    """A server whose first game has this many players."""
     server = Server(WORLD, Settings(window=1))
     state = server.services[WORLD.games[0].id].state
     for number in range(players):
@@ -50,7 +52,7 @@ def crowded(players: int) -> Server:
 
 
 def repeated(times: int) -> dict[str, Any]:
-    """The specification so many times over, each copy below a path and a tag of its own."""
+    """The specification, repeated; each copy has its own paths, tag and operation ids."""
     document: dict[str, Any] = json.loads(resources.spec_file().read_text(encoding="utf-8"))
     paths = dict(document["paths"])
     for number in range(1, times):
@@ -71,13 +73,13 @@ def measured(url: str, *arguments: str) -> Cost:
 
 
 def examples(times: int) -> Cost:
-    """Fuzzing with so many times the default examples."""
+    """Fuzzing with a multiple of the default examples."""
     with running_server() as url:
         return measured(url, "-k", "generated", "--examples", str(STANDARD.examples * times))
 
 
 def operations(times: int) -> Cost:
-    """Fuzzing with the operations so many times over."""
+    """Fuzzing with a multiple of the operations."""
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(lambda: Copies(Server(WORLD, Settings(window=1)))) as url,
@@ -88,9 +90,9 @@ def operations(times: int) -> Cost:
 
 
 def players(count: int) -> Cost:
-    """Scenarios on a server that holds so many players already."""
+    """Scenarios on a server that has this many players."""
     with serving(lambda: Application(crowded(count))) as url:
-        measured(url, *START_UP)  # waits until the server has its players
+        measured(url, *START_UP)  # until the server has its players
         return measured(url, "-k", "test_grants or test_ledgers or test_export")
 
 

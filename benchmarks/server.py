@@ -2,11 +2,13 @@
 
     python benchmarks/server.py [--rounds N] [--seconds S]
 
-`wrk` (which must be installed) loads one server after the other, in turn, `N` times: the reference
-server with ping, a profile, an export and a credit with a new idempotency key each; an ASGI
-application that says hello and nothing else, on the same uvicorn; and the mock server Prism
-(through `npx`; left out where that is missing) with the same requests. Prints a table and writes
-`benchmarks/results/server.json`.
+`wrk`, which must be installed, loads these servers in turn, `N` times:
+
+- the reference server, with ping, a profile, an export and credits with new idempotency keys;
+- the ceiling: a minimal ASGI application on the same uvicorn;
+- the mock server Prism with the same requests, if `npx` is installed.
+
+Prints a table and writes `benchmarks/results/server.json`.
 """
 
 import re
@@ -50,7 +52,7 @@ CEILING, REFERENCE, MOCK = "hello on uvicorn", "reference server", "prism"
 
 
 async def hello(_scope: Any, _receive: Any, send: Any) -> None:
-    """The least that an ASGI application can do."""
+    """A minimal ASGI application."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"{}"})
@@ -121,7 +123,7 @@ def main() -> None:
         script.write_text(SCRIPT)
 
         def measure(kind: str, name: str) -> float:
-            """A server of its own for each, so that none carries what another left."""
+            """Each measure has a new server, without data of an earlier one."""
             with kinds[kind]() as url:
                 base = url if kind == MOCK else url + BASE_PATH
                 httpx.post(base + CREDIT, json={"amount": 5}, headers=AUTHORIZATION)
