@@ -33,16 +33,22 @@ class CoalescingTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Hold the data until the end of this turn of the event loop."""
-        if not self._held:
+        """Hold the head until the body follows, or until the end of this turn of the event loop.
+
+        The body is not held: asyncio closes a connection whose client sends no more.
+        """
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        else:
+            self._held = data
             self._loop.call_soon(self.flush)
-        self._held += data
 
     def flush(self) -> None:
         """Send the held data."""
         if self._held:
-            self._transport.write(self._held)
-            self._held = b""
+            held, self._held = self._held, b""
+            self._transport.write(held)
 
     def close(self) -> None:
         """Send the held data and close the connection."""
