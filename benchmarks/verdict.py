@@ -138,8 +138,8 @@ def main() -> None:
     if arguments.floor:
         return
     print("\nSeconds by part of one run each, all processes together, under a stopwatch that makes")
-    print("it a little slower. Scenarios wait for a rate window (1 s). The rest is pytest's own:")
-    print("it can only be told for one process.\n")
+    print("it a little slower. Scenarios wait for a rate window (1 s). The rest, which is pytest's")
+    print("own, is known only for a run in one process.\n")
     rows = []
     for name, one in parts.items():
         cells = [f"{one[part]:.2f}" for part in (START_UP, *PARTS)]

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 KEEP_ALIVE_SECONDS = 60
 GARBAGE = 10_000
-"""Garbage collection starts after so many objects; Python's default is 700, a few requests."""
+"""Garbage collection starts after so many new objects; by default after 700, a few requests."""
 
 
 class CoalescingTransport:
