@@ -3,8 +3,8 @@
     python benchmarks/effort.py
 
 Runs the default profile against a reference server and writes `conformance/settings/effort.json`:
-for each scenario the mean over its parameters. `--profile quick` chooses by it, and every run
-announces by it what it is going to do.
+for each scenario the mean over its parameters. `--profile quick` chooses scenarios by it, and every
+run announces its number of requests and players by it.
 """
 
 import json
@@ -16,20 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from measuring import TOKENS, target_options
 
 from conformance import resources
-from conformance.lifecycle.bundled_target import declared, running_server
+from conformance.lifecycle.bundled_target import running_server
 from conformance.lifecycle.pytest_args import pytest_arguments
 from conformance.plugin.session import SESSION
-from conformance.reference.world import load_world
 from conformance.settings.profiles import function_of
-from conformance.settings.target import DEFAULT_VARIABLES, write_target
 
 FILE = resources.PACKAGE / "settings" / "effort.json"
 
 
 class Meter:
-    """Counts for each test what it sent and whom it named."""
+    """Counts the requests and players of each test."""
 
     def __init__(self) -> None:
         self.rows: dict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -47,27 +46,22 @@ class Meter:
 
 def main() -> int:
     """Measure and write."""
-    world = load_world(resources.world_file())
-    os.environ.update({name: world.key(role).token for role, name in DEFAULT_VARIABLES.items()})
+    os.environ.update(TOKENS)
     meter = Meter()
     with tempfile.TemporaryDirectory() as folder, running_server() as url:
-        target = Path(folder, "target.toml")
-        write_target(target, "reference", url, declared(world))
-        options = ["--target", str(target), "--reports", folder, "--keep", "-q"]
+        options = [*target_options(url, Path(folder)), "--reports", folder, "-q"]
         code = pytest.main(pytest_arguments(options), plugins=[meter])
     if code:
         print("the run was not conformant: nothing is written", file=sys.stderr)
         return int(code)
-    rows = {
-        function: [round(sum(column) / len(found), 1) for column in zip(*found, strict=True)]
-        for function, found in sorted(meter.rows.items())
-    }
-    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
-    FILE.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-    requests, players = (
-        sum(sum(pair[n] for pair in found) for found in meter.rows.values()) for n in (0, 1)
-    )
-    print(f"{len(rows)} scenarios, {requests} requests, {players} players: {FILE.name}")
+    lines, totals = [], [0, 0]
+    for function, found in sorted(meter.rows.items()):
+        sums = [sum(column) for column in zip(*found, strict=True)]
+        totals = [total + one for total, one in zip(totals, sums, strict=True)]
+        means = [round(one / len(found), 1) for one in sums]
+        lines.append(f"  {json.dumps(function)}: {json.dumps(means)}")
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    print("{} scenarios, {} requests, {} players".format(len(lines), *totals))
     return 0
 
 

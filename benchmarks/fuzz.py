@@ -1,26 +1,37 @@
-"""What does a processor second of fuzzing buy, here and with plain Schemathesis?
+"""What does a processor second of fuzzing find, here and with plain Schemathesis?
 
     python benchmarks/fuzz.py [--rounds N] [--faults N]
 
-Side by side, against a reference server of its own each: the suite's fuzzing (`-k generated`) and
-the single-operation phases of `schemathesis run`, same specification, same number of examples.
-Counts generated cases by processor second of the client. Then both run against the same faulty
-servers, drawn at random from those that break what single requests can show: faults found by
-processor second. Schemathesis finds a fault where it reports more than of the reference server.
+Compares the suite's fuzzing (`-k generated`) with the single-operation phases of
+`schemathesis run`, with the same specification and number of examples:
+
+- on the reference server: generated cases by processor second of the client;
+- on faulty servers, drawn at random from those whose fault a single request can show: faults found
+  by processor second. Schemathesis finds a fault if it reports more than of the reference server.
+
 Prints a table and writes `benchmarks/results/fuzz.json`.
 """
 
-import argparse
-import json
 import random
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
-from measuring import SINGLE_OPERATION, cost_of, middle, schemathesis, spread, suite, table, write
+from measuring import (
+    SINGLE_OPERATION,
+    cost_of,
+    parser_of,
+    results_of,
+    schemathesis,
+    stopwatches,
+    suite,
+    summed_up,
+    table,
+    write,
+)
 
 from conformance.faults.registry import faults
 from conformance.faults.trial import REPORTED
@@ -43,39 +54,36 @@ class Run:
     processor: float
     reported: list[str]
 
+    def rate(self) -> float:
+        """Cases by processor second."""
+        return self.cases / self.processor
+
 
 def ours(fault: str | None = None) -> Run:
     """The suite's fuzzing of one server."""
-    with tempfile.TemporaryDirectory() as folder, running_server(fault) as url:
-        command = suite(url, Path(folder), *GENERATED, "-p", "stopwatch")
-        cost = cost_of(command, STOPWATCH=folder)
-        measured = [json.loads(file.read_text()) for file in Path(folder).glob("*.json")]
-        results = json.loads(Path(folder, "reports", "latest", "results.json").read_text())
-    cases = sum(one["counts"].get("cases", 0) for one in measured)
-    named = [row["id"] for row in results["requirements"] if row["outcome"] in REPORTED]
-    return Run(cases, cost.processor, named)
+    with tempfile.TemporaryDirectory() as name, running_server(fault) as url:
+        folder = Path(name)
+        command = suite(url, folder, *GENERATED, "-p", "stopwatch")
+        cost = cost_of(command, codes=(0, 1, 3), variables={"STOPWATCH": name})
+        cases = sum(one["cases"] for one in stopwatches(folder))
+        rows = results_of(folder)["requirements"]
+    return Run(cases, cost.processor, [row["id"] for row in rows if row["outcome"] in REPORTED])
 
 
 def plain(fault: str | None, *more: str) -> Run:
-    """Schemathesis' fuzzing of one server; with a baseline, it reports what is not in that."""
+    """Schemathesis' fuzzing of one server; it reports only what a baseline lacks."""
     with running_server(fault) as url:
         counts = ("-n", EXAMPLES, "--seed", SEED, "--continue-on-failure")
-        cost = cost_of(schemathesis(url, *SINGLE_OPERATION, *counts, *more))
+        cost = cost_of(schemathesis(url, *SINGLE_OPERATION, *counts, *more), codes=(0, 1))
     found = CASES.search(cost.output)
-    if cost.code not in (0, 1) or found is None:
+    if found is None:
         raise RuntimeError(cost.output)
     return Run(int(found[1]), cost.processor, ["failures"] if cost.code else [])
 
 
-def rates(runs: Sequence[Run]) -> list[float]:
-    """Cases by processor second."""
-    return [run.cases / run.processor for run in runs]
-
-
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = parser_of(__doc__, rounds=3)
     parser.add_argument("--faults", type=int, default=12, help="how many faulty servers to try")
     arguments = parser.parse_args()
     speed: dict[str, list[Run]] = {OURS: [], PLAIN: []}
@@ -93,18 +101,17 @@ def main() -> None:
             hunt[OURS].append(ours(fault))
             hunt[PLAIN].append(plain(fault, *baseline))
             print(f"{fault}: {hunt[OURS][-1]}, {hunt[PLAIN][-1]}", file=sys.stderr, flush=True)
+    rates = {name: [run.rate() for run in runs] for name, runs in speed.items()}
     rows = []
     for name, runs in speed.items():
         found = sum(bool(run.reported) for run in hunt[name])
         seconds = sum(run.processor for run in hunt[name])
-        rate = rates(runs)
-        cases = f"{middle([run.cases for run in runs]):.0f}"
-        hits = f"{found} of {len(drawn)}"
-        by_second = [f"{middle(rate):.0f}", spread(rate)]
-        rows.append([name, cases, *by_second, hits, f"{found / seconds:.4f}" if seconds else "-"])
+        cases = f"{median(run.cases for run in runs):.0f}"
+        hits = [f"{found} of {len(drawn)}", f"{found / seconds:.4f}" if seconds else "-"]
+        rows.append([name, cases, *summed_up(rates[name], digits=0), *hits])
     head = ["fuzzing", "cases", "a processor second", "least to greatest", "faults found"]
     print(table([*head, "found a processor second"], rows))
-    ratio = middle(rates(speed[OURS])) / middle(rates(speed[PLAIN]))
+    ratio = median(rates[OURS]) / median(rates[PLAIN])
     print(f"\nCases by processor second, this suite / schemathesis: {ratio:.2f}")
     document = {
         "examples": int(EXAMPLES),

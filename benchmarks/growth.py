@@ -1,57 +1,58 @@
-"""Does time grow as the work does, and memory not at all?
+"""Does time grow linearly with the work, and memory not at all?
 
     python benchmarks/growth.py [--rounds N]
 
-The suite's fuzzing with 1, 10 and 100 times the default examples; with 18, 36 and 72 operations
-(the specification repeated below other paths, on a server that answers them); and the tests of
-grants, ledgers and exports on servers that hold 100, 10,000 and 1,000,000 players already. Seconds
-and the client's peak memory, each beside the row before it. Prints tables and writes
-`benchmarks/results/growth.json`.
+Measures seconds and the client's peak memory for:
+
+- the suite's fuzzing with 1, 10 and 100 times the default examples;
+- the same with 18, 36 and 72 operations: the specification repeated below other paths;
+- the tests of grants, ledgers and exports on servers with 100, 10,000 and 1,000,000 players.
+
+Prints tables and writes `benchmarks/results/growth.json`.
 """
 
-import argparse
 import json
 import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from measuring import Cost, cost_of, middle, serving, spread, suite, table, write
+from measuring import WORLD, Cost, cost_of, parser_of, serving, suite, summed_up, table, write
 
 from conformance import resources
 from conformance.lifecycle.bundled_target import running_server
 from conformance.reference.app import BASE_PATH, Application, Server, Settings
-from conformance.reference.world import World, load_world
 from conformance.settings.profiles import STANDARD
 
 SEED = ("--seed", "1")
 MEBIBYTE = 2**20
 COPY = re.compile(rb"^/server/v1/copy[0-9]+/")
 START_UP = ("-k", "test_ping")
-"""What is taken off each time: the run that does next to nothing."""
+"""The run that does next to nothing, whose time is taken off each other."""
 
 
 class Copies(Application):
-    """Answers below `copy1/`, `copy2/` … what it answers without."""
+    """Answers `/copy1/ping`, `/copy2/ping` … as `/ping`, and so on."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Take the copy's name out of the path."""
+        """Remove the name of the copy from the path."""
         plain = COPY.sub(f"{BASE_PATH}/".encode(), scope["raw_path"])
         await super().__call__({**scope, "raw_path": plain}, receive, send)
 
 
-def crowded(world: World, players: int) -> Server:
-    """A server whose first game holds so many players."""
-    server = Server(world, Settings(window=1))
-    state = server.services[world.games[0].id].state
+def crowded(players: int) -> Server:
+    """A server whose first game has this many players."""
+    server = Server(WORLD, Settings(window=1))
+    state = server.services[WORLD.games[0].id].state
     for number in range(players):
         state.ensure(f"settler-{number}")
     return server
 
 
 def repeated(times: int) -> dict[str, Any]:
-    """The specification so many times over, each copy below a path and a tag of its own."""
+    """The specification, repeated; each copy has its own paths, tag and operation ids."""
     document: dict[str, Any] = json.loads(resources.spec_file().read_text(encoding="utf-8"))
     paths = dict(document["paths"])
     for number in range(1, times):
@@ -68,24 +69,20 @@ def repeated(times: int) -> dict[str, Any]:
 def measured(url: str, *arguments: str) -> Cost:
     """One run of the suite, which must be conformant."""
     with tempfile.TemporaryDirectory() as folder:
-        cost = cost_of(suite(url, Path(folder), *SEED, *arguments))
-    if cost.code:
-        raise RuntimeError(cost.output)
-    return cost
+        return cost_of(suite(url, Path(folder), *SEED, *arguments))
 
 
 def examples(times: int) -> Cost:
-    """Fuzzing with so many times the default examples."""
+    """Fuzzing with a multiple of the default examples."""
     with running_server() as url:
         return measured(url, "-k", "generated", "--examples", str(STANDARD.examples * times))
 
 
 def operations(times: int) -> Cost:
-    """Fuzzing with the operations so many times over."""
-    world = load_world(resources.world_file())
+    """Fuzzing with a multiple of the operations."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(lambda: Copies(Server(world, Settings(window=1)))) as url,
+        serving(lambda: Copies(Server(WORLD, Settings(window=1)))) as url,
     ):
         spec = Path(folder, "spec.json")
         spec.write_text(json.dumps(repeated(times)))
@@ -93,20 +90,17 @@ def operations(times: int) -> Cost:
 
 
 def players(count: int) -> Cost:
-    """Scenarios on a server that holds so many players already."""
-    world = load_world(resources.world_file())
-    with serving(lambda: Application(crowded(world, count))) as url:
-        measured(url, *START_UP)  # waits until the server has its players
+    """Scenarios on a server that has this many players."""
+    with serving(lambda: Application(crowded(count))) as url:
+        measured(url, *START_UP)  # until the server has its players
         return measured(url, "-k", "test_grants or test_ledgers or test_export")
 
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    rounds = parser_of(__doc__, rounds=3).parse_args().rounds
     with running_server() as url:
-        start = middle([measured(url, *START_UP).seconds for _ in range(rounds)])
+        start = median(measured(url, *START_UP).seconds for _ in range(rounds))
     print(f"A run of two requests, taken off each time below: {start:.2f} s\n")
     series: dict[str, tuple[Callable[[int], Cost], tuple[int, ...]]] = {
         "times the examples": (examples, (1, 10, 100)),
@@ -120,12 +114,11 @@ def main() -> None:
         for size in sizes:
             costs = [measure(size) for _ in range(rounds)]
             taken = [cost.seconds - start for cost in costs]
-            memory = middle([cost.memory for cost in costs]) / MEBIBYTE
+            memory = median(cost.memory for cost in costs) / MEBIBYTE
             kept[size] = {"seconds": taken, "clientMiB": memory}
-            grown = f"{middle(taken) / before:.2f}" if before else ""
-            times = [f"{middle(taken):.2f}", spread(taken), grown]
-            rows.append([f"{size:,}", *times, f"{memory:.0f}"])
-            before = middle(taken)
+            grown = f"{median(taken) / before:.2f}" if before else ""
+            rows.append([f"{size:,}", *summed_up(taken), grown, f"{memory:.0f}"])
+            before = median(taken)
         head = [name, "seconds", "least to greatest", "times the row before", "client's peak MiB"]
         print(table(head, rows))
         print(flush=True)

@@ -2,14 +2,15 @@
 
     python benchmarks/server.py [--rounds N] [--seconds S]
 
-`wrk` (which must be installed) loads one server after the other, in turn, `N` times: the reference
-server with ping, a profile, an export and a credit with a new idempotency key each; an ASGI
-application that says hello and nothing else, on the same uvicorn; and the mock server Prism
-(through `npx`; left out where that is missing) with the same requests. Prints a table and writes
-`benchmarks/results/server.json`.
+`wrk`, which must be installed, loads these servers in turn, `N` times:
+
+- the reference server, with ping, a profile, an export and credits with new idempotency keys;
+- the ceiling: a minimal ASGI application on the same uvicorn;
+- the mock server Prism with the same requests, if `npx` is installed.
+
+Prints a table and writes `benchmarks/results/server.json`.
 """
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -18,14 +19,17 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
-from measuring import interleaved, middle, serving, spread, table, token, write
+from measuring import AUTHORIZATION, interleaved, parser_of, serving, summed_up, table, write
 
 from conformance import resources
 from conformance.lifecycle.bundled_target import running_server
+from conformance.reference.app import BASE_PATH
 from conformance.reference.serving import listen, origin
 
 CONNECTIONS = 8
@@ -48,7 +52,7 @@ CEILING, REFERENCE, MOCK = "hello on uvicorn", "reference server", "prism"
 
 
 async def hello(_scope: Any, _receive: Any, send: Any) -> None:
-    """The least that an ASGI application can do."""
+    """A minimal ASGI application."""
     headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"{}"})
@@ -76,11 +80,11 @@ def prism() -> Iterator[str]:
 
 
 def wait_for(url: str) -> None:
-    """Until somebody answers."""
+    """Wait until the server answers."""
     end = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            httpx.get(url, headers=keyed())
+            httpx.get(url)
         except httpx.TransportError:
             if time.monotonic() > end:
                 raise
@@ -89,15 +93,11 @@ def wait_for(url: str) -> None:
             return
 
 
-def keyed() -> dict[str, str]:
-    """The server key."""
-    return {"Authorization": f"Bearer {token()}"}
-
-
 def load(url: str, seconds: int, script: Path | None = None) -> float:
     """Requests a second."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
-    command += ["-H", f"Authorization: Bearer {token()}", "-H", "Content-Type: application/json"]
+    headers = {**AUTHORIZATION, "Content-Type": "application/json"}
+    command += [part for pair in headers.items() for part in ("-H", ": ".join(pair))]
     command += ["-s", str(script)] if script else []
     done = subprocess.run([*command, url], capture_output=True, text=True, check=True)  # noqa: S603
     refused = re.search(r"Non-2xx.*", done.stdout)
@@ -109,8 +109,7 @@ def load(url: str, seconds: int, script: Path | None = None) -> float:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = parser_of(__doc__, rounds=5)
     parser.add_argument("--seconds", type=int, default=3)
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
@@ -124,35 +123,29 @@ def main() -> None:
         script.write_text(SCRIPT)
 
         def measure(kind: str, name: str) -> float:
-            """A server of its own for each, so that none carries what another left."""
+            """Each measure has a new server, without data of an earlier one."""
             with kinds[kind]() as url:
-                base = url if kind == MOCK else f"{url}/server/v1"
-                wait_for(f"{base}/ping")
-                httpx.post(base + CREDIT, json={"amount": 5}, headers=keyed())
+                base = url if kind == MOCK else url + BASE_PATH
+                httpx.post(base + CREDIT, json={"amount": 5}, headers=AUTHORIZATION)
                 post = script if name == "credit" else None
                 load(base + READS.get(name, CREDIT), WARM_UP_SECONDS, post)
                 return load(base + READS.get(name, CREDIT), arguments.seconds, post)
 
         names = [*READS, "credit"]
         pairs = [(CEILING, "ping"), *((kind, n) for kind in list(kinds)[1:] for n in names)]
-        measures = {f"{kind}: {name}": _later(measure, kind, name) for kind, name in pairs}
+        measures = {f"{kind}: {name}": partial(measure, kind, name) for kind, name in pairs}
         taken = interleaved(measures, arguments.rounds)
-    typical = {name: middle(values) for name, values in taken.items()}
-    ceiling = typical[f"{CEILING}: ping"]
+    ceiling = taken[f"{CEILING}: ping"]
     rows = []
     for name in names:
-        ours, prisms = typical[f"{REFERENCE}: {name}"], typical.get(f"{MOCK}: {name}")
-        noise = spread(taken[f"{REFERENCE}: {name}"])
-        beside = [f"{prisms:.0f}", f"{ours / prisms:.1f}"] if prisms else ["-", "-"]
-        rows.append([name, f"{ours:.0f}", noise, f"{ours / ceiling:.2f}", *beside])
+        ours, prisms = taken[f"{REFERENCE}: {name}"], taken.get(f"{MOCK}: {name}")
+        share = f"{median(ours) / median(ceiling):.2f}"
+        times = [f"{median(prisms):.0f}", f"{median(ours) / median(prisms):.1f}"] if prisms else []
+        rows.append([name, *summed_up(ours, digits=0), share, *(times or ["-", "-"])])
     head = ["request", "requests a second", "least to greatest", "of the ceiling"]
-    print(f"Ceiling: {ceiling:.0f} requests a second ({spread(taken[f'{CEILING}: ping'])})\n")
+    print("Ceiling: {} requests a second ({})\n".format(*summed_up(ceiling, digits=0)))
     print(table([*head, "Prism", "times Prism"], rows))
     write("server", {"rounds": arguments.rounds, "requestsASecond": taken})
-
-
-def _later(measure: Any, kind: str, name: str) -> Any:
-    return lambda: measure(kind, name)
 
 
 if __name__ == "__main__":

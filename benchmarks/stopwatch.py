@@ -1,16 +1,19 @@
-"""A pytest plugin that tells where the time of a run goes (see `verdict.py`).
+"""A pytest plugin that measures where the time of a run goes (see `verdict.py`).
 
-Each process writes the seconds of its main thread to a file in the folder `STOPWATCH`: what it
-spent in HTTP, in checking (judging, redacting, recording), in generating cases, in reporting, and
-when it began its first request. With `RECORDING`, every request is appended there as it was sent.
+Each process writes the seconds of its main thread to a file in the folder `STOPWATCH`: HTTP,
+checking (judging, redacting, recording), generating cases, scenarios, reporting; and when it began
+its first request, and how many generated cases it checked. With `RECORDING`, it writes each request
+to a file in that folder, except simultaneous ones.
 """
 
 import json
 import os
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,72 +25,60 @@ from conformance.http.transport import Transport
 from conformance.plugin.conclusion import Conclusion
 
 SPENT: dict[str, float] = defaultdict(float)
-FIRST: list[float] = []
-COUNTS: Counter[str] = Counter()
+FIRST: dict[str, float] = {}
+"""When each watched function was first called."""
+CALLS: dict[str, int] = defaultdict(int)
 _running: list[str] = []
 
 
+@contextmanager
+def timing(part: str) -> Iterator[None]:
+    """Count the seconds of the main thread for a part, and not for the part that runs it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    started = time.perf_counter()
+    _running.append(part)
+    try:
+        yield
+    finally:
+        _running.pop()
+        seconds = time.perf_counter() - started
+        SPENT[part] += seconds
+        if _running:
+            SPENT[_running[-1]] -= seconds
+
+
 def watched(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, whose own seconds on the main thread count for a part."""
+    """The function, whose seconds count for a part."""
+    name = function.__qualname__
 
     def call(*arguments: Any, **named: Any) -> Any:
-        if threading.current_thread() is not threading.main_thread():
+        FIRST.setdefault(name, time.time())
+        CALLS[name] += 1
+        with timing(part):
             return function(*arguments, **named)
-        begun = time.perf_counter()
-        _running.append(part)
-        try:
-            return function(*arguments, **named)
-        finally:
-            _running.pop()
-            seconds = time.perf_counter() - begun
-            SPENT[part] += seconds
-            if _running:  # what is called from another part is not that part's own
-                SPENT[_running[-1]] -= seconds
-
-    return call
-
-
-def noted(send: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, which notes when it was first called."""
-
-    def call(*arguments: Any, **named: Any) -> Any:
-        if not FIRST:
-            FIRST.append(time.time())
-        return send(*arguments, **named)
-
-    return call
-
-
-def counted(check: Callable[..., Any]) -> Callable[..., Any]:
-    """The check of a generated case, counted."""
-
-    def call(*arguments: Any, **named: Any) -> Any:
-        COUNTS["cases"] += 1
-        return check(*arguments, **named)
 
     return call
 
 
 def recorded(send: Callable[[Transport, Request], Exchange]) -> Callable[..., Exchange]:
-    """The function that sends requests, which keeps a copy of each."""
-    file = Path(os.environ["RECORDING"], f"{os.getpid()}.requests").open("ab")  # noqa: SIM115
-    lock = threading.Lock()
+    """The function that sends a request, which keeps a copy of it."""
+    numbers = count()
 
     def call(transport: Transport, request: Request) -> Exchange:
         lines = [f"{request.method} {request.target} HTTP/1.1", "Host: replay"]
         lines += [f"{name}: {value}" for name, value in request.headers]
         lines += [f"Content-Length: {len(request.body)}", "", ""]
-        data = "\r\n".join(lines).encode() + request.body
-        with lock:
-            file.write(len(data).to_bytes(4, "big") + data)
-            file.flush()
+        file = Path(os.environ["RECORDING"], f"{os.getpid()}-{next(numbers):06}")
+        file.write_bytes("\r\n".join(lines).encode() + request.body)
         return send(transport, request)
 
     return call
 
 
 def _patch() -> None:
-    send = noted(watched("http", Transport.send))
+    send = watched("http", Transport.send)
     Transport.send = recorded(send) if "RECORDING" in os.environ else send  # type: ignore[method-assign]
     together = watched("http", Transport.send_simultaneously)
     Transport.send_simultaneously = together  # type: ignore[method-assign]
@@ -97,27 +88,26 @@ def _patch() -> None:
 
 def pytest_collection_finish() -> None:
     """Patch what is only loaded with the scenarios."""
-    from conformance.fuzzing import fuzzer  # noqa: PLC0415 - the start-up is measured too
+    from conformance.fuzzing.fuzzer import Fuzzer  # noqa: PLC0415 - the start-up is measured too
 
-    fuzzer.Fuzzer.check = counted(watched("scenarios", fuzzer.Fuzzer.check))  # type: ignore[method-assign]
+    Fuzzer.check = watched("scenarios", Fuzzer.check)  # type: ignore[method-assign]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Any:
     """What a generating test spends outside its requests and checks is generation."""
-    part = "generation" if "generated" in item.nodeid or "sequence" in item.nodeid else "scenarios"
-    begun = time.perf_counter()
-    _running.append(part)
-    try:
+    generates = "generated" in item.nodeid or "sequence" in item.nodeid
+    with timing("generation" if generates else "scenarios"):
         return (yield)
-    finally:
-        _running.pop()
-        SPENT[part] += time.perf_counter() - begun
 
 
 def pytest_unconfigure() -> None:
     """Write what was measured."""
-    measured = {"spent": dict(SPENT), "first": FIRST, "counts": dict(COUNTS)}
+    measured = {
+        "spent": SPENT,
+        "first": FIRST.get("Transport.send"),
+        "cases": CALLS["Fuzzer.check"],
+    }
     Path(os.environ["STOPWATCH"], f"{os.getpid()}.json").write_text(json.dumps(measured))
 
 

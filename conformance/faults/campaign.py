@@ -54,7 +54,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> tuple[dict[str, str], list[Detection]]:
-    """The head of a journal and its detections. UsageError where the file is none."""
+    """The head of a journal and its detections. UsageError for any other file."""
     first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
     try:
         head: dict[str, str] = json.loads(first)

@@ -27,7 +27,7 @@ def deviations() -> dict[str, Deviation]:
 
 
 def deviation_of(id: str) -> Deviation:
-    """The fault or variant with this id; KeyError where there is none."""
+    """The fault or variant with this id; KeyError for an unknown id."""
     return deviations()[id]
 
 

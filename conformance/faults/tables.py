@@ -1,4 +1,4 @@
-"""The catalogue of faults and the outcome of a campaign, for terminal and Markdown."""
+"""The catalogue of faults and the outcome of a campaign, as tables and Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -94,7 +94,7 @@ def power_table(head: Mapping[str, str], detections: Sequence[Detection]) -> str
 
 
 def with_table(page: str, table: str) -> str:
-    """The page with another table between its markers. UsageError where it lacks them."""
+    """The page with another table between its markers. UsageError if it lacks them."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):

@@ -21,7 +21,7 @@ from conformance.results.check import Outcome
 from conformance.results.document import RequirementResult, document_from
 
 REPORTED = (Outcome.FAILED, Outcome.WARNED)
-"""Outcomes that name a requirement as broken; a SHOULD is warned of."""
+"""Outcomes that name a requirement as broken: a MUST fails, a SHOULD warns."""
 UNDECIDED = (Outcome.BLOCKED, Outcome.INCONCLUSIVE)
 GENERATED = "generated or sequences"
 """For `-k`: the tests with generated requests; the other tests are hand-written."""
@@ -49,7 +49,7 @@ class Trial:
     """A fault or variant by id, and a seed.
 
     A `full` trial runs the whole suite. Any other runs the tests of the fault's main requirement:
-    those written by hand, and the generated ones only where these see nothing.
+    the hand-written ones, then, if they report nothing, those with generated requests.
     """
 
     id: str
@@ -62,8 +62,8 @@ class Detection:
     """The outcome of a trial.
 
     `reported` are the requirements that the suite named as broken, each with the techniques that
-    did. `code` is its exit code. Where nothing was reported, `undecided` are the requirements of
-    which the suite said nothing, and `output` is the end of what it printed.
+    named it. `code` is its exit code. If nothing was reported, `undecided` are the requirements
+    that the suite left undecided, and `output` is the end of what it printed.
     """
 
     id: str
@@ -166,7 +166,7 @@ def read_rows(path: Path) -> tuple[RequirementResult, ...]:
 
 
 def named(rows: Sequence[RequirementResult]) -> dict[str, list[str]]:
-    """The requirements that the results name as broken, each with the techniques that did."""
+    """The requirements that the results name as broken, each with its techniques."""
     reported = {}
     for row in rows:
         checks = [check for check in row.checks if check.outcome in REPORTED]

@@ -15,14 +15,10 @@ def main() -> None:
     """Parse the arguments, listen, announce, serve."""
     parser = argparse.ArgumentParser(prog="python -m conformance.reference")
     parser.add_argument("--world", type=Path, required=True)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--window", type=int, default=60, choices=range(1, 61))
-    parser.add_argument("--threads", action="store_true")
     arguments = parser.parse_args()
-    settings = Settings(window=arguments.window, threads=arguments.threads)
-    application = create_app(load_world(arguments.world), settings)
-    serve_for_parent(application, arguments.host, arguments.port)
+    settings = Settings(window=arguments.window)
+    serve_for_parent(create_app(load_world(arguments.world), settings))
 
 
 if __name__ == "__main__":

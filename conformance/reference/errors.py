@@ -1,4 +1,4 @@
-"""The failures that the API answers with an envelope."""
+"""The errors that the API answers with an envelope."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +30,7 @@ unprocessable = partial(ApiError, 422, "conflict")
 
 
 def not_found(what: str) -> ApiError:
-    """404: there is nothing where the path points."""
+    """404: the path names something that does not exist."""
     return ApiError(404, "not_found", f"{what} not found")
 
 

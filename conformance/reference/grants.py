@@ -1,7 +1,8 @@
 """GRANT and ACK: promises of entries and their acknowledgement."""
 
 from datetime import datetime
-from typing import Any
+
+import msgspec
 
 from .bodies import CurrencyEntry, Entry, GrantBody, ItemEntry, fingerprint, moment
 from .errors import not_found, unknown_key
@@ -43,7 +44,7 @@ class Grants:
         grant = Grant(
             player=player,
             kind=body.kind or "reward",
-            entries=[entry_view(entry) for entry in body.entries],
+            entries=msgspec.to_builtins(body.entries),
             source_kind=body.sourceKind or "api",
             source_ref_id=body.sourceRefId,
             expires_at=expires_at,
@@ -83,13 +84,3 @@ class Grants:
         if grant is None or grant.player is not player:
             raise not_found("grant")
         return grant
-
-
-def entry_view(entry: Entry) -> dict[str, Any]:
-    """An entry as the grant's contents show it."""
-    if isinstance(entry, CurrencyEntry):
-        return {"type": "currency", "currencyKey": entry.currencyKey, "amount": entry.amount}
-    if isinstance(entry, ItemEntry):
-        shown = {"type": "item", "itemKey": entry.itemKey, "quantity": entry.quantity}
-        return shown if entry.parameters is None else {**shown, "parameters": entry.parameters}
-    return {"type": "crate", "crateItemKey": entry.crateItemKey, "quantity": entry.quantity}

@@ -1,4 +1,4 @@
-"""The 18 operations: method, path, and which method of which family answers."""
+"""The 18 operations: method, path, and the method of a family that answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,11 +35,6 @@ class Call:
     def body(self, shape: type[T]) -> T:
         """The body as this shape; ApiError 400 for any other body."""
         return read(self.raw, shape)
-
-
-def limit_of(call: Call) -> str | None:
-    """The query parameter `limit`."""
-    return call.query.get("limit")
 
 
 def optional_reason(call: Call) -> DeleteBody:
@@ -100,7 +95,7 @@ OPERATIONS = (
     post("ackGrant", f"{PLAYER}/grants/{{grantId}}/ack", lambda on: on.grants.ack),
     post("createLobby", LOBBIES, lambda on: on.lobbies.create, LobbyBody),
     get("getLobby", f"{GAME}/lobbies/{{lobbyId}}", lambda on: on.lobbies.read),
-    get("getPlayer", PLAYER, lambda on: on.players.profile, limit_of),
+    get("getPlayer", PLAYER, lambda on: on.players.profile, lambda call: call.query.get("limit")),
     post("banPlayer", f"{PLAYER}/ban", lambda on: on.players.ban, BanBody),
     post("unbanPlayer", f"{PLAYER}/unban", lambda on: on.players.unban),
     post("mergePlayer", MERGE, lambda on: on.merging.merge),

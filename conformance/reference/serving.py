@@ -1,4 +1,4 @@
-"""Runs the application on a socket."""
+"""Serves the application on a socket."""
 
 import asyncio
 import gc
@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 KEEP_ALIVE_SECONDS = 60
 GARBAGE = 10_000
-"""Garbage collection starts after so many objects; Python's default is 700, a few requests."""
+"""Garbage collection starts after so many new objects; by default after 700, a few requests."""
 
 
 class CoalescingTransport:
@@ -33,7 +33,10 @@ class CoalescingTransport:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Hold the data until the next write, or the end of this turn of the event loop."""
+        """Hold the head until the body follows, or until the end of this turn of the event loop.
+
+        The body is not held: asyncio closes a connection whose client sends no more.
+        """
         if self._held:
             held, self._held = self._held, b""
             self._transport.write(held + data)
@@ -132,19 +135,15 @@ def server_of(application: ASGIApp) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve_for_parent(application: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> None:
-    """Print one line, the URL, once the socket listens; serve until the parent ends."""
-    bound = listen(host, port)
+def serve_for_parent(application: ASGIApp) -> None:
+    """Print one line, the URL, once a socket listens; serve until the parent ends."""
+    bound = listen("127.0.0.1", 0)
     print(origin(bound), flush=True)
-    stop_with_parent()
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     serve(application, bound)
 
 
-def stop_with_parent() -> None:
+def _stop_with_parent() -> None:
     """End this process when its standard input closes, as it does when the parent dies."""
-
-    def watch() -> None:
-        sys.stdin.buffer.read()
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+    sys.stdin.buffer.read()
+    os._exit(0)

@@ -1,4 +1,4 @@
-"""The state of one game. Plain data; the families have the rules."""
+"""The state of one game: data only, the families have the rules."""
 
 import threading
 import uuid
@@ -181,7 +181,7 @@ class GameState:
     lobby_keys: dict[str, Lobby] = field(default_factory=dict)
 
     def known(self, external_id: str) -> Player:
-        """The player with this id; ApiError 404 where there is none."""
+        """The player with this id; ApiError 404 if there is none."""
         player = self.players.get(external_id)
         if player is None:
             raise not_found("player")
@@ -201,7 +201,7 @@ class GameState:
     ) -> Remembered | None:
         """The first use of a key that this request repeats, or None for a new key.
 
-        ApiError 409 where the key was used for another request (GRANT-3, LEDGER-4).
+        ApiError 409 if the key was used for another request (GRANT-3, LEDGER-4).
         """
         first = self.remembered(scope).get(key)
         if first is not None and not first.matches(fingerprint, self.players.get(external_id)):

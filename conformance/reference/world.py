@@ -81,7 +81,7 @@ class World:
 def load_world(path: Path) -> World:
     """Read a world file (see `fixtures/world.toml`).
 
-    Raises OSError, tomllib.TOMLDecodeError or msgspec.ValidationError for a file that is none.
+    Raises OSError, tomllib.TOMLDecodeError or msgspec.ValidationError for any other file.
     """
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     return World(tuple(msgspec.convert(document["games"], type=list[Game])))

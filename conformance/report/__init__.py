@@ -1,6 +1,6 @@
-"""What a run leaves on disk. Knows results; knows no scenarios.
+"""The files that a run leaves on disk.
 
-`forms` is to be imported where the forms are made: its libraries are not needed before that.
+Import `forms` only where files are made from results: its libraries load slowly.
 """
 
 from conformance.report.directory import RunDirectory, write_results

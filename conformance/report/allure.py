@@ -1,8 +1,8 @@
-"""`allure-results/`: what the Allure command line makes a report of.
+"""`allure-results/`, from which the Allure command line makes a report.
 
 Families are suites, requirements are stories and links, the level is the severity, each exchange is
 a step. Each check is one Allure test, so nothing is counted twice. The plugin of allure-pytest
-would report tests instead, and a test may decide several requirements: so its model is used alone.
+reports tests, and a test may decide several requirements, so only its model is used.
 """
 
 import hashlib
@@ -42,10 +42,10 @@ API = "Kraty Server API"
 
 
 def write_allure(directory: Path, document: Document) -> None:
-    """Write a file for each check, and one for each exchange of it, and nothing else stays."""
+    """Write a file for each check and each of its exchanges; remove all older files."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
-    # Allure's own file logger encodes in Python and renames each file: several times as slow.
+    # Allure's file logger is several times as slow: it encodes in Python and renames each file.
     logger = AllureMemoryLogger()
     for row in document.requirements:
         for check in row.checks:

@@ -1,5 +1,6 @@
-"""Results side by side: which implementation, or which run, passes what."""
+"""Compares results: which implementation, or which run, passes what."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,13 +8,15 @@ from enum import StrEnum
 from rich.table import Table
 
 from conformance.report.html import SYMBOLS, render_template
-from conformance.report.summary import plain
+from conformance.report.summary import markdown_table, plain
 from conformance.results.check import Outcome
 from conformance.results.document import Document, RequirementResult
 
-SAID_NOTHING = (Outcome.NOT_EXERCISED, Outcome.BLOCKED, Outcome.INCONCLUSIVE)
 ABSENT = "absent"
 """The results are of a suite that did not know the requirement."""
+ACCUSED = (Outcome.FAILED, Outcome.WARNED)
+BROKEN = (*ACCUSED, Outcome.KNOWN)
+UNDECIDED = (Outcome.NOT_EXERCISED, Outcome.BLOCKED, Outcome.INCONCLUSIVE, ABSENT)
 
 
 class Change(StrEnum):
@@ -22,9 +25,9 @@ class Change(StrEnum):
     REGRESSION = "regression"
     """It passed, and fails or warns now."""
     LOST = "no longer decided"
-    """It passed, and nothing is said now."""
+    """It passed, and is undecided now."""
     TOLERATED = "now a known failure"
-    """It passed, and fails now, which its team knows."""
+    """It passed, and is on the list of known failures now."""
     FAILING = "still failing"
     FIXED = "fixed"
     """It passes now."""
@@ -51,23 +54,39 @@ class ComparedRequirement:
     outcomes: tuple[str, ...]
     change: Change
 
+    def cells(self) -> list[str]:
+        """The outcomes with their symbols."""
+        return [f"{SYMBOLS.get(o, '?')} {o.replace('_', ' ')}" for o in self.outcomes]
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """The results compared, in the order that they were given; the first is what counts."""
+    """The results in the order given; each is compared with the first."""
 
     columns: tuple[Column, ...]
     lines: tuple[ComparedRequirement, ...]
 
     @property
     def regressed(self) -> bool:
-        """Whether a MUST that passed in the first fails in any later ones, and nobody knew."""
+        """Whether a MUST that passed in the first results fails in later ones, not as known."""
         return any(line.level == "MUST" and line.change is Change.REGRESSION for line in self.lines)
 
     def counts(self) -> dict[str, int]:
-        """How many requirements changed how."""
-        changes = [line.change for line in self.lines]
-        return {str(change): changes.count(change) for change in Change if change in changes}
+        """How many requirements have each change."""
+        changes = Counter(line.change for line in self.lines)
+        return {str(change): changes[change] for change in Change if change in changes}
+
+    def headings(self) -> list[str]:
+        """A name for each column, with its time where names are the same."""
+        names = Counter(column.name for column in self.columns)
+        return [
+            f"{column.name} ({column.started_at})" if names[column.name] > 1 else column.name
+            for column in self.columns
+        ]
+
+    def differing(self) -> list[ComparedRequirement]:
+        """The requirements that changed or still fail."""
+        return [line for line in self.lines if line.change is not Change.SAME]
 
 
 def compare(documents: Sequence[Document]) -> Comparison:
@@ -82,7 +101,7 @@ def compare(documents: Sequence[Document]) -> Comparison:
 
 
 def line_of(id: str, rows: Sequence[RequirementResult | None]) -> ComparedRequirement:
-    """One requirement over all results."""
+    """One requirement in all results."""
     known = next(row for row in rows if row is not None)
     outcomes = tuple(row.outcome if row else ABSENT for row in rows)
     return ComparedRequirement(id, known.level, known.sentence, outcomes, change_of(outcomes))
@@ -91,59 +110,40 @@ def line_of(id: str, rows: Sequence[RequirementResult | None]) -> ComparedRequir
 def change_of(outcomes: Sequence[str]) -> Change:
     """How later outcomes differ from the first; of several the worst counts."""
     first, *later = outcomes
-    accused = (Outcome.FAILED, Outcome.WARNED)
-    broken = (*accused, Outcome.KNOWN)
-    if first == Outcome.PASSED and any(outcome in accused for outcome in later):
-        return Change.REGRESSION
-    if first == Outcome.PASSED and any(outcome in (*SAID_NOTHING, ABSENT) for outcome in later):
-        return Change.LOST
-    if first == Outcome.PASSED and Outcome.KNOWN in later:
-        return Change.TOLERATED
-    if first in broken and any(outcome in broken for outcome in later):
-        return Change.FAILING
-    if first in broken and all(outcome == Outcome.PASSED for outcome in later):
-        return Change.FIXED
+    if first == Outcome.PASSED:
+        if any(outcome in ACCUSED for outcome in later):
+            return Change.REGRESSION
+        if any(outcome in UNDECIDED for outcome in later):
+            return Change.LOST
+        if Outcome.KNOWN in later:
+            return Change.TOLERATED
+    if first in BROKEN:
+        if any(outcome in BROKEN for outcome in later):
+            return Change.FAILING
+        if all(outcome == Outcome.PASSED for outcome in later):
+            return Change.FIXED
     return Change.SAME if len(set(outcomes)) == 1 else Change.OTHER
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """What differs or fails, for a terminal."""
+    """The requirements that changed or still fail, for a terminal."""
     table = Table(box=None, pad_edge=False)
-    for name in ("change", "requirement", "level", *headings(comparison)):
+    for name in ("change", "requirement", "level", *comparison.headings()):
         table.add_column(name, overflow="fold")
-    for line in differing(comparison):
-        cells = (f"{SYMBOLS.get(o, '?')} {o.replace('_', ' ')}" for o in line.outcomes)
-        table.add_row(line.change, line.id, line.level, *cells)
+    for line in comparison.differing():
+        table.add_row(line.change, line.id, line.level, *line.cells())
     return table
 
 
 def comparison_markdown(comparison: Comparison) -> str:
-    """What differs or fails, in GitHub's Markdown."""
-    names = [plain(name) for name in headings(comparison)]
-    lines = ["## Conformance compared", ""]
-    lines += [f"{', '.join(f'{n} {change}' for change, n in comparison.counts().items())}", ""]
-    lines += [f"| change | requirement | level | {' | '.join(names)} |"]
-    lines += [f"| --- | --- | --- |{' --- |' * len(names)}"]
-    for line in differing(comparison):
-        cells = " | ".join(f"{SYMBOLS.get(o, '?')} {o.replace('_', ' ')}" for o in line.outcomes)
-        lines.append(f"| {line.change} | {plain(line.id)} | {line.level} | {cells} |")
+    """The requirements that changed or still fail, in GitHub's Markdown."""
+    counts = ", ".join(f"{n} {change}" for change, n in comparison.counts().items())
+    head = ["change", "requirement", "level", *map(plain, comparison.headings())]
+    rows = [[e.change, plain(e.id), e.level, *e.cells()] for e in comparison.differing()]
+    lines = ["## Conformance compared", "", counts, "", *markdown_table(head, rows)]
     return "\n".join(lines) + "\n"
 
 
 def comparison_html(comparison: Comparison) -> str:
-    """A page with every requirement; whatever the results hold is escaped."""
-    return render_template("compare.html.j2", comparison=comparison, symbols=SYMBOLS)
-
-
-def headings(comparison: Comparison) -> list[str]:
-    """A name for each column, with its time where names are the same."""
-    names = [column.name for column in comparison.columns]
-    return [
-        f"{column.name} ({column.started_at})" if names.count(column.name) > 1 else column.name
-        for column in comparison.columns
-    ]
-
-
-def differing(comparison: Comparison) -> list[ComparedRequirement]:
-    """The lines that say something: all but those that are the same."""
-    return [line for line in comparison.lines if line.change is not Change.SAME]
+    """A page with every requirement; all text from the results is escaped."""
+    return render_template("compare.html.j2", comparison=comparison)

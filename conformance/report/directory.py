@@ -12,14 +12,14 @@ LATEST = "latest"
 
 
 class RunDirectory:
-    """`path` is new and the run's own; `latest` beside it points at the newest."""
+    """The new directory `path` of one run; `latest` beside it points at the newest."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def create(cls, reports: Path, run_id: str, started: float) -> "RunDirectory":
-        """Make the directory. UsageError where that cannot be done."""
+        """Make the directory. UsageError if that fails."""
         moment = datetime.fromtimestamp(started, UTC).strftime("%Y%m%dT%H%M%SZ")
         path = reports.resolve() / f"{moment}-{run_id}"
         try:
@@ -29,20 +29,20 @@ class RunDirectory:
         return cls(path)
 
     def announce(self) -> None:
-        """Let `latest` point at the directory: there is going to be something in it."""
+        """Let `latest` point at the directory. UsageError if that fails."""
         try:
             _point(self.path.parent / LATEST, self.path)
         except OSError as error:
             raise UsageError(f"cannot write to {self.path.parent}: {error.strerror}") from None
 
     def discard(self) -> None:
-        """Take the directory away, unless there is something in it."""
+        """Remove the directory if it is empty."""
         with suppress(OSError):
             self.path.rmdir()
 
 
 def write_results(path: Path, document: Document) -> None:
-    """Write `results.json`, whole or not at all. OSError where the disk is full."""
+    """Write `results.json`, whole or not at all. OSError if the disk is full."""
     text = as_json(document, indent=2)
     part = path / f"{RESULTS}.part"
     try:

@@ -1,4 +1,4 @@
-"""Everything that is made from results, written beside them."""
+"""Writes all files that are made from results beside them."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ FORMS = {
     "summary.md": render_summary,
     "badge.json": render_badge,
 }
-"""What is made from the results as text, by file name."""
+"""The text files, by name."""
 
 
 def write_forms(path: Path, document: Document) -> None:
-    """Write what is made from the results into a directory. OSError where the disk is full."""
+    """Write the files into a directory. OSError if the disk is full."""
     (path / "junit.xml").write_bytes(render_junit(document))
     join_parts(path)
     write_allure(path / "allure-results", document)

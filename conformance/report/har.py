@@ -1,7 +1,7 @@
-"""`exchanges.har`: the exchanges that led to failures and open questions, whole.
+"""`exchanges.har`: the whole exchanges that led to failures and open questions.
 
 Browsers' developer tools open it. Each process of a run appends the entries of its tests to a file
-as they come; at the end, or after a crash, they are put together.
+of its own; at the end of the run, or after a crash, the files are joined.
 """
 
 import base64
@@ -23,7 +23,7 @@ HTTP_VERSION = "HTTP/1.1"
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One exchange as HAR has it; `comment` is the test."""
+    """An entry of a HAR file; `comment` is the test."""
 
     startedDateTime: str  # noqa: N815 - HAR's name
     time: float
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class HarPart:
-    """The entries of one process. OSError where the disk is full."""
+    """The entries of one process. OSError if the disk is full."""
 
     def __init__(self, directory: Path, worker: str, base_url: str) -> None:
         self.path = directory / PART.format(worker)
@@ -49,7 +49,7 @@ class HarPart:
 
 
 def join_parts(directory: Path) -> None:
-    """Put the entries of all processes into `exchanges.har`, in their order in time."""
+    """Write the entries of all processes to `exchanges.har`, ordered by time."""
     parts = sorted(directory.glob(PARTS))
     if not parts and (directory / NAME).exists():
         return
@@ -70,7 +70,7 @@ def _entries(part: Path) -> Iterator[Entry]:
         try:
             yield msgspec.json.decode(line, type=Entry)
         except msgspec.DecodeError:
-            return  # a process that was killed left a line that ends in its middle
+            return  # a killed process left an incomplete last line
 
 
 def _entry(exchange: Exchange, base_url: str, test: str) -> Entry:
@@ -102,7 +102,7 @@ def _request(exchange: Exchange, base_url: str) -> harfile.Request:
 
 
 def _response(exchange: Exchange) -> harfile.Response:
-    """The response; where there is none, status 0, as browsers write it."""
+    """The response; without one, status 0, as browsers write it."""
     response = exchange.response
     if response is None:
         return harfile.Response(0, exchange.error or "", HTTP_VERSION, bodySize=0)

@@ -1,14 +1,14 @@
-"""`report.html`: one file without a network, made from the results by a template.
+"""`report.html`: one file that needs no network, made from the results by a template.
 
-What the page shows is prepared here: bounded in size, pretty-printed, and with nothing in it that
-could steer a browser or a reader. The template escapes everything.
+This module cuts and pretty-prints what the page shows, and makes control characters visible. The
+template escapes everything.
 """
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from itertools import groupby
 from typing import Any
 
@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from conformance.http.exchange import Headers
 from conformance.http.traffic import Moment
+from conformance.report.text import visible
 from conformance.results.check import Check, Outcome
 from conformance.results.document import Document, OperationTraffic, RequirementResult
 from conformance.results.evidence import ShownExchange
@@ -110,75 +111,53 @@ def evidence_of(row: RequirementResult) -> list[tuple[Check, list[Shown]]]:
 def shown_of(check: Check) -> list[Shown]:
     """The last exchanges of a check; in the very last, what differs is marked."""
     exchanges = check.exchanges[-MAX_EXCHANGES:]
-    return [shown(exchange, check, last=exchange is exchanges[-1]) for exchange in exchanges]
+    return [shown(one, check if one is exchanges[-1] else None) for one in exchanges]
 
 
-def shown(exchange: ShownExchange, check: Check, *, last: bool) -> Shown:
-    """One exchange for reading."""
-    status = exchange.ending
-    received = check.received or ""
-    differs = partial(differing, check) if last else _never
+def shown(exchange: ShownExchange, check: Check | None) -> Shown:
+    """One exchange; with a check, its differences are marked."""
+    first = f"{exchange.method} {exchange.target}"
+    received = (check and check.received) or ""
     return Shown(
-        title=visible(f"{exchange.method} {exchange.target}")[:500],
-        status=visible(status)[:200],
+        title=visible(first)[:500],
+        status=visible(exchange.ending)[:200],
         milliseconds=exchange.seconds * 1000,
-        marked=last and received.startswith(f"status {exchange.status}"),
-        request=[
-            *_plain(f"{exchange.method} {exchange.target}", exchange.request_headers),
-            *body_lines(exchange.request_body, _never),
-        ],
-        response=[
-            *_plain(status, exchange.response_headers),
-            *body_lines(exchange.response_body, differs),
-        ],
+        marked=received.startswith(f"status {exchange.status}"),
+        request=_lines(first, exchange.request_headers, exchange.request_body, None),
+        response=_lines(exchange.ending, exchange.response_headers, exchange.response_body, check),
         curl=exchange.curl and visible(exchange.curl),
     )
 
 
-def _plain(first: str, headers: Headers) -> list[tuple[str, bool]]:
-    lines = [first, *(f"{name}: {value}" for name, value in headers), ""]
-    return [(visible(line)[:MAX_BODY], False) for line in lines]
-
-
-def body_lines(body: str, differs: Callable[[str], bool]) -> list[tuple[str, bool]]:
-    """A body line by line, JSON pretty-printed, each with whether it is marked."""
+def _lines(first: str, headers: Headers, body: str, check: Check | None) -> list[tuple[str, bool]]:
+    """A message line by line, JSON pretty-printed, each with whether it is marked."""
+    head = [first, *(f"{name}: {value}" for name, value in headers), ""]
     try:
         text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         text = body
     if len(text) > MAX_BODY:
         text = f"{text[:MAX_BODY]}… (cut; the whole is in exchanges.har)"
-    return [(visible(line), differs(line)) for line in text.splitlines()]
+    lines = [(visible(line)[:MAX_BODY], False) for line in head]
+    return [*lines, *((visible(line), differs(check, line)) for line in text.splitlines())]
 
 
-def _never(line: str) -> bool:
-    del line
-    return False
+def differs(check: Check | None, line: str) -> bool:
+    """Whether a line of JSON differs from what the check expects.
 
-
-def differing(check: Check, line: str) -> bool:
-    """Whether a line of JSON is what differs.
-
-    That is: a member that the expectation names (`status 'merged', toPlayerId 'p'`), or one with
-    the very value that was received.
+    Its member is named in the expectation (`status 'merged', toPlayerId 'p'`), or has the value
+    that was received.
     """
     found = re.match(r'\s*"([^"]+)": (.*?),?$', line)
-    if not found:
+    if check is None or not found:
         return False
     expected, received = check.expected or "", check.received or ""
     named = re.search(rf"\b{re.escape(found[1])}\b", expected)
     return bool(named) or found[2].strip('"') == received.strip("'")
 
 
-def visible(text: str) -> str:
-    """Text that shows what it holds: what steers a terminal or turns the line is escaped."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
-
-
 def missing_of(rows: Sequence[RequirementResult]) -> list[tuple[str, list[str]]]:
-    """Why requirements were not exercised, and which: each reason once."""
+    """Each reason why requirements were not exercised, with their ids."""
     reasons: dict[str, list[str]] = {}
     for row in rows:
         if row.outcome is not Outcome.NOT_EXERCISED:
@@ -190,26 +169,17 @@ def missing_of(rows: Sequence[RequirementResult]) -> list[tuple[str, list[str]]]
 
 
 @dataclass(frozen=True)
-class HeatCell:
-    """How often an operation gave a status; `kind` is how the page shows that."""
-
-    count: int
-    documented: bool
-    kind: str
-
-
-@dataclass(frozen=True)
 class HeatRow:
-    """An operation: a cell for each status; `most` is the longest bar of `latencies`."""
+    """An operation: for each status a count and a CSS class; `most` is the largest latency."""
 
     operation: str
-    cells: list[HeatCell]
+    cells: list[tuple[int, str]]
     latencies: tuple[int, ...]
     most: int
 
 
 def heat_of(traffic: Sequence[OperationTraffic]) -> tuple[list[str], list[HeatRow]]:
-    """The statuses that are documented or came, and for each operation what came how often."""
+    """The statuses that are documented or were received, and a row for each operation."""
     endings = {ending for row in traffic for ending in (*row.documented, *row.endings)}
     columns = sorted(endings, key=lambda ending: (not ending.isdigit(), ending))
     return columns, [
@@ -223,15 +193,16 @@ def heat_of(traffic: Sequence[OperationTraffic]) -> tuple[list[str], list[HeatRo
     ]
 
 
-def _heat_cell(row: OperationTraffic, ending: str) -> HeatCell:
-    count, documented = row.endings.get(ending, 0), ending in row.documented
-    kind = "documented" if documented else "undocumented"
-    return HeatCell(count, documented, kind if count or documented else "")
+def _heat_cell(row: OperationTraffic, ending: str) -> tuple[int, str]:
+    count = row.endings.get(ending, 0)
+    if ending in row.documented:
+        return count, "documented received" if count else "documented"
+    return count, "undocumented" if count else ""
 
 
 @dataclass(frozen=True)
 class BudgetLine:
-    """What remained of a key's budget: SVG points, and between which numbers."""
+    """The remaining budget of a key: SVG points, the largest and the least number."""
 
     points: str
     top: int

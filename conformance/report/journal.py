@@ -1,7 +1,7 @@
-"""`journal.jsonl`: what a run knows so far, on disk as it comes.
+"""`journal.jsonl`: the results of a run so far.
 
-A line that says what is tested, then one for each test that reported. The results replace it when
-the run ends; after a crash they are made from it.
+The first line says what is tested; each further line is the result of a test. At the end of the run
+`results.json` replaces the journal; after a crash it is made from the journal.
 """
 
 import json
@@ -19,24 +19,24 @@ NAME = "journal.jsonl"
 class FirstLine(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="kraty-conformance-journal"
 ):
-    """What says whose journal it is."""
+    """The first line: what is tested."""
 
     head: Head
 
 
 class Journal:
-    """Appends to the journal of one run. OSError where the disk is full."""
+    """Appends to the journal of one run. OSError if the disk is full."""
 
     def __init__(self, path: Path, head: Head) -> None:
         self.path = path / NAME
         self._write("w", as_json(FirstLine(head=head)))
 
     def add(self, result: str) -> None:
-        """Keep what one test reports, as JSON."""
+        """Append the result of one test, as JSON."""
         self._write("a", result)
 
     def remove(self) -> None:
-        """The results are written: the journal is of no more use."""
+        """Remove the journal: the results are written."""
         self.path.unlink(missing_ok=True)
 
     def _write(self, mode: str, line: str) -> None:
@@ -45,9 +45,9 @@ class Journal:
 
 
 def read_journal(directory: Path) -> tuple[Head, list[TestResult]]:
-    """The head and the reports of a run that broke off; a line cut in its middle is left out.
+    """The head and the test results of an interrupted run, without an incomplete last line.
 
-    UsageError for a file that is no journal.
+    UsageError for any other file.
     """
     path = directory / NAME
     first, *lines = path.read_bytes().split(b"\n")
@@ -60,5 +60,5 @@ def read_journal(directory: Path) -> tuple[Head, list[TestResult]]:
         try:
             results.append(msgspec.convert(json.loads(line), TestResult))
         except (ValueError, msgspec.MsgspecError):
-            break  # cut in its middle
+            break  # an incomplete line
     return head, results

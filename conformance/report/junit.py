@@ -24,7 +24,7 @@ def render_junit(document: Document) -> bytes:
     for family in dict.fromkeys(row.family for row in document.requirements):
         rows = [row for row in document.requirements if row.family == family]
         suite = TestSuite(family)
-        # One by one, the library would count all again for each case.
+        # Added one by one, each case would make the library count all cases again.
         suite.add_testcases([_case(row, check) for row in rows for check in row.checks])
         xml.add_testsuite(suite)
     return bytes(xml.tostring())
@@ -53,5 +53,5 @@ def _lines(row: RequirementResult, check: Check) -> list[str]:
 
 
 def _clean(text: str) -> str:
-    """Text that XML can hold."""
+    """Replace characters that XML cannot hold."""
     return _NOT_XML.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""Reads `results.json` back, and refuses what is none with one line that says why."""
+"""Reads `results.json`; for any other file, one line says what is wrong with it."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Results of a run that broke off, made from its journal."""
+"""Makes the results of an interrupted run from its journal."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ BROKEN_OFF = "the run broke off before its end"
 
 
 def document_of(path: Path) -> Document:
-    """The results of a run by its directory or file: as written, else from its journal.
+    """The results of a run, by its directory or file; without results, those of its journal.
 
-    UsageError where there is neither, or what there is cannot be read.
+    UsageError if there is neither, or if the file cannot be read.
     """
     if not path.is_dir() or (path / RESULTS).exists() or not (path / NAME).exists():
         return read_results(path)

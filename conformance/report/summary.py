@@ -29,6 +29,13 @@ SYMBOLS = {
     "known failures outdated": "❌",
     "inconclusive": "❔",
 }
+TITLES = {
+    "failed": "Not met",
+    "known_failure": "Known failures",
+    "warned": "Recommendations not met",
+    "inconclusive": "Undecided",
+    "blocked": "Blocked",
+}
 MAX_ROWS = 50
 MAX_TEXT = 300
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~!@])")
@@ -48,13 +55,7 @@ def render_summary(document: Document) -> str:
         "",
         *_counts(verdict.outcomes),
     ]
-    for outcome, title in (
-        ("failed", "Not met"),
-        ("known_failure", "Known failures"),
-        ("warned", "Recommendations not met"),
-        ("inconclusive", "Undecided"),
-        ("blocked", "Blocked"),
-    ):
+    for outcome, title in TITLES.items():
         rows = [row for row in document.requirements if row.outcome == outcome]
         lines += _rows(title, outcome, rows)
     lines += _not_exercised(document)
@@ -64,30 +65,22 @@ def render_summary(document: Document) -> str:
 
 
 def _counts(outcomes: Mapping[Level, Mapping[Outcome, int]]) -> list[str]:
-    names = list(Outcome)
-    head = " | ".join(name.replace("_", " ") for name in names)
-    return [
-        f"| level | {head} |",
-        f"| --- |{' ---: |' * len(names)}",
-        *(
-            f"| {level} | {' | '.join(str(counts[name]) for name in names)} |"
-            for level, counts in outcomes.items()
-        ),
-        "",
-    ]
+    head = ["level", *(name.replace("_", " ") for name in Outcome)]
+    rows = [[level, *(str(counts[n]) for n in Outcome)] for level, counts in outcomes.items()]
+    return [*markdown_table(head, rows), ""]
 
 
 def _rows(title: str, outcome: str, rows: Sequence[RequirementResult]) -> list[str]:
     if not rows:
         return []
-    lines = [f"### {title}", "", "| requirement | sentence | received |", "| --- | --- | --- |"]
+    cells = []
     for row in rows[:MAX_ROWS]:
         first = next(check for check in row.checks if check.outcome == outcome)
-        cells = f"{plain(row.id)} | {plain(row.sentence)} | {plain(first.message)}"
-        lines.append(f"| {cells} |")
+        cells.append([plain(row.id), plain(row.sentence), plain(first.message)])
     if len(rows) > MAX_ROWS:
-        lines.append(f"| | and {len(rows) - MAX_ROWS} more | |")
-    return [*lines, ""]
+        cells.append(["", f"and {len(rows) - MAX_ROWS} more", ""])
+    table = markdown_table(["requirement", "sentence", "received"], cells)
+    return [f"### {title}", "", *table, ""]
 
 
 def not_exercised(document: Document) -> dict[str, list[str]]:
@@ -108,20 +101,23 @@ def _not_exercised(document: Document) -> list[str]:
 
 
 def _known(entries: Sequence[KnownStatus]) -> list[str]:
-    """The list of known failures, and what became of each."""
+    """The list of known failures, each with its status."""
     if not entries:
         return []
-    rows = [
-        f"| {plain(e.name)} | {plain(e.status)} | {plain(e.reason)} | "
-        f"{plain(e.expires or '')} | {plain(e.issue or '')} |"
-        for e in entries
-    ]
-    head = ["| known failure | now | reason | until | issue |", "| --- | --- | --- | --- | --- |"]
-    return ["### Known failures as listed", "", *head, *rows, ""]
+    cells = [(e.name, e.status, e.reason, e.expires or "", e.issue or "") for e in entries]
+    head = ["known failure", "now", "reason", "until", "issue"]
+    table = markdown_table(head, [list(map(plain, row)) for row in cells])
+    return ["### Known failures as listed", "", *table, ""]
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def plain(text: str) -> str:
-    """Text that Markdown shows as it is, in one line; a long one is cut."""
+    """One line that Markdown shows unchanged; a long one is cut."""
     cut = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
     line = "".join(c if c.isprintable() else " " for c in cut)
     return _SPECIAL.sub(r"\\\1", html.escape(line, quote=False))

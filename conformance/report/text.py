@@ -1,4 +1,4 @@
-"""A check in words, for a terminal: requirement, expected, received, exchanges, reproduction."""
+"""A check as text for a terminal: requirement, expected, received, exchanges, reproduction."""
 
 from conformance.contract.requirements import catalogue
 from conformance.results.check import Check, Outcome
@@ -38,6 +38,12 @@ def explain(check: Check) -> str:
 
 
 def printable(text: str, most: int = MAX_BODY) -> str:
-    """Text that cannot steer a terminal: control characters are escaped, a long one is cut."""
-    cut = text if len(text) <= most else f"{text[:most]}…"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+    """One line for a terminal: escaped, and cut if it is long."""
+    return visible(text if len(text) <= most else f"{text[:most]}…", keep="")
+
+
+def visible(text: str, keep: str = "\n\t") -> str:
+    """Escape control characters and all others that a reader cannot see."""
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
