@@ -1,5 +1,7 @@
 """Keeps what one test sent, received and found."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from conformance.contract.exchange_rules import Breach
@@ -33,6 +35,13 @@ class Recorder:
         self.breaches: list[Breach] = []
         self.findings: dict[str, Finding] = {}
         self.traffic = Traffic()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Forget what is recorded meanwhile, unless it raises: then forget what was before."""
+        before, self.exchanges = self.exchanges, []
+        yield
+        self.exchanges = before
 
     def restart(self) -> None:
         """Forget exchanges and breaches before the next generated case; findings stay."""
