@@ -1,8 +1,8 @@
 """A model of one game with a few players, written from the contract alone.
 
 It knows who exists, what each player holds, which grants and lobbies there are, who was banned,
-merged or erased, and which idempotency keys are used. `state_machine` drives a server and this
-model together and compares them after every step.
+merged or erased, and which idempotency keys are used. `oracle` drives a server and this model
+together and compares them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,28 @@ from typing import Any
 LEDGERS = ("wallet", "inventory")
 
 
+@dataclass
+class Granted:
+    """A grant: the members that its create sent, its status, and whether a merge moved it."""
+
+    sent: Mapping[str, Any]
+    status: str = "pending"
+    moved: bool = False
+
+    def view(self) -> dict[str, Any]:
+        """What every view must show of it."""
+        return {**self.sent, "status": self.status}
+
+
 @dataclass(eq=False)
 class Person:
-    """A player. `grants` maps ids to statuses; `lobbies` holds ids."""
+    """A player. `grants` are by id; `lobbies` holds ids."""
 
     banned: bool = False
+    was_banned: bool = False
     wallet: dict[str, int] = field(default_factory=dict)
     inventory: dict[str, int] = field(default_factory=dict)
-    grants: dict[str, str] = field(default_factory=dict)
+    grants: dict[str, Granted] = field(default_factory=dict)
     lobbies: set[str] = field(default_factory=set)
 
     def holdings(self, ledger: str) -> dict[str, int]:
@@ -45,7 +59,8 @@ class Model:
 
     `ended` says whether the last player of an id was merged or erased. `erased` holds every id of
     which a player was ever erased. `refused` holds the ledger and key of decrements that were
-    refused because the player held too little.
+    refused because the player held too little. `grants` holds every grant's id, `lobbies` the id
+    of each key.
     """
 
     people: dict[str, Person] = field(default_factory=dict)
@@ -54,6 +69,7 @@ class Model:
     erased: set[str] = field(default_factory=set)
     refused: set[tuple[str, str | None]] = field(default_factory=set)
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+    grants: list[str] = field(default_factory=list)
     lobbies: dict[str, str] = field(default_factory=dict)
 
     def ensure(self, player: str) -> Person:
@@ -90,6 +106,8 @@ class Model:
         for ledger in LEDGERS:
             for key, held in gone.holdings(ledger).items():
                 kept.holdings(ledger)[key] = kept.holdings(ledger).get(key, 0) + held
+        for granted in gone.grants.values():
+            granted.moved = True
         kept.grants |= gone.grants
         kept.lobbies |= gone.lobbies
         self.merged[source, kept] = target
@@ -118,6 +136,6 @@ class Model:
         return {
             "wallet": {key: held for key, held in person.wallet.items() if held},
             "inventory": {key: held for key, held in person.inventory.items() if held},
-            "grants": person.grants,
+            "grants": {id: granted.view() for id, granted in person.grants.items()},
             "lobbies": person.lobbies,
         }

@@ -1,0 +1,492 @@
+"""Calls a server and judges every answer, and every state, by what the contract allows.
+
+Whoever drives it chooses the calls: random sequences, or plans that were designed. `Model` knows
+what was done. Where the contract is FREE, the model takes over what the server chose.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from conformance.client.api import Answer, Api
+from conformance.failures import Mismatch
+from conformance.fuzzing.model import LEDGERS, Granted, Model, Person, Use
+from conformance.testkit.expect import (
+    expect_equal,
+    expect_fields,
+    expect_placeholder,
+    expect_status,
+    expect_that,
+)
+from conformance.testkit.given import Given, mention, state_of
+from conformance.testkit.import_batches import ImportBatch
+from conformance.testkit.ledgers import Ledger
+
+State = Mapping[str, Any] | None
+PRESENCE = "presence"
+"""The part of a state that says whether the player is known."""
+UNTOUCHED = dict.fromkeys((*LEDGERS, "grants", "lobbies"), "BAN-6")
+"""What a ban leaves as it is."""
+MAX_SHOWN = 100
+"""A profile that is asked for more rows may show fewer."""
+
+
+class Oracle:
+    """Drives one server. Every method is one call, judged; `agree` compares the states after it.
+
+    Players, keys and lobby keys are the full strings that the server sees. `on_mismatch` is told
+    of each departure before it is raised.
+    """
+
+    def __init__(
+        self, api: Api, given: Given, on_mismatch: Callable[[Mismatch], None] = lambda _: None
+    ) -> None:
+        self.api = api
+        self.given = given
+        self.model = Model()
+        self._on_mismatch = on_mismatch
+        self._accused = "EXP-1"
+        self._blame: dict[str, str] = {}
+        self._known: set[str] = set()
+
+    @contextmanager
+    def blaming(self, requirement: str, **blame: str) -> Iterator[None]:
+        """Blame this requirement for a mismatch here, and for a wrong state after this step.
+
+        `blame` names another requirement for some parts of that state: `wallet`, `inventory`,
+        `grants`, `lobbies`, `presence`.
+        """
+        self._accused, self._blame = requirement, blame
+        try:
+            yield
+        except Mismatch as error:
+            error.requirement = error.requirement or requirement
+            self._on_mismatch(error)
+            raise
+
+    def _accept_new_player(self, player: str) -> None:
+        """FREE: a refused or replayed call may have made the player known."""
+        known = self.api.export_player(player).status == 200
+        if player not in self.model.people and known:
+            self.model.ensure(player)
+
+    # Grants
+
+    def create_grant(self, player: str, body: Mapping[str, Any]) -> str:
+        """A create with a new key, a replay, a conflict, or a key of another player.
+
+        The id of the grant that the key names.
+        """
+        key = str(body["idempotencyKey"])
+        answer = self.api.create_grant(player, dict(body))
+        first = self.model.use("grant", key)
+        if first is None:
+            return self._new_grant(answer, player, body)
+        if first.person is not self.model.people.get(player):
+            with self.blaming("GRANT-5"):
+                expect_status(answer, 200, 409, because=f"{key} was used for another player")
+            self._accept_new_player(player)
+        elif first.request != body:
+            with self.blaming("GRANT-3"):
+                expect_status(answer, 409, because=f"the key {key} was used with another body")
+        else:
+            granted = first.person.grants[first.answer["id"]]
+            with self.blaming("GRANT-2" if granted.status == "pending" else "ACK-5"):
+                expect_status(answer, 200, because=f"the key {key} was used with this body")
+                expect_equal(answer.data["id"], first.answer["id"], "the grant that the key names")
+            if granted.status == "pending" and not granted.moved:
+                with self.blaming("GRANT-2"):
+                    expect_equal(answer.data, first.answer, "the replay's data")
+        return str(first.answer["id"])
+
+    def _new_grant(self, answer: Answer, player: str, body: Mapping[str, Any]) -> str:
+        sent = {name: body[name] for name in ("kind", "sourceRefId") if name in body}
+        with self.blaming("GRANT-1", grants="GRANT-8", presence="GRANT-6"):
+            expect_status(answer, 201, because=f"the key {body['idempotencyKey']} is new")
+            id = str(answer.data["id"])
+            expect_that(id not in self.model.grants, "a grant that is new", f"the old grant {id}")
+            expect_fields(answer.data, **{"kind": "reward", "status": "pending", **sent})
+        person = self.model.ensure(player)
+        person.grants[id] = Granted(sent)
+        self.model.grants.append(id)
+        self.model.remember("grant", str(body["idempotencyKey"]), person, body, answer.data)
+        return id
+
+    def ack(self, player: str, grant: str) -> None:
+        """An ack of any grant, for its owner or for another player."""
+        answer = self.api.ack_grant(player, grant)
+        person = self.model.people.get(player)
+        granted = person.grants.get(grant) if person else None
+        if granted is None:
+            with self.blaming("ACK-3"):
+                expect_status(answer, 404, because="the grant is not the player's")
+            return
+        with self.blaming("ACK-1", grants="ACK-4", wallet="ACK-6", inventory="ACK-6"):
+            expect_status(answer, 200, because="the grant is the player's")
+            expect_fields(answer.data, id=grant, status="claimed")
+        granted.status = "claimed"
+
+    # Holdings
+
+    def change(
+        self,
+        ledger: str,
+        player: str,
+        amount: int,
+        key: str | None = None,
+        item: str | None = None,
+        **fields: Any,
+    ) -> None:
+        """An increment, or a decrement for a negative amount; `item` is the second declared key."""
+        api_ledger = Ledger(ledger, self.given)
+        item = item or api_ledger.key
+        body = fields if key is None else {"idempotencyKey": key, **fields}
+        direction = "increment" if amount > 0 else "decrement"
+        answer = api_ledger.change(direction, player, abs(amount), item, **body)
+        first = self.model.use(ledger, key) if key else None
+        request = (item, amount > 0, abs(amount), fields)
+        if first is not None:
+            self._second_use(api_ledger, answer, player, request, first)
+            return
+        freed = self._freed_by(player)
+        held = self.model.adjust(ledger, player, item, amount)
+        if held is None:
+            with self.blaming("LEDGER-2"):
+                expect_status(answer, 409, because="the player holds too little")
+            self.model.refused.add((ledger, key))
+            return
+        other = next(name for name in LEDGERS if name != ledger)
+        changed = "LEDGER-1" if amount > 0 else "LEDGER-2"
+        burnt = key is not None and (ledger, key) in self.model.refused
+        with self.blaming("LEDGER-9" if burnt else changed):
+            because = "only a refused call had the key" if burnt else "the change is valid"
+            expect_status(answer, 200, because=because)
+        with self.blaming(freed or changed, **{ledger: "LEDGER-11", other: "LEDGER-8"}):
+            expect_equal(api_ledger.holding(answer), held, "the holding after the change")
+        if key is not None:
+            self.model.remember(ledger, key, self.model.people[player], request, held)
+
+    def _second_use(
+        self,
+        api_ledger: Ledger,
+        answer: Answer,
+        player: str,
+        request: tuple[str, bool, int, Mapping[str, Any]],
+        first: Use,
+    ) -> None:
+        """The key was used before: this is a replay, a conflict, or a use that is FREE."""
+        same_player = first.person is self.model.people.get(player)
+        if same_player and first.request == request:
+            with self.blaming("LEDGER-3"):
+                expect_status(answer, 200, because="the key was used with this body")
+                expect_equal(
+                    api_ledger.holding(answer), first.answer, "the holding of the first call"
+                )
+        elif same_player and first.request[:2] == request[:2]:
+            with self.blaming("LEDGER-4"):
+                expect_status(answer, 409, because="the key was used with another body")
+        else:
+            self._free_use(api_ledger, answer, player, request)
+
+    def _free_use(
+        self,
+        api_ledger: Ledger,
+        answer: Answer,
+        player: str,
+        request: tuple[str, bool, int, Mapping[str, Any]],
+    ) -> None:
+        """FREE: one key for two players or items, or up and down, or after a merge or an erasure.
+
+        Nothing may change that the answer does not report.
+        """
+        item, is_up, size, _ = request
+        amount = size if is_up else -size
+        with self.blaming("LEDGER-10"):
+            expect_status(
+                answer, 200, 409, because="a second use of a key is independent, or conflicts"
+            )
+        person = self.model.people.get(player)
+        held = person.holdings(api_ledger.name).get(item, 0) if person else 0
+        if answer.status == 200 and api_ledger.holding(answer) == held + amount:
+            self.model.adjust(api_ledger.name, player, item, amount)
+        else:
+            self._accept_new_player(player)
+
+    # Imports
+
+    def migrate(self, kind: str, rows: Sequence[tuple[str, str, int]]) -> None:
+        """An import of (player, key, amount); `kind` is `players`, `wallet` or `inventory`.
+
+        The keys must be used by no other operation: sharing them is FREE. In the players import
+        the amount means nothing.
+        """
+        batch = ImportBatch(kind, self.given)
+        sent = [self._row(batch, *row) for row in rows]
+        news = [key for _, key, _ in rows if self.model.use(f"migrate {kind}", key) is None]
+        fresh = len(dict.fromkeys(news))
+        answer = batch.send(sent)
+        adding = kind in LEDGERS and all(player in self.model.people for player, _, _ in rows)
+        created = "MIG-7" if adding else "MIG-6"
+        with self.blaming("MIG-1"):
+            expect_status(answer, 200, because="the batch is well-formed")
+            counted = sum(answer.data[name] for name in ("applied", "skipped", "failed"))
+            expect_equal(counted, len(rows), "the rows that were counted")
+            expect_equal(len(answer.data["failures"]), answer.data["failed"], "the failures")
+        with self.blaming("MIG-2" if fresh < len(rows) else created):
+            expect_fields(answer.data, applied=fresh)
+        with self.blaming("MIG-2" if not fresh else created, wallet="MIG-7", inventory="MIG-7"):
+            if all(self._is_replay(kind, player, key) for player, key, _ in rows):
+                expect_fields(answer.data, failed=0)
+        for player, key, amount in rows:
+            if self.model.use(f"migrate {kind}", key) is None:
+                person = self.model.ensure(player)
+                if kind in LEDGERS:
+                    self.model.adjust(kind, player, Ledger(kind, self.given).key, amount)
+                self.model.remember(f"migrate {kind}", key, person, amount, None)
+            else:
+                self._accept_new_player(player)
+
+    def _row(self, batch: ImportBatch, player: str, key: str, amount: int) -> dict[str, Any]:
+        row: dict[str, Any] = {"externalPlayerId": player, "idempotencyKey": key}
+        if batch.name in LEDGERS:
+            held = Ledger(batch.name, self.given).key
+            row |= {batch.words.key_field: held, batch.words.amount_field: amount}
+        return row
+
+    def _is_replay(self, kind: str, player: str, key: str) -> bool:
+        """Whether the row is new, or the same player's: a key of another may fail (FREE)."""
+        first = self.model.use(f"migrate {kind}", key)
+        return first is None or first.person is self.model.people.get(player)
+
+    # Players
+
+    def ban(self, player: str, reason: str) -> None:
+        """A ban; `applied` reports whether that changed anything."""
+        answer = self.api.ban_player(player, {"reason": reason})
+        person = self._expect_known(answer, player)
+        if person is not None:
+            first = "BAN-2" if person.banned else "BAN-7" if person.was_banned else "BAN-1"
+            with self.blaming(first, **UNTOUCHED):
+                expect_fields(answer.data, applied=not person.banned, reason=reason)
+            person.banned = person.was_banned = True
+
+    def unban(self, player: str) -> None:
+        """The end of a ban."""
+        answer = self.api.unban_player(player)
+        person = self._expect_known(answer, player)
+        if person is not None:
+            with self.blaming("BAN-3", **UNTOUCHED):
+                expect_fields(answer.data, applied=person.banned)
+            person.banned = False
+
+    def _expect_known(self, answer: Answer, player: str) -> Person | None:
+        """The player, for whom a ban or its end gets 200; None for an unknown one, who gets 404."""
+        person = self.model.people.get(player)
+        with self.blaming("BAN-4" if person is None else "BAN-1"):
+            because = "the player is unknown" if person is None else "the player is known"
+            expect_status(answer, 404 if person is None else 200, because=because)
+        return person
+
+    def merge(self, source: str, into: str) -> None:
+        """A merge, its replay, or a refused merge."""
+        people = self.model.people
+        answer = self.api.merge_player(source, into)
+        if self.model.was_merged(source, into):
+            with self.blaming("MERGE-6"):
+                expect_status(answer, 200, because="the merge happened")
+                expect_fields(answer.data, status="no_op_already_merged")
+        elif source not in people and self.model.went_to(source, into):
+            with self.blaming("MERGE-6"):
+                # FREE: a replay whose target is gone.
+                expect_status(answer, 200, 404, 422, because="the target of the merge is gone")
+                status = answer.data["status"] if answer.status == 200 else "no_op_already_merged"
+                expect_equal(status, "no_op_already_merged", "the status of the replay")
+        elif source not in people or into not in people:
+            # FREE: an erased target, and the order of checks where two refusals apply.
+            banned = into in people and people[into].banned
+            odd = source == into or into in self.model.erased or banned
+            allowed = (404, 422) if odd else (404,)
+            with self.blaming("MERGE-7"):
+                expect_status(answer, *allowed, because="one of the two is unknown")
+        elif source == into or people[into].banned:
+            with self.blaming("MERGE-7"):
+                expect_status(
+                    answer, 422, because="the two are one player, or the target is banned"
+                )
+        else:
+            self._merged(answer, source, into)
+
+    def _merged(self, answer: Answer, source: str, into: str) -> None:
+        moved = {"wallet": "MERGE-2", "inventory": "MERGE-2", "grants": "MERGE-3"}
+        grants = len(self.model.people[source].grants)
+        with self.blaming("MERGE-3"):
+            if answer.status == 200:
+                expect_fields(answer.data["counts"], grantsReassigned=grants)
+        with self.blaming("MERGE-1", **moved, lobbies="MERGE-4", presence="MERGE-5"):
+            expect_status(answer, 200, because="both players are known")
+            expect_fields(
+                answer.data,
+                status="merged",
+                fromExternalPlayerId=source,
+                toExternalPlayerId=into,
+            )
+            expect_placeholder(answer.data["anonymizedExternalPlayerId"], "merged")
+        self.model.merge(source, into)
+
+    def erase(self, player: str) -> None:
+        """An erasure, or one that finds nothing to erase."""
+        answer = self.api.delete_player(player, {"reason": "test"})
+        if player in self.model.people:
+            self._expect_erasure(answer, player, "DEL-1", "erased")
+            with self.blaming("DEL-1", presence="DEL-2"):
+                expect_placeholder(answer.data["anonymizedExternalId"], "deleted")
+            self.model.erase(player)
+        elif self.model.ended.get(player) == "erased":
+            self._expect_erasure(answer, player, "DEL-3", "no_op_already_erased")
+        elif player in self.model.ended:
+            # FREE: which no-op a merged-away id gets.
+            noops = ("no_op_already_erased", "no_op_never_existed")
+            self._expect_erasure(answer, player, "DEL-4", *noops)
+        else:
+            self._expect_erasure(answer, player, "DEL-4", "no_op_never_existed")
+            with self.blaming("DEL-4", presence="DEL-2"):
+                expect_fields(answer.data, playerId=None, anonymizedExternalId=None)
+
+    def _expect_erasure(
+        self, answer: Answer, player: str, requirement: str, *statuses: str
+    ) -> None:
+        with self.blaming(requirement, presence="DEL-2"):
+            expect_status(answer, 200, because="erasing always answers 200")
+            reported = answer.data["status"]
+            expect_that(reported in statuses, f"the status {' or '.join(statuses)}", reported)
+            expect_fields(answer.data, externalPlayerId=player)
+
+    # Lobbies
+
+    def create_lobby(self, key: str, roster: Sequence[str], capacity: int) -> str:
+        """A new lobby, or the lobby that the key already has; its id."""
+        body = {"key": key, "externalPlayerIds": list(roster), "capacity": capacity}
+        answer = self.api.create_lobby(self.given.world.event("lobby_event"), body)
+        known = self.model.lobbies.get(key)
+        if known is None:
+            with self.blaming("LOBBY-1", lobbies="LOBBY-6", presence="LOBBY-6"):
+                expect_status(answer, 201, because=f"the key {key} is new")
+                lobby = str(answer.data["id"])
+                old = lobby in self.model.lobbies.values()
+                expect_that(not old, "a lobby that is new", f"the old lobby {lobby}")
+                distinct = len(set(roster))
+                expect_fields(answer.data, participantCount=distinct, capacity=capacity)
+            self.model.lobbies[key] = lobby
+            for player in roster:
+                self.model.ensure(player).lobbies.add(lobby)
+            return lobby
+        with self.blaming("LOBBY-3"):
+            expect_status(answer, 201, 409, because=f"the key {key} has a lobby")
+            reported = answer.data["id"] if answer.status == 201 else known
+            expect_equal(reported, known, "the lobby that the key names")
+        for player in roster:
+            self._accept_new_player(player)
+        return known
+
+    def read_lobby(self, lobby: str, **fields: Any) -> None:
+        """Read a lobby that exists, with these fields, or one that does not."""
+        answer = self.api.get_lobby(lobby)
+        if lobby not in self.model.lobbies.values():
+            with self.blaming("LOBBY-9"):
+                expect_status(answer, 404, because="there is no such lobby")
+            return
+        with self.blaming("LOBBY-8"):
+            expect_status(answer, 200, because="the lobby exists")
+            expect_fields(answer.data, id=lobby, **fields)
+
+    # Views
+
+    def read_profile(self, player: str, limit: int | None = None) -> None:
+        """Read a profile; only its status is judged."""
+        known = player in self.model.people
+        answer = self.api.get_player(player, limit)
+        with self.blaming("PLAYER-1", presence="PLAYER-4"):
+            because = f"the player is {'known' if known else 'unknown'}"
+            expect_status(answer, 200 if known else 404, because=because)
+
+    def show(self, player: str) -> None:
+        """Read the profile of a known player: it lists every grant, as it is, and every lobby."""
+        person = self.model.people[player]
+        limit = max(len(person.grants), len(person.lobbies), 1)
+        if limit > MAX_SHOWN:
+            return
+        with self.blaming("PLAYER-2"):
+            answer = self.api.get_player(player, limit)
+            expect_status(answer, 200, because="the player is known")
+        for id, granted in person.grants.items():
+            row = mention(answer.data, id)
+            with self.blaming("GRANT-8" if granted.status == "pending" else "ACK-4"):
+                expect_that(row is not None, f"grant {id} in the profile", "a profile without it")
+                reported = (row or {}).get("status", granted.status)
+                expect_equal(reported, granted.status, f"the status of grant {id} in the profile")
+        with self.blaming("PLAYER-2"):
+            missing = [id for id in person.lobbies if mention(answer.data, id) is None]
+            expect_equal(missing, [], "the lobbies that the profile lacks")
+
+    def agree(self, *players: str) -> None:
+        """The export of each player agrees with the model, and no exchange broke a rule."""
+        for player in players:
+            reported, expected = self._reported(player), self.model.state(player)
+            requirement = self._blamed(player, differing_part(reported, expected))
+            with self.blaming(requirement, **self._blame):
+                expect_equal(reported, expected, f"the state of player {player}")
+        self._known = set(self.model.people)
+        for breach in self.api.channel.recorder.breaches:
+            with self.blaming(breach.requirement):
+                raise Mismatch(breach.expected, breach.received)
+
+    def _blamed(self, player: str, part: str) -> str:
+        """The requirement to blame if this part of the player's state is wrong.
+
+        A new player with a freed id begins with nothing, whichever operation created them.
+        """
+        new = player in self.model.people and player not in self._known
+        return (new and self._freed_by(player)) or self._blame.get(part, self._accused)
+
+    def _freed_by(self, player: str) -> str | None:
+        """The requirement by which the id of a new player became free; None for a fresh id."""
+        ended = self.model.ended.get(player)
+        if player in self._known or ended is None:
+            return None
+        return "MERGE-5" if ended == "merged" else "DEL-6"
+
+    def _reported(self, player: str) -> dict[str, Any] | None:
+        """The player's export, in the form of `Model.state`."""
+        answer = self.api.export_player(player)
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            erased = self.model.ended.get(player) == "erased"
+            expected = "an export with 200 or 404"
+            raise Mismatch(expected, f"status {answer.status}", "DEL-2" if erased else "EXP-1")
+        state = state_of(answer.data)
+        with self.blaming("HTTP-4", **self._blame):
+            expect_fields(answer.data["player"], externalPlayerId=player)
+        return {
+            "wallet": state["wallet"],
+            "inventory": state["inventory"],
+            "grants": {
+                str(grant["id"]): self._view(player, str(grant["id"]), grant)
+                for grant in state["grants"]
+            },
+            "lobbies": set(state["lobbies"]),
+        }
+
+    def _view(self, player: str, id: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The members of a grant's row that the model knows; others count as they should be."""
+        person = self.model.people.get(player)
+        granted = person.grants.get(id) if person else None
+        expected = granted.view() if granted else {"status": None}
+        return {name: row.get(name, value) for name, value in expected.items()}
+
+
+def differing_part(reported: State, expected: State) -> str:
+    """The first part in which two states of a player differ; empty if they are equal."""
+    if reported is None or expected is None:
+        return "" if reported is expected else PRESENCE
+    return next((name for name in expected if reported[name] != expected[name]), "")
