@@ -184,7 +184,7 @@ SELECTION = "test_grants.py or test_bans"
 def test_a_small_budget_makes_a_run_slower_and_nothing_else(
     workers: tuple[str, ...], run_suite: Runner
 ) -> None:
-    with reference(Settings(window=2), world_with("server", budget=BUDGET)) as url:
+    with reference(Settings(window=1), world_with("server", budget=BUDGET)) as url:
         slow = run_suite("-k", SELECTION, *workers, url=url)
     assert slow.code == 0, slow.output
     assert not slow.with_outcome("inconclusive", "blocked", "failed", "warned")

@@ -21,7 +21,6 @@ from support import (
     ROOT,
     Ended,
     Runner,
-    command,
     keys,
     python,
     reference,
@@ -405,9 +404,3 @@ def test_commands_are_loaded_when_they_are_called() -> None:
     slow = ["conformance.cli.serve", "httpx", "pytest", "schemathesis", "starlette"]
     code = f"import sys, conformance.cli; print([m for m in {slow} if m in sys.modules])"
     assert python(code) == "[]\n"
-
-
-def test_an_unknown_command_is_a_line() -> None:
-    done = command("rnu")
-    assert done.returncode == 2
-    assert "No such command 'rnu'" in done.stderr
