@@ -1,4 +1,4 @@
-"""Whatever a server does, the run ends in bounded time and memory, and no key leaves it."""
+"""Whatever a server does, the run ends, needs little memory and shows no key."""
 
 import gzip
 import socket
@@ -21,9 +21,9 @@ from conformance.http.exchange import Exchange, Request
 from conformance.http.limits import IDLE_SECONDS, MAX_BYTES
 
 FEW = 20
-"""What one test may ask of a server that never ends an answer."""
+"""Requests that one test may send to a server that never ends an answer."""
 REQUESTS = 100
-"""What a run may ask of a server that answers no ping; a run of all tests asks thousands."""
+"""Requests that a run may send to a server that answers no ping; a whole run sends thousands."""
 MEGABYTE = 2**20
 PING = (
     b'{"ok": true, "apiKey": {"id": "k", "prefix": "ksk_demo_server", "environment": "test", '
@@ -35,7 +35,7 @@ Answer = Callable[[socket.socket, bytes], None]
 
 @contextmanager
 def hostile(answer: Answer, pings: Answer | None = None) -> Iterator[str]:
-    """A server that answers every request as it likes, and pings perhaps otherwise."""
+    """A server with one answer to every request, and perhaps another to pings."""
 
     def one(connection: socket.socket) -> None:
         while head := read_head(connection):

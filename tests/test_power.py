@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from support import Runner, reference
+from support import Runner
 
 from conformance.contract.requirements import catalogue
 from conformance.faults.deviations import settings_of
@@ -72,8 +72,7 @@ def on_sequences(run_suite: Runner, fault: type, shrink: int) -> dict[str, Any]:
     """The check that the stateful test fails on a faulty server; it fails no other."""
     part, requirement = SEQUENCES[fault]
     selection = ("-k", "sequences", "--seed", "1", "--examples", "40", "--shrink", str(shrink))
-    with reference(Settings(window=1, parts=Parts(**{part: fault}))) as url:
-        ended = run_suite(*selection, url=url)
+    ended = run_suite(*selection, server=Settings(window=1, parts=Parts(**{part: fault})))
     assert ended.with_outcome("failed") == [requirement], ended.output
     return ended.failure(requirement)
 
@@ -106,8 +105,15 @@ def test_a_server_of_variants_is_conformant(
     variants: Sequence[str], selection: Sequence[str], run_suite: Runner
 ) -> None:
     """Servers that read the free points the other way are never accused."""
-    with reference(settings_of(VARIANTS[id] for id in variants)) as url:
-        ended = run_suite("--examples", "3", "-n", "2", "-q", *selection, url=url)
+    ended = run_suite(
+        "--examples",
+        "3",
+        "-n",
+        "2",
+        "-q",
+        *selection,
+        server=settings_of(VARIANTS[id] for id in variants),
+    )
 
     assert ended.with_outcome("failed", "inconclusive", "blocked") == [], ended.output
     assert ended.code == 0
