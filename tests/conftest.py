@@ -2,21 +2,18 @@
 
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
-from support import Ended, Runner
+from support import Runner
 from support import run_suite as run_in
 
 
 @pytest.fixture
 def run_suite(tmp_path: Path) -> Runner:
     """Runs the suite in a folder of this test."""
-
-    def run(*arguments: str, url: str | None = None, target: Path | None = None) -> Ended:
-        return run_in(tmp_path, *arguments, url=url, target=target)
-
-    return run
+    return partial(run_in, tmp_path)
 
 
 def pytest_configure() -> None:

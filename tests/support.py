@@ -249,9 +249,21 @@ def target_file(folder: Path, url: str) -> str:
 
 
 def run_suite(
-    folder: Path, *arguments: str, url: str | None = None, target: Path | None = None
+    folder: Path,
+    *arguments: str,
+    url: str | None = None,
+    target: Path | None = None,
+    server: Settings | None = None,
+    world: World | None = None,
 ) -> Ended:
-    """Run the suite as a user does, in a process of its own, with its reports in `folder`."""
+    """Run the suite as a user does, in a process of its own, with its reports in `folder`.
+
+    The server is the one of `url` or `target`, else a reference server with these settings, else
+    the bundled one.
+    """
+    if server is not None:
+        with reference(server, world) as served:
+            return run_suite(folder, *arguments, url=served)
     file = str(target) if target else target_file(folder, url) if url is not None else None
     chosen = ["--target", file] if file else []
     reports = folder / "reports"

@@ -1,4 +1,4 @@
-"""Which word of a test counts: on a path that never failed the first, else a sure one."""
+"""Which attempt at a test counts: the first, or a repeated one where the network fails."""
 
 from typing import Any, Literal
 
@@ -19,62 +19,62 @@ def attempt(outcome: Outcome, exchanges: int = 3, transit_failures: int = 0) -> 
     return Attempt(outcome, exchanges, transit_failures, seconds=0.1)
 
 
-FAILED, PASSED = attempt(Outcome.FAILED), attempt(Outcome.PASSED)
-SPOILT = attempt(Outcome.INCONCLUSIVE, transit_failures=1)
-
-
-@pytest.mark.parametrize(
-    "first", [FAILED, PASSED, attempt(Outcome.INCONCLUSIVE), attempt(Outcome.BLOCKED)]
+FAILED, PASSED, BLOCKED = (
+    attempt(each) for each in (Outcome.FAILED, Outcome.PASSED, Outcome.BLOCKED)
 )
-def test_on_a_sound_path_the_first_word_counts(first: Attempt) -> None:
-    assert not to_be_repeated([first], SOUND)
-    assert doubt([first], SOUND) is None
+LONG = attempt(Outcome.FAILED, exchanges=500)
+SPOILT = attempt(Outcome.INCONCLUSIVE, transit_failures=1)
+NEEDED = FLAKY.repetitions(3) or 0
+
+IS_REPEATED: dict[str, tuple[list[Attempt], NetworkHealth, bool]] = {
+    "a failure on a sound path": ([FAILED], SOUND, False),
+    "a pass on a sound path": ([PASSED], SOUND, False),
+    "an open end on a sound path": ([attempt(Outcome.INCONCLUSIVE)], SOUND, False),
+    "a block on a sound path": ([BLOCKED], SOUND, False),
+    "a failure after a blip": ([FAILED], BLIP, True),
+    "two failures after a blip": ([FAILED] * 2, BLIP, False),
+    "too few failures on a flaky path": ([FAILED] * (NEEDED - 1), FLAKY, True),
+    "enough failures on a flaky path": ([FAILED] * NEEDED, FLAKY, False),
+    "a failure that did not last": ([FAILED, FAILED, PASSED], FLAKY, False),
+    "a failure of too many requests": ([LONG], FLAKY, False),
+    "an attempt that the path spoilt": ([SPOILT], FLAKY, True),
+    "a pass after that": ([SPOILT, PASSED], FLAKY, False),
+    "a block on a flaky path": ([BLOCKED], FLAKY, True),
+    "as many blocks as are tried": ([BLOCKED] * MAX_REPETITIONS, FLAKY, False),
+    "a server that is gone": (
+        [SPOILT],
+        NetworkHealth(requests=9, transit_failures=9, gone=True),
+        False,
+    ),
+}
+IN_DOUBT: dict[str, tuple[list[Attempt], NetworkHealth, bool]] = {
+    "a failure on a sound path": ([FAILED], SOUND, False),
+    "two failures after a blip": ([FAILED] * 2, BLIP, False),
+    "enough failures on a flaky path": ([FAILED] * NEEDED, FLAKY, False),
+    "a pass after spoilt attempts": ([SPOILT, SPOILT, PASSED], FLAKY, False),
+    "a failure among spoilt attempts": ([SPOILT, FAILED, SPOILT], FLAKY, True),
+    "a failure of too many requests": ([LONG], FLAKY, True),
+}
 
 
-def test_after_a_single_failure_of_the_path_a_failure_is_repeated_once() -> None:
-    assert to_be_repeated([FAILED], BLIP)
-    assert not to_be_repeated([FAILED, FAILED], BLIP)
-    assert doubt([FAILED, FAILED], BLIP) is None
+@pytest.mark.parametrize("name", list(IS_REPEATED))
+def test_a_test_is_repeated_where_the_path_may_be_to_blame(name: str) -> None:
+    attempts, path, repeated = IS_REPEATED[name]
+    assert to_be_repeated(attempts, path) == repeated
 
 
-def test_on_a_flaky_path_a_failure_must_last() -> None:
-    needed = FLAKY.repetitions(3)
-    assert needed is not None
-    assert needed > 3
-    assert to_be_repeated([FAILED] * (needed - 1), FLAKY)
-    assert not to_be_repeated([FAILED] * needed, FLAKY)
-    assert doubt([FAILED] * needed, FLAKY) is None
+@pytest.mark.parametrize("name", list(IN_DOUBT))
+def test_a_failure_on_a_flaky_path_must_last(name: str) -> None:
+    attempts, path, doubted = IN_DOUBT[name]
+    assert (doubt(attempts, path) is not None) == doubted
 
 
-def test_a_failure_that_does_not_last_decides_nothing() -> None:
-    assert not to_be_repeated([FAILED, FAILED, PASSED], FLAKY)
+def test_doubt_is_explained_and_a_flaky_path_needs_more_attempts() -> None:
     assert doubt([FAILED, FAILED, PASSED], FLAKY) == (
         "2 of 3 attempts failed, on a path that failed 100 of 1000 requests"
     )
-
-
-def test_attempts_that_the_path_spoilt_count_neither_way() -> None:
-    assert to_be_repeated([SPOILT], FLAKY)
-    assert not to_be_repeated([SPOILT, PASSED], FLAKY)
-    assert doubt([SPOILT, SPOILT, PASSED], FLAKY) is None
-    assert doubt([SPOILT, FAILED, SPOILT], FLAKY) is not None
-
-
-def test_a_failure_that_rests_on_too_much_cannot_be_sure() -> None:
-    long = attempt(Outcome.FAILED, exchanges=500)
+    assert NEEDED > 3
     assert FLAKY.repetitions(500) is None
-    assert not to_be_repeated([long], FLAKY)
-    assert doubt([long], FLAKY) is not None
-
-
-def test_a_blocked_test_is_repeated_where_the_path_may_be_to_blame() -> None:
-    blocked = attempt(Outcome.BLOCKED)
-    assert to_be_repeated([blocked], FLAKY)
-    assert not to_be_repeated([blocked] * MAX_REPETITIONS, FLAKY)
-
-
-def test_a_server_that_is_gone_ends_the_repetitions() -> None:
-    assert not to_be_repeated([SPOILT], NetworkHealth(requests=9, transit_failures=9, gone=True))
 
 
 def test_the_surer_the_path_the_fewer_repetitions() -> None:
@@ -154,5 +154,5 @@ TORN_DOWN = report("teardown", "passed")
     ],
     ids=["all passes", "not exercised", "tear-down fails", "set-up warns", "--setup-only", "-rP"],
 )
-def test_only_reports_that_tell_something_are_shown(reports: list[Any], kept: list[int]) -> None:
+def test_only_informative_reports_are_shown(reports: list[Any], kept: list[int]) -> None:
     assert informative(reports) == [reports[place] for place in kept]

@@ -1,4 +1,4 @@
-"""A run takes away what it made, and nothing else."""
+"""A run erases the players that it created, and no other."""
 
 import json
 import socket

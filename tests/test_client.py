@@ -1,4 +1,4 @@
-"""What the client makes of a path that fails, a gateway that fails, and a spent budget."""
+"""The client on a failing path, behind a failing gateway, and with a spent budget."""
 
 import socket
 from collections.abc import Callable

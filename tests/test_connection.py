@@ -196,13 +196,6 @@ def test_a_connection_that_the_server_dropped_is_not_used_again() -> None:
         assert statuses(exchanges(url, 3)) == [200] * 3
 
 
-@pytest.mark.parametrize("ends", [False, True])
-def test_control_characters_instead_of_http_are_not_reported(*, ends: bool) -> None:
-    with raw_server(answering(b"\x1b[2J\x1b]0;owned\x07 no HTTP\r\n\r\n", ends=ends)) as url:
-        done = one_and_two_at_once(url)
-    assert all(str(each.error).isprintable() for each in done)
-
-
 def test_a_large_body_may_take_its_time() -> None:
     """What must not stand still is the path, not the request."""
     large = Request("ping", "POST", "/server/v1/ping", (), b"x" * 30_000_000)

@@ -1,4 +1,4 @@
-"""A run that is interrupted, killed or without disk leaves what it knew."""
+"""A run that is interrupted, killed or out of disk space keeps its results."""
 
 import os
 import resource

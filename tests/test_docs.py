@@ -1,4 +1,4 @@
-"""Generated documents are what their generator writes now."""
+"""Generated pages are current, and the commands and links of all pages work."""
 
 import json
 import re

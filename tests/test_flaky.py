@@ -1,4 +1,4 @@
-"""Behind a proxy that loses, cuts, delays and repeats requests nobody is accused who did nothing.
+"""A flaky network accuses no correct server.
 
 `pytest tests/test_flaky.py --flaky-runs 20 --log-cli-level INFO` tries so many seeds, with every
 scenario written by hand; CI tries one, with a few.

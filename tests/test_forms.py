@@ -1,4 +1,4 @@
-"""What a run leaves, read back by the readers that it is made for; and what a crash leaves."""
+"""The files of a run, read back by their readers; and the journal of a crash."""
 
 import json
 import shutil
@@ -106,7 +106,7 @@ def test_allures_command_line_reads_its_results(tmp_path: Path) -> None:
 
 
 def report(outcome: Outcome, requirement: str = "PING-1") -> str:
-    """What a test reports."""
+    """The report of a test."""
     return as_json(TestResult((Check(requirement, "t", outcome, started=1002.0),), TrafficRows()))
 
 
@@ -125,7 +125,7 @@ def test_results_are_made_from_the_journal_of_a_run_that_broke_off(tmp_path: Pat
 
 
 @pytest.mark.parametrize("ending", [b"", b'{"checks": [{"requirement": "\xc3'])
-def test_whatever_text_a_report_holds_the_next_one_is_read(ending: bytes, tmp_path: Path) -> None:
+def test_odd_text_in_a_report_does_not_hide_the_next_one(ending: bytes, tmp_path: Path) -> None:
     odd = Check("PING-1", "t", Outcome.FAILED, "\u2028 \x85 \u00e9 \ud800")
     journal = Journal(tmp_path, head())
     journal.add(as_json(TestResult((odd,), TrafficRows())))

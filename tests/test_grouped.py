@@ -1,4 +1,4 @@
-"""Tests that send many requests name all that break the server, each with evidence of its own."""
+"""Tests that send many requests name each one that breaks the server, with its evidence."""
 
 from importlib import import_module
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from support import Runner, reference
+from support import Runner
 
 from conformance.client.recorder import Recorder
 from conformance.failures import Inconclusive, Mismatch
@@ -31,8 +31,7 @@ class Fragile(Server):
 
 def crash(run_suite: Runner, selection: str) -> dict[str, Any]:
     """The check of ERR-3 that fails on the fragile server."""
-    with reference(Settings(window=1, server=Fragile)) as url:
-        return run_suite("-k", selection, url=url).failure("ERR-3")
+    return run_suite("-k", selection, server=Settings(window=1, server=Fragile)).failure("ERR-3")
 
 
 def test_all_bodies_that_break_an_operation_are_named(run_suite: Runner) -> None:
@@ -74,7 +73,7 @@ def test_a_request_that_the_path_lost_hides_no_crash() -> None:
         expect_no_crash(client, requests("a", "b", "c", "d"))
 
 
-def test_a_request_that_the_path_lost_is_no_acquittal() -> None:
+def test_a_request_that_the_path_lost_proves_nothing() -> None:
     client: Any = Scripted(200, None, 200)
     with pytest.raises(Inconclusive, match="slow"):
         expect_no_crash(client, requests("a", "b", "c"))
@@ -93,8 +92,9 @@ class Surrogates(Server):
 
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_text_that_cannot_be_encoded_loses_no_results(processes: str, run_suite: Runner) -> None:
-    with reference(Settings(window=1, server=Surrogates)) as url:
-        ended = run_suite("-k", "test_bans", "-n", processes, url=url)
+    ended = run_suite(
+        "-k", "test_bans", "-n", processes, server=Settings(window=1, server=Surrogates)
+    )
 
     assert ended.code == 1, ended.output
     assert ended.outcome("BAN-1") == "failed"

@@ -1,4 +1,4 @@
-"""Known failures do not fail the gate; one that passes, or is past its day, does."""
+"""Known failures do not fail the gate; one that passes or has expired does."""
 
 from datetime import date
 from pathlib import Path
@@ -74,22 +74,23 @@ def test_a_file_that_is_missing_is_one_line(tmp_path: Path) -> None:
         load_known(tmp_path / "none.toml")
 
 
-def test_only_the_failure_that_is_named_is_tolerated() -> None:
-    failed = check(Outcome.FAILED)
-    assert tolerated(failed, [known()], TODAY).outcome is Outcome.KNOWN
-    assert tolerated(failed, [known(requirement="MERGE-3")], TODAY) == failed
-    by_test = known(requirement=None, test="scenarios/a.py::b")
-    assert tolerated(failed, [by_test], TODAY).outcome is Outcome.KNOWN
-    assert tolerated(check(Outcome.FAILED, test="scenarios/a.py::c"), [by_test], TODAY).outcome is (
-        Outcome.FAILED
-    )
-    assert tolerated(check(Outcome.PASSED), [known()], TODAY).outcome is Outcome.PASSED
+FAILED = check(Outcome.FAILED)
+BY_TEST = known(requirement=None, test="scenarios/a.py::b")
+TOLERATED: dict[str, tuple[Check, Known, Outcome]] = {
+    "its requirement": (FAILED, known(), Outcome.KNOWN),
+    "another requirement": (FAILED, known(requirement="MERGE-3"), Outcome.FAILED),
+    "its test": (FAILED, BY_TEST, Outcome.KNOWN),
+    "another test": (check(Outcome.FAILED, test="scenarios/a.py::c"), BY_TEST, Outcome.FAILED),
+    "a pass": (check(Outcome.PASSED), known(), Outcome.PASSED),
+    "the last day": (FAILED, known(expires=TODAY), Outcome.KNOWN),
+    "the day after": (FAILED, known(expires=date(2026, 11, 22)), Outcome.FAILED),
+}
 
 
-def test_a_day_that_is_past_ends_the_toleration() -> None:
-    failed = check(Outcome.FAILED)
-    assert tolerated(failed, [known(expires=TODAY)], TODAY).outcome is Outcome.KNOWN
-    assert tolerated(failed, [known(expires=date(2026, 11, 22))], TODAY) == failed
+@pytest.mark.parametrize("name", list(TOLERATED))
+def test_only_the_failure_that_is_named_is_tolerated(name: str) -> None:
+    made, entry, outcome = TOLERATED[name]
+    assert tolerated(made, [entry], TODAY).outcome is outcome
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import command, python
+from support import python
 
 from conformance.cli import main, run
 from conformance.failures import UsageError
@@ -82,14 +82,7 @@ def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shared_by_default([]) == []
 
 
-def test_a_wrong_option_is_one_line() -> None:
-    done = command("run", "--profile", "slow")
-    assert done.returncode == 2
-    assert done.stderr.startswith("kraty-conformance: argument --profile: invalid choice: 'slow'")
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_the_suites_own_options_are_told_from_pytests() -> None:
+def test_the_suites_own_options_are_parsed_and_pytests_are_left() -> None:
     given = "--fault grant-replay-201 -k test_ping --base-url=https://a"
     options, rest = options_of(given.split())
     assert (options.fault, options.base_url) == ("grant-replay-201", "https://a")
@@ -97,7 +90,7 @@ def test_the_suites_own_options_are_told_from_pytests() -> None:
     assert rest == ["-k", "test_ping"]
 
 
-def test_who_asks_for_a_server_gets_the_one_that_boots_already() -> None:
+def test_the_server_that_boots_already_is_used() -> None:
     boot_early()
     early = booting._early[0]
     try:
@@ -127,7 +120,7 @@ def test_a_boot_of_no_fault_is_one_line() -> None:
         boot.stop()
 
 
-def test_a_server_that_nobody_asked_for_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unused_server_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Boot] = []
 
     def end_at_once(_: list[str]) -> int:

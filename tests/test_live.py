@@ -1,9 +1,9 @@
-"""A live key is refused; what may run with one all the same changes nothing."""
+"""A live key is refused; `--allow-live` changes nothing on the server."""
 
 from typing import Any, ClassVar
 
 import pytest
-from support import Runner, reference, run_at, world_with
+from support import Runner, run_at, world_with
 
 from conformance.failures import UsageError
 from conformance.lifecycle.live_keys import check_live, environment_of
@@ -31,14 +31,14 @@ def test_the_environment_is_reported_by_ping_else_by_the_key_else_live(
     assert environment_of(run_at(url, reported, {"server": token})) == environment
 
 
-def test_a_live_key_needs_a_word() -> None:
+def test_a_live_key_needs_an_option() -> None:
     run = run_at("https://api.example", "live", {"server": "ksk_x.s"})
     with pytest.raises(UsageError, match="--allow-live"):
         check_live(run, {}, None)
     check_live(run, {}, "reads")
 
 
-def test_every_key_that_writes_is_looked_at() -> None:
+def test_every_key_that_writes_is_checked() -> None:
     run = run_at("https://api.example", "test", {"server": "ksk_x.s"})
     check_live(run, {"other_game": "test", "throttled": None}, None)
     with pytest.raises(UsageError, match="the other_game key is live"):
@@ -72,8 +72,7 @@ def settings() -> Settings:
 def test_a_live_key_ends_the_run_before_anything_is_sent(
     run_suite: Runner, kept: list[GameState]
 ) -> None:
-    with reference(settings(), LIVE) as url:
-        ended = run_suite("-k", "bans", url=url)
+    ended = run_suite("-k", "bans", server=settings(), world=LIVE)
     assert ended.code == 2
     assert "the server key is live" in ended.output
     assert "Traceback" not in ended.output
@@ -84,8 +83,7 @@ def test_a_live_key_ends_the_run_before_anything_is_sent(
 def test_with_allow_live_nothing_on_the_server_changes(
     run_suite: Runner, kept: list[GameState]
 ) -> None:
-    with reference(settings(), LIVE) as url:
-        ended = run_suite("--allow-live", url=url)
+    ended = run_suite("--allow-live", server=settings(), world=LIVE)
     assert ended.code == 0, ended.output
     assert len(ended.with_outcome("passed")) > 10
     for state in kept:
@@ -97,14 +95,18 @@ def test_with_allow_live_nothing_on_the_server_changes(
 
 
 def test_another_key_that_is_live_ends_the_run_too(run_suite: Runner) -> None:
-    with reference(settings(), world_with("other_game", environment="live")) as url:
-        ended = run_suite("--trust-target", "-k", "bans", url=url)
+    ended = run_suite(
+        "--trust-target",
+        "-k",
+        "bans",
+        server=settings(),
+        world=world_with("other_game", environment="live"),
+    )
     assert ended.code == 2
     assert "the other_game key is live" in ended.output
 
 
 def test_with_allow_live_writes_everything_runs(run_suite: Runner) -> None:
-    with reference(settings(), LIVE) as url:
-        ended = run_suite("--allow-live=writes", "-k", "bans", url=url)
+    ended = run_suite("--allow-live=writes", "-k", "bans", server=settings(), world=LIVE)
     assert ended.code == 0, ended.output
     assert ended.outcome("BAN-1") == "passed"

@@ -1,11 +1,11 @@
-"""A run stays inside a budget, whoever shares it, and believes headers only while they are true."""
+"""A run stays inside a shared budget, and believes headers only where they can be true."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import Runner, python, reference, world_with
+from support import Runner, python, world_with
 
 from conformance.client.rate_limit import MAX_STRIKES, PLENTY, Pacer, Window, reported_by
 from conformance.failures import UsageError
@@ -120,7 +120,7 @@ def test_a_file_that_a_process_died_over_is_forgotten(tmp_path: Path) -> None:
     assert json.loads(file.read_text())["limit"] == 0
 
 
-def test_many_who_wait_for_one_window_are_one_wait() -> None:
+def test_many_requests_that_wait_for_one_window_are_one_wait() -> None:
     window = reported(100)
     for _ in range(100):
         window.take(1, NOW)
@@ -136,7 +136,7 @@ def test_a_budget_of_plenty_is_not_shared(tmp_path: Path) -> None:
 
 
 def test_processes_share_one_budget(tmp_path: Path) -> None:
-    """What one process learned, another heeds; a key that is to be spent is nobody's business."""
+    """A key that a scenario spends on purpose is left out."""
     one, other = Pacer(tmp_path / "kc", unpaced=["t.t"]), Pacer(tmp_path / "kc")
     for pacer in (one, other):
         pacer.learn("Bearer a.b", LOW)
@@ -184,8 +184,13 @@ SELECTION = "test_grants.py or test_bans"
 def test_a_small_budget_makes_a_run_slower_and_nothing_else(
     workers: tuple[str, ...], run_suite: Runner
 ) -> None:
-    with reference(Settings(window=2), world_with("server", budget=BUDGET)) as url:
-        slow = run_suite("-k", SELECTION, *workers, url=url)
+    slow = run_suite(
+        "-k",
+        SELECTION,
+        *workers,
+        server=Settings(window=1),
+        world=world_with("server", budget=BUDGET),
+    )
     assert slow.code == 0, slow.output
     assert not slow.with_outcome("inconclusive", "blocked", "failed", "warned")
     refused = sum(row["endings"].get("429", 0) for row in slow.document["traffic"])

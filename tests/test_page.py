@@ -7,12 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from msgspec.structs import replace
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from test_report import NASTY, document, exchange, failed
 
 from conformance.contract.requirements import catalogue
 from conformance.report.html import render_html
 from conformance.results.check import Check, Outcome
+from conformance.results.evidence import ShownExchange
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = next((path for name in BROWSERS if (path := shutil.which(name))), None)
@@ -59,6 +61,14 @@ def shown(page: Page, tmp_path: Path, *checks: Check, link: str = "") -> Page:
     file.write_text(render_html(document(*checks)), encoding="utf-8")
     page.goto(f"file://{file}{link}")
     return page
+
+
+def failing(
+    requirement: str, sent: ShownExchange, expected: str = "a", received: str = "b", count: int = 1
+) -> Check:
+    """A failed check with this exchange, or so many of it."""
+    fields = (requirement, "t", Outcome.FAILED, "m", expected, received)
+    return Check(*fields, exchanges=(sent,) * count)
 
 
 SOME = (
@@ -148,16 +158,8 @@ def test_copying_takes_the_command(page: Page, tmp_path: Path) -> None:
 
 
 def test_what_differs_is_marked(page: Page, tmp_path: Path) -> None:
-    check = Check(
-        "GRANT-1",
-        "t",
-        Outcome.FAILED,
-        "m",
-        "kind 'crate'",
-        "kind 'reward'",
-        exchanges=(exchange(response_body='{"data": {"kind": "reward", "id": "g"}}'),),
-    )
-    shown(page, tmp_path, check)
+    sent = exchange(response_body='{"data": {"kind": "reward", "id": "g"}}')
+    shown(page, tmp_path, failing("GRANT-1", sent, "kind 'crate'", "kind 'reward'"))
     assert page.locator("mark:visible").count() == 0  # the exchange is closed
     page.locator("#GRANT-1 details.exchange").first.locator("summary").click()
     assert [text.strip() for text in page.locator("mark").all_inner_texts()] == [
@@ -212,15 +214,9 @@ def test_whatever_a_server_sent_is_text(text: str, page: Page, tmp_path: Path) -
 
 def test_a_body_of_ten_megabytes_is_cut() -> None:
     body = '{"data": "' + "x" * 10 * MEGABYTES + '"}'
-    page = render_html(document(failed(), replaced(body)))
+    page = render_html(document(failed(), failing("ACK-1", exchange(response_body=body))))
     assert len(page) < MEGABYTES
     assert "the whole is in exchanges.har" in page
-
-
-def replaced(body: str) -> Check:
-    """A failed check whose only response is this."""
-    sent = exchange(response_body=body)
-    return Check("ACK-1", "t", Outcome.FAILED, "m", "a", "b", exchanges=(sent,))
 
 
 def test_a_passing_run_is_under_two_megabytes() -> None:
@@ -234,16 +230,9 @@ def test_a_passing_run_is_under_two_megabytes() -> None:
 
 def test_five_hundred_failures_can_be_read(page: Page, tmp_path: Path) -> None:
     ids = [id for id, row in catalogue().items() if row.level == "MUST"]
+    sent = exchange(response_body="y" * 4000)
     many = [
-        Check(
-            ids[n % len(ids)],
-            f"scenarios/test_x.py::test_{n}",
-            Outcome.FAILED,
-            "m",
-            "a",
-            "b",
-            exchanges=(exchange(response_body="y" * 4000),) * 30,
-        )
+        replace(failing(ids[n % len(ids)], sent, count=30), test=f"scenarios/test_x.py::test_{n}")
         for n in range(500)
     ]
     shown(page, tmp_path, *many)

@@ -1,21 +1,18 @@
-"""The suite names what a faulty server breaks, and accuses no server that is merely different.
+"""The suite names what a faulty server breaks: a sample of the catalogue in narrow mode.
 
-Every requirement has at least one fault here, in narrow mode; `kraty-conformance faults run --full`
-tries all faults and variants with the whole suite.
+Every requirement has at least one fault here; `kraty-conformance faults run --full` tries all of
+them with the whole suite.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from support import Runner, reference
+from support import Runner
 
 from conformance.contract.requirements import catalogue
-from conformance.faults.deviations import settings_of
 from conformance.faults.registry import faults, first_of_each
 from conformance.faults.scoring import Finding, finding_of
 from conformance.faults.trial import Processes, Trial, attempt
-from conformance.faults.variants import VARIANTS
 from conformance.reference.app import Settings
 from conformance.reference.erasure import Gdpr
 from conformance.reference.ledger import Wallet
@@ -72,8 +69,7 @@ def on_sequences(run_suite: Runner, fault: type, shrink: int) -> dict[str, Any]:
     """The check that the stateful test fails on a faulty server; it fails no other."""
     part, requirement = SEQUENCES[fault]
     selection = ("-k", "sequences", "--seed", "1", "--examples", "40", "--shrink", str(shrink))
-    with reference(Settings(window=1, parts=Parts(**{part: fault}))) as url:
-        ended = run_suite(*selection, url=url)
+    ended = run_suite(*selection, server=Settings(window=1, parts=Parts(**{part: fault})))
     assert ended.with_outcome("failed") == [requirement], ended.output
     return ended.failure(requirement)
 
@@ -88,26 +84,3 @@ def test_a_failing_sequence_is_made_small(run_suite: Runner) -> None:
     check = on_sequences(run_suite, MergeForgetsAcks, shrink=300)
     steps = [e for e in check["exchanges"] if e["operation"] != "exportPlayer"]
     assert 1 <= len(steps) <= 6
-
-
-CLASHING = ("catalogue-200", "sliding-budget")
-"""Variants that read a point otherwise than another variant: one server cannot have both."""
-
-
-@pytest.mark.parametrize(
-    ("variants", "selection"),
-    [
-        ([id for id in VARIANTS if id not in CLASHING], ()),
-        (CLASHING, ("-k", "not sequences and not histories")),
-    ],
-    ids=["most", "others"],
-)
-def test_a_server_of_variants_is_conformant(
-    variants: Sequence[str], selection: Sequence[str], run_suite: Runner
-) -> None:
-    """Servers that read the free points the other way are never accused."""
-    with reference(settings_of(VARIANTS[id] for id in variants)) as url:
-        ended = run_suite("--examples", "3", "-n", "2", "-q", *selection, url=url)
-
-    assert ended.with_outcome("failed", "inconclusive", "blocked") == [], ended.output
-    assert ended.code == 0

@@ -1,4 +1,4 @@
-"""What the target file says and the server does not confirm is configuration, and blames nobody."""
+"""A target file that the server does not confirm is a configuration error, not a failure."""
 
 import re
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_a_mistake_in_the_target_file_is_configuration(
 
 
 class TakesRevoked(Auth):
-    """A server that forgot to ask whether a key was revoked."""
+    """A server that accepts revoked keys."""
 
     def identify(self, headers: Headers) -> tuple[Game, Key]:
         try:

@@ -1,9 +1,9 @@
-"""RATE-4: what remains of a budget, reported truly and untruly, in windows of any kind."""
+"""RATE-4: right and wrong reports of what remains of a budget."""
 
 from dataclasses import replace
 
 import pytest
-from support import Runner, reference
+from support import Runner
 
 from conformance.faults.variants import SlidingBudget
 from conformance.reference.app import Settings
@@ -13,7 +13,7 @@ from conformance.reference.world import Key
 
 
 class Stands(Budget):
-    """Tells the same, however much is spent."""
+    """Reports the same, however much is spent."""
 
     def spend(self, key: Key) -> Spent:
         spent = super().spend(key)
@@ -53,7 +53,6 @@ class Trickles(SlidingBudget):
 def test_what_remains_may_stand_still_only_in_a_window_that_slides(
     budget: type[Budget], selection: str, warned: list[str], run_suite: Runner
 ) -> None:
-    with reference(Settings(window=1, parts=Parts(budget=budget))) as url:
-        ended = run_suite("-k", selection, url=url)
+    ended = run_suite("-k", selection, server=Settings(window=1, parts=Parts(budget=budget)))
     assert ended.with_outcome("warned") == warned, ended.output
     assert ended.with_outcome("failed") == []

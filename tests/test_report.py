@@ -174,7 +174,7 @@ def test_a_report_is_rebuilt_from_its_results(tmp_path: Path) -> None:
     assert str(path / "report.html") in done.output
 
 
-def test_a_summary_tells_the_verdict_and_what_failed() -> None:
+def test_a_summary_has_the_verdict_and_what_failed() -> None:
     text = render_summary(document(failed()))
     assert text.startswith("## ❌ not conformant: staging\n")
     assert "| GRANT-2 |" in text

@@ -1,4 +1,4 @@
-"""Rules of single exchanges: each both passes and accuses, and FREE points are left alone."""
+"""Rules of single exchanges: each both passes and accuses, and FREE points accuse no server."""
 
 import json
 from typing import Any
@@ -37,8 +37,8 @@ def response(status: int, body: Any, headers: tuple[tuple[str, str], ...] = JSON
     return Response(status, headers, raw)
 
 
-def breaches(sent: Request, came: Response) -> list[str]:
-    found = judge(SPEC.operations[sent.operation], sent, came, REDACTOR)
+def breaches(sent: Request, received: Response) -> list[str]:
+    found = judge(SPEC.operations[sent.operation], sent, received, REDACTOR)
     return [breach.requirement for breach in found]
 
 
@@ -79,8 +79,8 @@ ANSWERS: dict[str, tuple[Response, list[str]]] = {
 
 @pytest.mark.parametrize("name", list(ANSWERS))
 def test_an_answer_to_a_valid_request_breaks(name: str) -> None:
-    came, broken = ANSWERS[name]
-    assert breaches(CREDIT, came) == broken
+    answer, broken = ANSWERS[name]
+    assert breaches(CREDIT, answer) == broken
 
 
 @pytest.mark.parametrize("status", [413, 414, 431])

@@ -21,7 +21,6 @@ from support import (
     ROOT,
     Ended,
     Runner,
-    command,
     keys,
     python,
     reference,
@@ -85,7 +84,7 @@ class CrashesOnMetadata(Grants):
 
 
 class Hostile(Grants):
-    """Tells whoever asks what its keys are, with HTML and control characters."""
+    """Shows all keys in an error, with HTML and control characters."""
 
     def create(self, *_: object) -> Reply:
         tokens = " ".join(load_world(resources.world_file()).tokens)
@@ -121,8 +120,13 @@ def fine(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 def on_replays(folder: Path, *arguments: str) -> Ended:
     """A run on a server that breaks GRANT-2."""
-    with reference(settings(grants=ReplayAnswers201)) as url:
-        return run_suite(folder, "-k", "test_grants or test_rate", *arguments, url=url)
+    return run_suite(
+        folder,
+        "-k",
+        "test_grants or test_rate",
+        *arguments,
+        server=settings(grants=ReplayAnswers201),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -140,11 +144,10 @@ def broken_in_parallel(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    def run(folder: Path) -> Ended:
-        with reference(settings(grants=Hostile)) as url:
-            return run_suite(folder, "-k", "pending_grant or test_acks", url=url)
-
-    return shared_run(tmp_path_factory, "hostile", run)
+    selection, server = ("-k", "pending_grant or test_acks"), settings(grants=Hostile)
+    return shared_run(
+        tmp_path_factory, "hostile", lambda folder: run_suite(folder, *selection, server=server)
+    )
 
 
 def test_the_bundled_server_is_conformant(fine: Ended) -> None:
@@ -235,8 +238,7 @@ def test_hostile_text_is_escaped(hostile: Ended) -> None:
 
 
 def test_a_broken_step_blocks_what_needs_it(run_suite: Runner) -> None:
-    with reference(settings(grants=NoGrants)) as url:
-        ended = run_suite("-k", "second_ack or pending_grant", url=url)
+    ended = run_suite("-k", "second_ack or pending_grant", server=settings(grants=NoGrants))
 
     assert ended.code == 1
     assert ended.outcome("GRANT-1") == "failed"
@@ -252,16 +254,16 @@ def test_a_broken_step_blocks_what_needs_it(run_suite: Runner) -> None:
 def test_a_should_warns_and_fails_only_on_demand(
     strict: tuple[str, ...], code: int, outcome: str, run_suite: Runner
 ) -> None:
-    with reference(settings(grants=WrongConflictCode)) as url:
-        ended = run_suite("--requirement", "GRANT-3,GRANT-3.code", *strict, url=url)
+    ended = run_suite(
+        "--requirement", "GRANT-3,GRANT-3.code", *strict, server=settings(grants=WrongConflictCode)
+    )
 
     assert (ended.code, ended.outcome("GRANT-3.code")) == (code, outcome)
     assert ("SHOULD not met" in ended.output) == (outcome == "warned")
 
 
 def test_a_wrong_shape_fails_http_2_beside_the_scenario(run_suite: Runner) -> None:
-    with reference(settings(grants=ForgetsStatus)) as url:
-        ended = run_suite("-k", "second_ack", url=url)
+    ended = run_suite("-k", "second_ack", server=settings(grants=ForgetsStatus))
 
     assert ended.code == 1
     assert ended.outcome("HTTP-2") == "failed"
@@ -284,8 +286,13 @@ def test_what_the_target_does_not_declare_is_not_exercised(
 
 
 def test_fuzzing_names_a_crash_and_shows_the_case(run_suite: Runner) -> None:
-    with reference(settings(grants=CrashesOnMetadata)) as url:
-        ended = run_suite("-k", "generated and createGrant", "--examples", "200", url=url)
+    ended = run_suite(
+        "-k",
+        "generated and createGrant",
+        "--examples",
+        "200",
+        server=settings(grants=CrashesOnMetadata),
+    )
 
     assert ended.code == 1
     assert "metadata" in ended.failure("ERR-3")["exchanges"][-1]["requestBody"]
@@ -314,8 +321,8 @@ NO_START: dict[str, tuple[Served, str, str]] = {
         "",
         "refuses the server key with 403 (forbidden)",
     ),
-    "a path that nobody serves": (reference, "/elsewhere", "is the base URL right?"),
-    "nobody": (lambda: nullcontext("http://127.0.0.1:1"), "", "does not answer"),
+    "a path without an API": (reference, "/elsewhere", "is the base URL right?"),
+    "no server": (lambda: nullcontext("http://127.0.0.1:1"), "", "does not answer"),
 }
 
 
@@ -340,6 +347,7 @@ def test_a_run_that_cannot_start_is_inconclusive(name: str, run_suite: Runner) -
         (["--target="], "--target is empty"),
         (["--target", "none.toml"], "cannot read the target file"),
         (["--seed", "x"], "--seed"),
+        (["--profile", "slow"], "argument --profile: invalid choice: 'slow'"),
         (["--examples", "0"], "at least 1"),
         (["--no-such-option"], "--no-such-option"),
         (["--reports", str(ROOT / "README.md")], "cannot write reports"),
@@ -406,9 +414,3 @@ def test_commands_are_loaded_when_they_are_called() -> None:
     slow = ["conformance.cli.serve", "httpx", "pytest", "schemathesis", "starlette"]
     code = f"import sys, conformance.cli; print([m for m in {slow} if m in sys.modules])"
     assert python(code) == "[]\n"
-
-
-def test_an_unknown_command_is_a_line() -> None:
-    done = command("rnu")
-    assert done.returncode == 2
-    assert "No such command 'rnu'" in done.stderr

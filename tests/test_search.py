@@ -56,8 +56,8 @@ GOOD: dict[str, list[Call]] = {
     "one after another": [up(5, 25, (0, 1)), down(3, 22, (2, 3)), read(22, (4, 5))],
     "simultaneous, the later answer first": [up(5, 28, (0, 9)), up(3, 23, (1, 8))],
     "a read beside a change sees either": [up(5, 25, (0, 9)), read(20, (1, 2)), read(25, (3, 4))],
-    "refused, since it came first": [down(22, None, (0, 9)), up(5, 25, (1, 2))],
-    "taken, since it came second": [down(22, 3, (0, 9)), up(5, 25, (1, 2))],
+    "refused, since it was first": [down(22, None, (0, 9)), up(5, 25, (1, 2))],
+    "accepted, since it was second": [down(22, 3, (0, 9)), up(5, 25, (1, 2))],
     "a replay": [KEYED, up(1, 26, (2, 3)), up(5, 25, (4, 5), key="k")],
     "a replay refused in flight": [up(5, 25, (0, 9), key="k"), up(5, None, (1, 2), key="k")],
     "an import": [done(Kind.IMPORT, None, (0, 9), status=200, amount=4), up(1, 25, (1, 2))],
@@ -72,7 +72,7 @@ BAD: dict[str, list[Call]] = {
     "both taken": [down(15, 5, (0, 9)), down(15, 5, (1, 8))],
     "refused though enough was there": [down(15, None, (0, 1))],
     "double spend with a replay": [KEYED, up(5, 30, (2, 3), key="k")],
-    "a replay that tells now": [KEYED, up(1, 26, (2, 3)), up(5, 26, (4, 5), key="k")],
+    "a replay with the balance of now": [KEYED, up(1, 26, (2, 3)), up(5, 26, (4, 5), key="k")],
     "a lost import": [done(Kind.IMPORT, None, (0, 1), status=200, amount=4), up(1, 21, (2, 3))],
 }
 
@@ -155,7 +155,7 @@ MERGING = done(Kind.MERGE, "merged", (0, 20))
 MERGED = done(Kind.MERGE, "merged", (0, 1))
 LATER = done(Kind.MERGE, "merged", (50, 51))
 BLAMED: dict[str, tuple[str, list[Call]]] = {
-    "an ack by whom the grant left before": ("ACK-3", [MERGED, acked("source", (6, 9))]),
+    "an ack by the player who lost the grant": ("ACK-3", [MERGED, acked("source", (6, 9))]),
     "an ack by a stranger": ("ACK-3", [acked("target", (6, 9)), LATER]),
     "an ack that is refused": ("ACK-1", [acked("source", (6, 9), 404), LATER]),
     "an ack that is refused behind the merge": ("MERGE-3", [MERGED, acked("target", (6, 9), 404)]),
@@ -176,9 +176,9 @@ BLAMED: dict[str, tuple[str, list[Call]]] = {
         "ACK-4",
         [acked("source", (0, 1)), MERGING, read("pending", (22, 23), "target")],
     ),
-    "an ack that comes from nowhere": ("ACK-4", [read("claimed", (2, 3)), LATER]),
+    "an ack that no player sent": ("ACK-4", [read("claimed", (2, 3)), LATER]),
     "a grant that never showed": ("GRANT-8", [read(None, (2, 3)), LATER]),
-    "a grant that is nobody's": ("MERGE-3", [MERGED, read(None, (21, 22), "target")]),
+    "a grant that no player has": ("MERGE-3", [MERGED, read(None, (21, 22), "target")]),
     "a grant that both have": ("MERGE-3", [MERGED, read("pending", (21, 22))]),
 }
 

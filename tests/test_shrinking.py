@@ -26,7 +26,7 @@ def failing(recorder: Recorder, shrink_limit: ShrinkLimit, calls: int) -> None:
 
 
 def smallest(recorder: Recorder, seconds: float) -> Mismatch:
-    """The failure that a search with so much time tells."""
+    """The failure that a search reports after so many seconds of shrinking."""
     shrink_limit = ShrinkLimit(recorder, seconds)
 
     @hypothesis.settings(SETTINGS, max_examples=200)

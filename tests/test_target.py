@@ -88,8 +88,9 @@ def test_a_url_alone_takes_the_keys_that_are_set() -> None:
 
 def test_a_key_is_not_shown() -> None:
     assert "secret" not in repr(target_of_url("http://a", {"KRATY_SERVER_KEY": "a.secret"}))
-    with pytest.raises(UsageError, match=r"^((?!secret).)*$"):  # it has a line break
+    with pytest.raises(UsageError) as raised:
         target_of_url("http://a", {"KRATY_SERVER_KEY": "a.secret\nX: y"})
+    assert "secret" not in str(raised.value)
 
 
 def test_a_world_says_what_to_declare() -> None:
