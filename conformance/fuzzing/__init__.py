@@ -31,7 +31,7 @@ DECIDED_BY_SEQUENCES = (
 """The requirements that a sequence decides."""
 
 STEPS = 25
-SEQUENCES_PER_EXAMPLE = 2
+SEQUENCES_PER_EXAMPLE = 1
 
 
 def fuzz(operation: Operation, api: Api, given: Given, recorder: Recorder, run: Run) -> None:

@@ -4,6 +4,7 @@ Whoever drives it chooses the calls: random sequences, or plans that were design
 what was done. Where the contract is FREE, the model takes over what the server chose.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -86,7 +87,7 @@ class Oracle:
             with self.blaming("GRANT-5"):
                 expect_status(answer, 200, 409, because=f"{key} was used for another player")
             self._accept_new_player(player)
-        elif first.request != body:
+        elif first.request != canonical(body):
             with self.blaming("GRANT-3"):
                 expect_status(answer, 409, because=f"the key {key} was used with another body")
         else:
@@ -109,7 +110,8 @@ class Oracle:
         person = self.model.ensure(player)
         person.grants[id] = Granted(sent)
         self.model.grants.append(id)
-        self.model.remember("grant", str(body["idempotencyKey"]), person, body, answer.data)
+        key, content = str(body["idempotencyKey"]), canonical(body)
+        self.model.remember("grant", key, person, content, answer.data)
         return id
 
     def ack(self, player: str, grant: str) -> None:
@@ -410,7 +412,10 @@ class Oracle:
             expect_status(answer, 200 if known else 404, because=because)
 
     def show(self, player: str) -> None:
-        """Read the profile of a known player: it lists every grant, as it is, and every lobby."""
+        """Read the profile: that of a known player lists every grant, as it is, and every lobby."""
+        if player not in self.model.people:
+            self.read_profile(player)
+            return
         person = self.model.people[player]
         limit = max(len(person.grants), len(person.lobbies), 1)
         if limit > MAX_SHOWN:
@@ -483,6 +488,11 @@ class Oracle:
         granted = person.grants.get(id) if person else None
         expected = granted.view() if granted else {"status": None}
         return {name: row.get(name, value) for name, value in expected.items()}
+
+
+def canonical(body: Mapping[str, Any]) -> str:
+    """A body as a text that is equal only for equal JSON values; the order of keys is none."""
+    return json.dumps(body, sort_keys=True)
 
 
 def differing_part(reported: State, expected: State) -> str:

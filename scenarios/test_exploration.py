@@ -1,0 +1,434 @@
+"""Values, sizes and histories by design: the oracle judges every call and every state."""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from conformance.failures import Mismatch
+from conformance.fuzzing import DECIDED_BY_SEQUENCES
+from conformance.fuzzing.confusable import confusable
+from conformance.fuzzing.oracle import Oracle
+from conformance.fuzzing.player_histories import HISTORIES, Subject
+from conformance.fuzzing.variations import variations
+from conformance.testkit import (
+    PROFILES,
+    Api,
+    Given,
+    ImportBatch,
+    Recorder,
+    Run,
+    Samples,
+    assume,
+    expect_equal,
+    expect_none,
+    expect_status,
+    expect_that,
+    expect_unchanged,
+    requirement,
+)
+
+pytestmark = pytest.mark.usefixtures("trusted_export")
+
+LEDGERS = ("wallet", "inventory")
+MANY = 95
+"""More rows than stores and clients usually put on a page."""
+AMOUNTS = sorted(
+    {
+        *(2**power + near for power in (7, 8, 15, 16, 24) for near in (-1, 0, 1)),
+        *(10**power + near for power in range(1, 10) for near in (-1, 0)),
+        *(1, 2, 2**31 - 2, 2**31 - 1),
+    }
+)
+"""Around the limits of columns and formats."""
+BATCHES = (20, 21, 51, 101, 251, 257, 501, 999, 1000)
+"""One more than pages and chunks usually hold, and the most that an import takes."""
+
+Pairs = Sequence[tuple[str, str]]
+Plan = Callable[[Oracle, Pairs], None]
+"""Does something with each pair of player ids."""
+Share = Callable[[Pairs, int], Pairs]
+
+
+@pytest.fixture
+def oracle(api: Api, given: Given) -> Oracle:
+    """Judges what this test does."""
+    return Oracle(api, given)
+
+
+@pytest.fixture
+def share(run: Run) -> Share:
+    """One of so many parts of the pairs, which the run's seed chooses; all in a thorough run."""
+    is_whole = PROFILES[run.profile].histories > 1
+    return lambda pairs, parts: pairs if is_whole else pairs[run.seed % parts :: parts]
+
+
+# Values: two strings that differ are two, wherever a caller chooses one.
+
+
+def imports(oracle: Oracle, pairs: Pairs) -> None:
+    """Both players of each pair are imported, and so is what they hold."""
+    players = [player for pair in pairs for player in pair]
+    for kind in ("players", *LEDGERS):
+        stem = oracle.given.names.key()
+        oracle.migrate(kind, [(who, f"{stem}-{n}", 1 + n) for n, who in enumerate(players)])
+    oracle.agree(*players)
+
+
+def changes(oracle: Oracle, pairs: Pairs) -> None:
+    """Both players of each pair get the same; each answer tells the holding of one."""
+    for number, pair in enumerate(pairs):
+        for player in pair:
+            oracle.change(LEDGERS[number % 2], player, 10 + number)
+
+
+def removals(oracle: Oracle, pairs: Pairs) -> None:
+    """Both players of each pair are banned, then one is erased."""
+    stem = oracle.given.names.key()
+    players = [player for pair in pairs for player in pair]
+    oracle.migrate("wallet", [(who, f"{stem}-{n}", 3 + n) for n, who in enumerate(players)])
+    for one, other in pairs:
+        oracle.ban(one, "conformance")
+        oracle.ban(other, "conformance")
+        oracle.erase(one)
+        oracle.agree(other)
+
+
+def merges(oracle: Oracle, pairs: Pairs) -> None:
+    """One player of each pair is merged into the other."""
+    stem = oracle.given.names.key()
+    players = [player for pair in pairs for player in pair]
+    oracle.migrate("wallet", [(who, f"{stem}-{n}", 3 + n) for n, who in enumerate(players)])
+    for one, other in pairs:
+        oracle.merge(one, other)
+    oracle.agree(*players[:2], *players[-2:])
+
+
+def rosters(oracle: Oracle, pairs: Pairs) -> None:
+    """Both players of each pair sit in one lobby."""
+    for pair in pairs:
+        oracle.create_lobby(oracle.given.names.key(), pair, 4)
+
+
+PLANS: dict[str, tuple[Plan, int]] = {
+    "imports": (imports, 1),
+    "changes": (changes, 1),
+    "removals": (removals, 2),
+    "merges": (merges, 1),
+    "rosters": (rosters, 1),
+}
+"""Each plan, and of how many parts of the pairs a run takes one."""
+
+
+@requirement("HTTP-4")
+@pytest.mark.parametrize("name", list(PLANS))
+def test_players_whose_ids_look_alike_are_two(
+    name: str, api: Api, given: Given, recorder: Recorder, share: Share
+) -> None:
+    plan, parts = PLANS[name]
+    try:
+        plan(Oracle(api, given), share(confusable(given.names.player()), parts))
+    except Mismatch as error:
+        with recorder.aside():
+            plan(Oracle(api, given), [(given.names.player(), given.names.player())])
+        raise Mismatch(error.expected, error.received) from None
+
+
+@requirement("GRANT-1", "GRANT-2", "GRANT-8")
+def test_keys_of_grants_that_look_alike_are_two(oracle: Oracle, given: Given, share: Share) -> None:
+    player, pairs = given.names.player(), confusable(given.names.key())
+    bodies = {key: given.grant_body(idempotencyKey=key) for pair in pairs for key in pair}
+    for body in bodies.values():
+        oracle.create_grant(player, body)
+    for one, _ in share(pairs, 4):
+        oracle.create_grant(player, bodies[one])
+
+    oracle.agree(player)
+
+
+@requirement("LEDGER-1", "LEDGER-3", "LEDGER-11")
+def test_keys_of_changes_that_look_alike_are_two(
+    oracle: Oracle, given: Given, share: Share
+) -> None:
+    player, pairs = given.names.player(), confusable(given.names.key())
+    for number, pair in enumerate(pairs):
+        for key in pair:
+            oracle.change(LEDGERS[number % 2], player, 2, key)
+    for one, _ in share(pairs[::2], 4):
+        oracle.change(LEDGERS[0], player, 2, one)
+
+    oracle.agree(player)
+
+
+@requirement("MIG-1", "MIG-2", "MIG-6", "MIG-7")
+@pytest.mark.parametrize("kind", ["players", *LEDGERS])
+def test_keys_of_imports_that_look_alike_are_two(kind: str, oracle: Oracle, given: Given) -> None:
+    stem, pairs = given.names.player(), confusable(given.names.key())
+    keys = [key for pair in pairs for key in pair]
+    rows = [(f"{stem}-{n % 2}", key, 1) for n, key in enumerate(keys)]
+
+    oracle.migrate(kind, rows)
+    oracle.migrate(kind, rows)
+
+    oracle.agree(f"{stem}-0", f"{stem}-1")
+
+
+@requirement("LOBBY-1", "LOBBY-3")
+def test_keys_of_lobbies_that_look_alike_are_two(
+    oracle: Oracle, given: Given, share: Share
+) -> None:
+    player = given.names.player()
+    for pair in share(confusable(given.names.key()), 2):
+        for key in pair:
+            oracle.create_lobby(key, [player], 4)
+
+    oracle.agree(player)
+
+
+@requirement("GRANT-1", "GRANT-3")
+def test_metadata_that_looks_alike_is_another_body(oracle: Oracle, given: Given) -> None:
+    player, pairs = given.names.player(), dict(confusable("t"))
+    values = {str(n): one for n, one in enumerate(pairs)}
+    body = given.grant_body(metadata={"values": values})
+    oracle.create_grant(player, body)
+    for number, other in enumerate(pairs.values()):
+        changed = {**values, str(number): other}
+        oracle.create_grant(player, {**body, "metadata": {"values": changed}})
+
+    oracle.agree(player)
+
+
+@requirement("GRANT-1", "GRANT-3")
+def test_references_that_look_alike_are_two(oracle: Oracle, given: Given, share: Share) -> None:
+    player = given.names.player()
+    for one, other in share(confusable("t"), 2):
+        body = given.grant_body(sourceRefId=one, metadata={one: 1})
+        oracle.create_grant(player, body)
+        oracle.create_grant(player, {**body, "sourceRefId": other})
+        oracle.create_grant(player, {**body, "metadata": {other: 1}})
+
+    oracle.agree(player)
+
+
+@requirement("LEDGER-1", "LEDGER-4")
+def test_texts_of_changes_that_look_alike_are_two(oracle: Oracle, given: Given, run: Run) -> None:
+    player = given.names.player()
+    for number, pair in enumerate(confusable("t"), run.seed % 4):
+        ledger, key = LEDGERS[number % 2], given.names.key()
+        for text in pair:
+            field = "reason" if number % 4 < 2 else "sourceRefId"
+            oracle.change(ledger, player, 2, key, **{field: text})
+
+    oracle.agree(player)
+
+
+@requirement("BAN-1", "BAN-2")
+def test_reasons_of_bans_come_back_as_they_were_sent(
+    oracle: Oracle, given: Given, share: Share
+) -> None:
+    player = given.names.player()
+    oracle.migrate("players", [(player, given.names.key(), 1)])
+    for one, other in share(confusable("because "), 2):
+        oracle.ban(player, one)
+        oracle.ban(player, other)
+
+
+# Structure: whatever value of a body is changed, it is another body.
+
+
+@requirement("GRANT-3", "GRANT-2")
+def test_metadata_that_differs_anywhere_is_another_body(oracle: Oracle, given: Given) -> None:
+    player = given.names.player()
+    metadata = {
+        "text": "quest 7",
+        "number": 12,
+        "fraction": 0.5,
+        "flag": True,
+        "list": [1, 2, {"deep": ["a", "b"]}],
+        "object": {"inner": {"most": {"level": 3}}},
+    }
+    body = given.grant_body(metadata=metadata)
+    oracle.create_grant(player, body)
+    for another in variations(metadata):
+        oracle.create_grant(player, {**body, "metadata": another})
+    oracle.create_grant(player, json.loads(json.dumps(body)))
+
+    oracle.agree(player)
+
+
+@requirement("GRANT-3", "GRANT-2")
+def test_entries_that_differ_anywhere_are_another_body(oracle: Oracle, given: Given) -> None:
+    player, (entry,) = given.names.player(), given.entries()
+    amount = "amount" if "amount" in entry else "quantity"
+    body = given.grant_body(entries=[{**entry, amount: 5}, {**entry, amount: 7}])
+    oracle.create_grant(player, body)
+    for amounts in [(5, 8), (6, 7), (7, 5), (5, 70), (12, 7), (5,), (7,), (5, 7, 1)]:
+        entries = [{**entry, amount: each} for each in amounts]
+        oracle.create_grant(player, {**body, "entries": entries})
+    oracle.create_grant(player, body)
+
+    oracle.agree(player)
+
+
+# Numbers and sizes: around the limits of columns, pages and chunks.
+
+
+@requirement("LEDGER-1", "LEDGER-2", "LEDGER-11", "LEDGER-12")
+@pytest.mark.parametrize("name", LEDGERS)
+def test_every_amount_is_added_and_taken_exactly(name: str, oracle: Oracle, given: Given) -> None:
+    player = given.names.player()
+    for amount in AMOUNTS:
+        oracle.change(name, player, amount)
+    oracle.agree(player)
+    for amount in AMOUNTS:
+        oracle.change(name, player, -amount)
+    oracle.change(name, player, -1)
+
+    oracle.agree(player)
+
+
+@requirement("MIG-1", "MIG-6", "MIG-7", "LEDGER-12")
+@pytest.mark.parametrize("name", LEDGERS)
+def test_every_amount_is_imported_exactly(name: str, oracle: Oracle, given: Given) -> None:
+    stem, key = given.names.player(), given.names.key()
+    rows = [(f"{stem}-{amount}", f"{key}-{amount}", amount) for amount in AMOUNTS]
+
+    oracle.migrate(name, rows)
+
+    oracle.agree(*(player for player, _, _ in rows))
+
+
+@requirement("GRANT-1")
+def test_every_amount_can_be_granted(given: Given, api: Api, player: str) -> None:
+    (entry,) = given.entries()
+    amount = "amount" if "amount" in entry else "quantity"
+    body = given.grant_body(entries=[{**entry, amount: each} for each in AMOUNTS])
+
+    answer = api.create_grant(player, body)
+
+    expect_status(answer, 201, because="every amount from 1 to 2^31-1 is valid")
+
+
+@requirement("MIG-1", "MIG-2", "MIG-6", "MIG-7")
+@pytest.mark.parametrize("kind", ["players", *LEDGERS])
+@pytest.mark.parametrize("size", BATCHES)
+def test_a_batch_of_any_size_is_imported_whole(
+    size: int, kind: str, oracle: Oracle, given: Given
+) -> None:
+    stem, key = given.names.player(), given.names.key()
+    rows = [(f"{stem}-{n % 2}", f"{key}-{n}", 1 + n % 3) for n in range(size - 1)]
+    rows.append((f"{stem}-last", f"{key}-last", 9))
+
+    oracle.migrate(kind, rows)
+    oracle.migrate(kind, rows)
+
+    oracle.agree(f"{stem}-0", f"{stem}-1", f"{stem}-last")
+
+
+@requirement("MIG-1", "MIG-3")
+@pytest.mark.parametrize("name", LEDGERS)
+@pytest.mark.parametrize("size", [21, 101, 257, 1000])
+def test_bad_rows_of_a_large_batch_are_told_by_their_index(
+    size: int, name: str, given: Given
+) -> None:
+    batch, player, key = ImportBatch(name, given), given.player(), given.names.key()
+    rows = [{**batch.row(player), "idempotencyKey": f"{key}-{n}"} for n in range(size)]
+    bad = [0, 1, size // 2, size - 2, size - 1]
+    for index in bad:
+        rows[index][batch.words.key_field] = "kc-no-such-key"
+
+    answer = batch.send(rows)
+
+    expect_status(answer, 200, because="bad rows fail alone")
+    counted = {name: answer.data[name] for name in ("applied", "skipped", "failed")}
+    expect_equal(counted, {"applied": size - 5, "skipped": 0, "failed": 5}, "the counts")
+    told = sorted(failure["rowIndex"] for failure in answer.data["failures"])
+    expect_equal(told, bad, "the indices of the failures")
+    expect_equal(batch.held(player), batch.amount * (size - 5), "the sum of the good rows")
+
+
+@requirement("MERGE-1", "MERGE-3", "ACK-3", "DEL-2", "EXP-1", "GRANT-8", "PLAYER-2")
+def test_a_player_with_many_grants_is_merged_and_erased_whole(oracle: Oracle, given: Given) -> None:
+    source, target = given.names.player(), given.names.player()
+    grants = [oracle.create_grant(source, given.grant_body()) for _ in range(MANY)]
+    oracle.create_grant(target, given.grant_body())
+    for grant in (grants[0], grants[-1]):
+        oracle.ack(source, grant)
+    oracle.show(source)
+
+    oracle.merge(source, target)
+
+    oracle.agree(source, target)
+    oracle.show(target)
+    for grant in (grants[1], grants[25], grants[-2]):
+        oracle.ack(target, grant)
+    oracle.agree(target)
+    oracle.erase(target)
+    for grant in (grants[1], grants[25], grants[60], grants[-2]):
+        oracle.ack(target, grant)
+    oracle.agree(source, target)
+
+
+@requirement("MERGE-4", "LOBBY-6", "LOBBY-8", "EXP-1", "PLAYER-2", "DEL-7")
+def test_a_player_in_many_lobbies_is_merged_and_erased_whole(
+    oracle: Oracle, given: Given, api: Api
+) -> None:
+    source, target, other = (given.names.player() for _ in range(3))
+    keys = [given.names.key() for _ in range(MANY // 2)]
+    made = [oracle.create_lobby(key, [source, other], 4) for key in keys]
+    oracle.agree(source)
+    oracle.show(source)
+    oracle.change("wallet", target, 1)
+
+    oracle.merge(source, target)
+
+    oracle.agree(source, target, other)
+    oracle.show(target)
+    oracle.erase(target)
+    oracle.agree(source, target, other)
+    texts = {id: api.get_lobby(id).response.body.decode("utf-8", "replace") for id in made[::9]}
+    showing = [id for id, text in texts.items() if target in text]
+    expect_none(showing, "lobbies that still show the erased id")
+
+
+# History: whatever happened to a player before, every operation keeps the contract.
+
+
+@pytest.mark.requirement(*DECIDED_BY_SEQUENCES)
+@pytest.mark.parametrize("history", list(HISTORIES))
+def test_every_operation_keeps_the_contract_after_any_history(
+    history: str, oracle: Oracle, run: Run
+) -> None:
+    subject = Subject(oracle)
+    subject.use_keys()
+    HISTORIES[history](oracle, subject.player, subject.other)
+    oracle.agree(subject.player, subject.other)
+
+    order = random.Random(f"{run.seed} {history}")  # noqa: S311 - not for secrets
+    for call in order.sample(calls := subject.calls(), len(calls)):
+        call()
+        oracle.agree(subject.player, subject.other)
+    oracle.agree(subject.third)
+
+
+# Who asks: every way to be refused, on every operation.
+
+
+@requirement("AUTH-2", "AUTH-4")
+def test_no_malformed_credential_gets_through(
+    operation: str, samples: Samples, given: Given, api: Api, run: Run
+) -> None:
+    prefix, _, secret = run.target.token("server").partition(".")
+    assume(len(secret) > 1, "the key has no secret behind a dot")
+    another = "a" if secret[-1] != "a" else "b"
+    wrong = [secret[:-1], secret[:-1] + another, secret + another, "", "0" * len(secret)]
+    sample = samples.of(operation)
+    before = given.states(sample.players)
+
+    answers = [sample.call(api.with_token(f"{prefix}.{each}")) for each in wrong]
+    answers.append(sample.call(api.with_token(prefix)))
+
+    statuses = [answer.status for answer in answers]
+    expect_that(set(statuses) == {401}, "401 for each token, since it is no key's", statuses)
+    expect_unchanged(before, given.states(sample.players), "what the players have")
