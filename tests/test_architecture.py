@@ -56,9 +56,10 @@ def test_every_requirement_has_a_scenario_and_every_scenario_a_requirement() -> 
     assert bare == []
 
 
-def test_the_stateful_test_names_what_it_can_accuse_of_and_no_more() -> None:
-    text = (resources.PACKAGE / "fuzzing" / "state_machine.py").read_text(encoding="utf-8")
-    accused = set(re.findall(r'"([A-Z]+-[0-9]+)"', text[text.index("class Machine") :]))
+def test_sequences_name_what_it_can_accuse_of_and_no_more() -> None:
+    modules = [resources.PACKAGE / "fuzzing" / name for name in ("oracle.py", "state_machine.py")]
+    text = "".join(module.read_text(encoding="utf-8") for module in modules)
+    accused = set(re.findall(r'"([A-Z]+-[0-9]+)"', text))
     assert accused == set(DECIDED_BY_SEQUENCES)
 
 

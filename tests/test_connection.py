@@ -192,8 +192,21 @@ def test_a_connection_is_used_again_only_where_it_is_sure(
 
 
 def test_a_connection_that_the_server_dropped_is_not_used_again() -> None:
-    with raw_server(answering(FINE, ends=True)) as url:
-        assert statuses(exchanges(url, 3)) == [200] * 3
+    dropped = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(FINE)
+        connection.shutdown(socket.SHUT_RDWR)
+        dropped.set()
+
+    done = []
+    with raw_server(serve) as url, transport_to(url) as transport:
+        for _ in range(3):
+            done.append(transport.send(PING))
+            dropped.wait()
+            dropped.clear()
+    assert statuses(done) == [200] * 3
 
 
 def test_a_large_body_may_take_its_time() -> None:

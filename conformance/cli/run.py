@@ -22,7 +22,8 @@ Exit codes:
 """
 
 
-PYTEST_USAGE_ERROR = 4
+PYTEST_USAGE_ERRORS = (4, 5)
+"""Pytest's exit codes for wrong arguments, and for arguments that select no test."""
 WITHOUT_A_SERVER = {"-h", "--help", "--version", "-V", "--markers"}
 
 
@@ -60,7 +61,7 @@ def run_suite(context: click.Context) -> None:
         stop("interrupted before anything was tested", EXIT_CODES[Verdict.INCONCLUSIVE])
     finally:
         stop_early()
-    sys.exit(EXIT_USAGE if code == PYTEST_USAGE_ERROR else code)
+    sys.exit(EXIT_USAGE if code in PYTEST_USAGE_ERRORS else code)
 
 
 def boot_if_wanted(arguments: Sequence[str]) -> None:

@@ -20,13 +20,24 @@ DECIDED_BY_CASES = ("HTTP-1", "HTTP-2", "ERR-1", "ERR-3", "ERR-4", "AUTH-1")
 
 DECIDED_BY_SEQUENCES = (
     *("PING-1", "GRANT-1", "GRANT-2", "GRANT-3", "GRANT-5", "GRANT-6", "GRANT-8"),
-    *("ACK-1", "ACK-3", "ACK-4", "ACK-6"),
+    *("ACK-1", "ACK-3", "ACK-4", "ACK-5", "ACK-6"),
     *("LEDGER-1", "LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-8", "LEDGER-9"),
     *("LEDGER-10", "LEDGER-11"),
-    *("MIG-1", "MIG-2", "MIG-6", "MIG-7", "BAN-2", "BAN-3", "BAN-4", "BAN-6", "BAN-7"),
+    *("MIG-1", "MIG-2", "MIG-6", "MIG-7", "BAN-1", "BAN-2", "BAN-3", "BAN-4", "BAN-6", "BAN-7"),
     *("MERGE-1", "MERGE-2", "MERGE-3", "MERGE-4", "MERGE-5", "MERGE-6", "MERGE-7"),
     *("DEL-1", "DEL-2", "DEL-3", "DEL-4", "DEL-6"),
-    *("LOBBY-1", "LOBBY-3", "LOBBY-6", "LOBBY-8", "LOBBY-9", "PLAYER-1", "PLAYER-4", "EXP-1"),
+    *(
+        "LOBBY-1",
+        "LOBBY-3",
+        "LOBBY-6",
+        "LOBBY-8",
+        "LOBBY-9",
+        "PLAYER-1",
+        "PLAYER-2",
+        "PLAYER-4",
+        "EXP-1",
+        "HTTP-4",
+    ),
 )
 """The requirements that a sequence decides."""
 

@@ -128,6 +128,7 @@ class MeteredStream(httpcore.NetworkStream):
         try:
             return meter.take(self._stream.read(max_bytes, left))
         except httpcore.ReadTimeout:
+            meter.seconds_left()  # says so where the whole exchange took too long
             raise TimeoutError(f"nothing came for {left:.1f} s") from None
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:

@@ -20,7 +20,8 @@ VERBOSITY = ("-q", "-qq", "-v", "-vv")
 
 def pytest_arguments(arguments: Sequence[str]) -> list[str]:
     """The arguments for pytest: configuration, plugin and, unless modules are named, scenarios."""
-    named = any(names_a_module(argument) for argument in arguments)
+    _, for_pytest = options_of(arguments)
+    named = any(names_a_module(argument) for argument in for_pytest)
     return [
         *("-c", str(resources.PACKAGE / "pytest.ini")),
         *("--rootdir", str(resources.scenarios().parent)),
