@@ -1,27 +1,35 @@
 """Values, sizes and histories by design: the oracle judges every call and every state."""
 
 import json
-import random
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 import pytest
 
 from conformance.fuzzing import DECIDED_BY_SEQUENCES
 from conformance.fuzzing.confusable import confusable
+from conformance.fuzzing.operation_pairs import PAIRS as OPERATION_PAIRS
+from conformance.fuzzing.operation_pairs import expect_nothing_lost, possible
 from conformance.fuzzing.oracle import Oracle
-from conformance.fuzzing.player_histories import HISTORIES, Subject
-from conformance.fuzzing.player_plans import PLANS, Pairs, expect_two_players
+from conformance.fuzzing.player_histories import EVENTS, Subject
+from conformance.fuzzing.player_plans import PLANS, expect_two_players
 from conformance.fuzzing.variations import variations
 from conformance.testkit import (
     PROFILES,
+    ROUNDS,
+    SIMULTANEOUS,
     Api,
     Given,
     ImportBatch,
+    Ledger,
     Recorder,
     Run,
     Samples,
     assume,
     expect_equal,
+    expect_fields,
     expect_none,
     expect_status,
     expect_that,
@@ -35,7 +43,7 @@ pytestmark = pytest.mark.usefixtures("trusted_export")
 LEDGERS = ("wallet", "inventory")
 TEXTS = ("reason", "sourceRefId")
 """What a change of a holding says about itself."""
-MANY = 95
+MANY = 130
 """More rows than stores and clients usually put on a page."""
 AMOUNTS = sorted(
     {
@@ -48,7 +56,14 @@ AMOUNTS = sorted(
 BATCHES = (20, 21, 51, 101, 251, 257, 501, 999, 1000)
 """One more than pages and chunks usually hold, and the most that an import takes."""
 
-Share = Callable[[Pairs, int], Pairs]
+T = TypeVar("T")
+
+
+class Share(Protocol):
+    """Takes one of so many parts of a list."""
+
+    def __call__(self, items: Sequence[T], parts: int) -> Sequence[T]:
+        """One of so many parts."""
 
 
 @pytest.fixture
@@ -59,9 +74,13 @@ def oracle(api: Api, given: Given) -> Oracle:
 
 @pytest.fixture
 def share(run: Run) -> Share:
-    """One of so many parts of the pairs, which the run's seed chooses; all in a thorough run."""
+    """One of so many parts, which the run's seed chooses; all in a thorough run."""
     is_whole = PROFILES[run.profile].histories > 1
-    return lambda pairs, parts: pairs if is_whole else pairs[run.seed % parts :: parts]
+
+    def part(items: Sequence[T], parts: int) -> Sequence[T]:
+        return items if is_whole else items[run.seed % parts :: parts]
+
+    return part
 
 
 # Values: two strings that differ are two, wherever a caller chooses one.
@@ -297,14 +316,14 @@ def test_a_player_with_many_grants_is_merged_and_erased_whole(oracle: Oracle, gi
     oracle.create_grant(target, given.grant_body())
     for grant in (grants[0], grants[-1]):
         oracle.ack(source, grant)
-    oracle.show(source)
 
     oracle.merge(source, target)
 
     oracle.agree(source, target)
-    oracle.show(target)
     for grant in (grants[1], grants[25], grants[-2]):
         oracle.ack(target, grant)
+    for limit in (1, 2, 5):
+        oracle.read_profile(target, limit)
     oracle.agree(target)
     oracle.erase(target)
     for grant in (grants[1], grants[25], grants[60], grants[-2]):
@@ -317,7 +336,7 @@ def test_a_player_in_many_lobbies_is_merged_and_erased_whole(
     oracle: Oracle, given: Given, api: Api
 ) -> None:
     source, target, other = (given.names.player() for _ in range(3))
-    keys = [given.names.key() for _ in range(MANY // 2)]
+    keys = [given.names.key() for _ in range(MANY // 2 - 5)]
     made = [oracle.create_lobby(key, [source, other], 4) for key in keys]
     oracle.agree(source)
     oracle.show(source)
@@ -334,43 +353,176 @@ def test_a_player_in_many_lobbies_is_merged_and_erased_whole(
     expect_none(showing, "lobbies that still show the erased id")
 
 
+@requirement("LOBBY-1", "LOBBY-6", "EXP-1")
+def test_every_player_of_a_large_lobby_sits_in_it(given: Given, api: Api) -> None:
+    roster = [given.names.player() for _ in range(MANY // 2)]
+    body = given.lobby_body(roster, capacity=len(roster))
+    answer = api.create_lobby(given.world.event("lobby_event"), body)
+    assume(answer.status == 201, f"the server takes no lobby of {len(roster)}")
+
+    expect_fields(answer.data, participantCount=len(roster))
+    missing = [player for player in roster if given.lobbies(player) != [answer.data["id"]]]
+    expect_none(missing, "players whose export lacks the lobby")
+
+
 # History: whatever happened to a player before, every operation keeps the contract.
 
 
 @pytest.mark.requirement(*DECIDED_BY_SEQUENCES)
-@pytest.mark.parametrize("history", list(HISTORIES))
+@pytest.mark.parametrize("first", list(EVENTS))
 def test_every_operation_keeps_the_contract_after_any_history(
-    history: str, oracle: Oracle, run: Run
+    first: str, api: Api, given: Given, recorder: Recorder, run: Run, share: Share
 ) -> None:
-    subject = Subject(oracle)
-    subject.use_keys()
-    HISTORIES[history](oracle, subject.player, subject.other)
-    oracle.agree(subject.player, subject.other)
-
-    order = random.Random(f"{run.seed} {history}")  # noqa: S311 - not for secrets
-    for call in order.sample(calls := subject.calls(), len(calls)):
-        call()
+    start = run.seed + list(EVENTS).index(first)
+    for turn, then in enumerate(share(list(EVENTS), 2), start):
+        recorder.restart()
+        oracle = Oracle(api, given)
+        subject = Subject(oracle)
+        for event in (first, then):
+            EVENTS[event](subject)
         oracle.agree(subject.player, subject.other)
-    oracle.agree(subject.third)
+        oracle.show(subject.player)
+        groups = subject.calls()
+        for call in groups[turn % len(groups)]:
+            call()
+            oracle.agree(subject.player)
+        oracle.agree(subject.other)
+        oracle.show(subject.player)
+
+
+# At once: one key in several simultaneous requests is used once, whatever else they hold.
+
+
+@requirement("GRANT-5", "GRANT-3")
+@pytest.mark.parametrize("differing", ["player", "metadata"])
+def test_one_key_at_once_makes_one_grant(differing: str, given: Given, api: Api) -> None:
+    for _ in range(ROUNDS):
+        players = [given.player() for _ in range(2)]
+        body = given.grant_body()
+        sent = {
+            "player": [(player, body) for player in players],
+            "metadata": [(players[0], {**body, "metadata": {"n": n}}) for n in range(2)],
+        }[differing]
+        requests = [
+            api.request("createGrant", each, path={"externalId": player}) for player, each in sent
+        ]
+
+        answers = api.send_simultaneously(requests * (SIMULTANEOUS // 2))
+
+        statuses = sorted({answer.status for answer in answers})
+        expect_none(set(statuses) - {200, 201, 409}, "statuses but 200, 201 and 409")
+        created = sum(answer.status == 201 for answer in answers)
+        made = [id for player in players for id in given.grants(player)]
+        expect_equal((created, len(made)), (1, 1), "the 201s and the grants of one key")
+
+
+@requirement("LEDGER-4", "LEDGER-6")
+@pytest.mark.parametrize("direction", ["increment", "decrement"])
+def test_one_key_at_once_changes_a_holding_once(
+    direction: str, ledger: Ledger, given: Given, api: Api
+) -> None:
+    for _ in range(ROUNDS):
+        player, key = ledger.filled(1000), given.names.key()
+        requests = [
+            ledger.request(direction, player, amount, idempotencyKey=key) for amount in (1, 20)
+        ]
+
+        answers = api.send_simultaneously(requests * (SIMULTANEOUS // 2))
+
+        changed = abs(ledger.held(player) - 1000)
+        succeeded = sorted({n % 2 for n, answer in enumerate(answers) if answer.status == 200})
+        expect_that(changed in (1, 20), "a change by 1 or by 20", f"a change by {changed}")
+        expect_equal(succeeded, [int(changed == 20)], "which of the two bodies got 200")
+
+
+@requirement("MIG-2", "MIG-10")
+def test_a_row_in_several_batches_at_once_is_applied_once(batch: ImportBatch, api: Api) -> None:
+    for _ in range(ROUNDS):
+        shared = batch.row()
+        bodies = [{"rows": [shared, batch.row()]} for _ in range(SIMULTANEOUS // 2)]
+
+        answers = api.send_simultaneously([api.request(batch.operation, body) for body in bodies])
+
+        applied = sum(answer.data["applied"] for answer in answers)
+        expect_equal(applied, len(bodies) + 1, "the rows that all batches applied")
+        expect_equal(batch.has(shared), True, "whether the shared row was applied, once")
+
+
+@requirement("LEDGER-6", "GRANT-8", "LOBBY-6", "MERGE-2", "MERGE-3", "MERGE-4")
+@pytest.mark.parametrize("first", list(dict.fromkeys(one for one, _ in OPERATION_PAIRS)))
+def test_two_operations_at_once_lose_and_double_nothing(
+    first: str, given: Given, recorder: Recorder, share: Share
+) -> None:
+    pairs = [pair for pair in OPERATION_PAIRS if pair[0] == first and possible(given, pair)]
+    for pair in share(pairs, 3):
+        recorder.restart()
+        expect_nothing_lost(given, recorder, pair)
+
+
+# Time: what is claimed stays claimed.
+
+
+@requirement("ACK-2", "ACK-4")
+def test_a_claimed_grant_stays_claimed_when_its_time_is_over(
+    given: Given, api: Api, player: str
+) -> None:
+    created = datetime.fromisoformat(given.grant(player)["createdAt"])
+    soon = (created + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
+    grant = given.grant(player, given.grant_body(expiresAt=soon))
+    acked = given.acked(player, grant["id"])
+
+    time.sleep(2.2)  # the server's clock has no other event
+
+    again = api.ack_grant(player, grant["id"])
+    expect_status(again, 200, because="the grant was claimed in time")
+    expect_equal(again.data, acked, "the second ack's data")
+    shown = next(row for row in given.export(player)["grants"] if row["id"] == grant["id"])
+    expect_fields(shown, status="claimed")
 
 
 # Who asks: every way to be refused, on every operation.
 
 
 @requirement("AUTH-2", "AUTH-4")
-def test_no_malformed_credential_gets_through(
+def test_no_wrong_credential_gets_through(
     operation: str, samples: Samples, given: Given, api: Api, run: Run
 ) -> None:
     prefix, _, secret = run.target.token("server").partition(".")
     assume(len(secret) > 1, "the key has no secret behind a dot")
     shorter, longer = secret[:-1], secret + secret[-1]
-    wrong = [shorter, longer, with_another_end(secret), "", "0" * len(secret)]
+    ends = [shorter, longer, with_another_end(secret), "", "0" * len(secret)]
+    others = [run.target.keys[role] for role in ("client", "revoked") if role in run.target.keys]
     sample = samples.of(operation)
     before = given.states(sample.players)
 
-    answers = [sample.call(api.with_token(f"{prefix}.{each}")) for each in wrong]
-    answers.append(sample.call(api.with_token(prefix)))
+    tokens = [prefix, *(f"{prefix}.{end}" for end in ends), *others]
+    statuses = [sample.call(api.with_token(token)).status for token in tokens]
+
+    refused = set(statuses) <= {401, 403}
+    expect_that(refused, "401 or 403 for each key, since none may call this", statuses)
+    expect_unchanged(before, given.states(sample.players), "what the players have")
+
+
+@requirement("AUTH-2", "ERR-3")
+def test_a_token_beyond_ascii_is_refused(operation: str, samples: Samples, api: Api) -> None:
+    answer = samples.minimal(operation).call(api.with_token("kc_caf\u00e9.\u00fcber"))
+
+    expect_status(answer, 400, 401, because="no key has such a token")
+
+
+@requirement("AUTH-7", "LOBBY-9")
+def test_a_lobby_is_not_found_in_another_game(
+    given: Given, api: Api, other_game_api: Api, player: str
+) -> None:
+    lobby = given.lobby([player])["id"]
+    here = given.game()
+    there = other_game_api.ping().body["apiKey"]["gameId"]
+    assume(there not in (None, here), "the other key has no game of its own")
+
+    answers = [
+        client.call("getLobby", path={"gameId": game, "lobbyId": lobby})
+        for client, game in ((other_game_api, there), (other_game_api, here), (api, there))
+    ]
 
     statuses = [answer.status for answer in answers]
-    expect_that(set(statuses) == {401}, "401 for each token, since it is no key's", statuses)
-    expect_unchanged(before, given.states(sample.players), "what the players have")
+    expect_that(set(statuses) <= {403, 404}, "403 or 404 for each read", statuses)

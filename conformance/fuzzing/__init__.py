@@ -25,7 +25,8 @@ DECIDED_BY_SEQUENCES = (
     *("LEDGER-10", "LEDGER-11"),
     *("MIG-1", "MIG-2", "MIG-6", "MIG-7", "BAN-1", "BAN-2", "BAN-3", "BAN-4", "BAN-6", "BAN-7"),
     *("MERGE-1", "MERGE-2", "MERGE-3", "MERGE-4", "MERGE-5", "MERGE-6", "MERGE-7"),
-    *("DEL-1", "DEL-2", "DEL-3", "DEL-4", "DEL-6"),
+    "MERGE-9",
+    *("DEL-1", "DEL-2", "DEL-3", "DEL-4", "DEL-6", "DEL-9"),
     *(
         "LOBBY-1",
         "LOBBY-3",

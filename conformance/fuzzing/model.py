@@ -27,7 +27,10 @@ class Granted:
 
 @dataclass(eq=False)
 class Person:
-    """A player. `grants` are by id; `lobbies` holds ids."""
+    """A player. `grants` are by id; `lobbies` holds ids, `snapshots` what an export may show.
+
+    `gone` is how the player ended, `merged` or `erased`, `went_into` whom they were merged into.
+    """
 
     banned: bool = False
     was_banned: bool = False
@@ -35,6 +38,14 @@ class Person:
     inventory: dict[str, int] = field(default_factory=dict)
     grants: dict[str, Granted] = field(default_factory=dict)
     lobbies: set[str] = field(default_factory=set)
+    snapshots: list[Any] = field(default_factory=lambda: [None])
+    gone: str = ""
+    went_into: "Person | None" = None
+
+    @property
+    def end(self) -> str:
+        """How the player ended, or who has what was theirs: `merged`, `erased` or nothing."""
+        return (self.went_into and self.went_into.end) or self.gone
 
     def holdings(self, ledger: str) -> dict[str, int]:
         """What the player holds in a ledger, by key."""
@@ -60,7 +71,7 @@ class Model:
     `ended` says whether the last player of an id was merged or erased. `erased` holds every id of
     which a player was ever erased. `refused` holds the ledger and key of decrements that were
     refused because the player held too little. `grants` holds every grant's id, `lobbies` the id
-    of each key.
+    of each key, `created_lobbies` what their creates returned.
     """
 
     people: dict[str, Person] = field(default_factory=dict)
@@ -71,6 +82,7 @@ class Model:
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     grants: list[str] = field(default_factory=list)
     lobbies: dict[str, str] = field(default_factory=dict)
+    created_lobbies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def ensure(self, player: str) -> Person:
         """The player, created if unknown (GRANT-6, LEDGER-1, MIG-6, LOBBY-6)."""
@@ -110,6 +122,8 @@ class Model:
             granted.moved = True
         kept.grants |= gone.grants
         kept.lobbies |= gone.lobbies
+        kept.snapshots += gone.snapshots  # FREE: whose snapshot the target has
+        gone.gone, gone.went_into = "merged", kept
         self.merged[source, kept] = target
         self.ended[source] = "merged"
 
@@ -124,7 +138,7 @@ class Model:
 
     def erase(self, player: str) -> None:
         """Erase the player; used keys stay used (DEL-2, DEL-9)."""
-        del self.people[player]
+        self.people.pop(player).gone = "erased"
         self.ended[player] = "erased"
         self.erased.add(player)
 

@@ -7,6 +7,7 @@ what was done. Where the contract is FREE, the model takes over what the server 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 from conformance.client.api import Answer, Api
@@ -28,6 +29,12 @@ PRESENCE = "presence"
 """The part of a state that says whether the player is known."""
 UNTOUCHED = dict.fromkeys((*LEDGERS, "grants", "lobbies"), "BAN-6")
 """What a ban leaves as it is."""
+USED_BY = {"erased": "DEL-9", "merged": "MERGE-9"}
+"""What keeps a grant's key used once its player has ended."""
+LASTING = ("id", "eventId", "leaderboardId", "mode", "capacity", "botSlots")
+"""What a lobby without bots is from its beginning to its end (LOBBY-8)."""
+INSTANT = timedelta(seconds=1)
+"""By how much a server may round an instant."""
 MAX_SHOWN = 100
 """A profile that is asked for more rows may show fewer."""
 
@@ -67,8 +74,7 @@ class Oracle:
 
     def _accept_new_player(self, player: str) -> None:
         """FREE: a refused or replayed call may have made the player known."""
-        known = self.api.export_player(player).status == 200
-        if player not in self.model.people and known:
+        if player not in self.model.people and self.api.export_player(player).status == 200:
             self.model.ensure(player)
 
     # Grants
@@ -84,7 +90,9 @@ class Oracle:
         if first is None:
             return self._new_grant(answer, player, body)
         if first.person is not self.model.people.get(player):
-            with self.blaming("GRANT-5"):
+            with self.blaming(
+                {"erased": "DEL-9", "merged": "MERGE-9"}.get(first.person.end, "GRANT-5")
+            ):
                 expect_status(answer, 200, 409, because=f"{key} was used for another player")
             self._accept_new_player(player)
         elif first.request != canonical(body):
@@ -107,6 +115,10 @@ class Oracle:
             id = str(answer.data["id"])
             expect_that(id not in self.model.grants, "a grant that is new", f"the old grant {id}")
             expect_fields(answer.data, **{"kind": "reward", "status": "pending", **sent})
+            if "expiresAt" in body:
+                expires = answer.data["expiresAt"]
+                same = is_near(expires, body["expiresAt"])
+                expect_that(same, f"expiresAt to be the instant {body['expiresAt']}", expires)
         person = self.model.ensure(player)
         person.grants[id] = Granted(sent)
         self.model.grants.append(id)
@@ -220,7 +232,7 @@ class Oracle:
         """An import of (player, key, amount); `kind` is `players`, `wallet` or `inventory`.
 
         The keys must be used by no other operation: sharing them is FREE. In the players import
-        the amount means nothing.
+        the amount is part of the snapshot.
         """
         batch = ImportBatch(kind, self.given)
         sent = [self._row(batch, *row) for row in rows]
@@ -244,6 +256,8 @@ class Oracle:
                 person = self.model.ensure(player)
                 if kind in LEDGERS:
                     self.model.adjust(kind, player, Ledger(kind, self.given).key, amount)
+                else:
+                    person.snapshots.append(snapshot(amount))
                 self.model.remember(f"migrate {kind}", key, person, amount, None)
             else:
                 self._accept_new_player(player)
@@ -253,6 +267,9 @@ class Oracle:
         if batch.name in LEDGERS:
             held = Ledger(batch.name, self.given).key
             row |= {batch.words.key_field: held, batch.words.amount_field: amount}
+            row |= {"parameters": {"level": 1}} if batch.name == "inventory" else {}
+        else:
+            row["contextSnapshot"] = snapshot(amount)
         return row
 
     def _is_replay(self, kind: str, player: str, key: str) -> bool:
@@ -367,7 +384,12 @@ class Oracle:
 
     def create_lobby(self, key: str, roster: Sequence[str], capacity: int) -> str:
         """A new lobby, or the lobby that the key already has; its id."""
-        body = {"key": key, "externalPlayerIds": list(roster), "capacity": capacity}
+        body = {
+            "key": key,
+            "externalPlayerIds": list(roster),
+            "capacity": capacity,
+            "fillBots": False,
+        }
         answer = self.api.create_lobby(self.given.world.event("lobby_event"), body)
         known = self.model.lobbies.get(key)
         if known is None:
@@ -379,6 +401,7 @@ class Oracle:
                 distinct = len(set(roster))
                 expect_fields(answer.data, participantCount=distinct, capacity=capacity)
             self.model.lobbies[key] = lobby
+            self.model.created_lobbies[lobby] = answer.data
             for player in roster:
                 self.model.ensure(player).lobbies.add(lobby)
             return lobby
@@ -390,23 +413,29 @@ class Oracle:
             self._accept_new_player(player)
         return known
 
-    def read_lobby(self, lobby: str, **fields: Any) -> None:
-        """Read a lobby that exists, with these fields, or one that does not."""
+    def read_lobby(self, lobby: str) -> None:
+        """Read a lobby, whose seats no bot takes, or one that does not exist."""
         answer = self.api.get_lobby(lobby)
-        if lobby not in self.model.lobbies.values():
+        created = self.model.created_lobbies.get(lobby)
+        if created is None:
             with self.blaming("LOBBY-9"):
                 expect_status(answer, 404, because="there is no such lobby")
             return
         with self.blaming("LOBBY-8"):
             expect_status(answer, 200, because="the lobby exists")
-            expect_fields(answer.data, id=lobby, **fields)
+            expect_fields(answer.data, **{n: v for n, v in created.items() if n in LASTING})
 
     # Views
 
     def read_profile(self, player: str, limit: int | None = None) -> None:
-        """Read a profile; only its status is judged."""
+        """Read a profile; its status is judged, and that no list is longer than the limit."""
         known = player in self.model.people
         answer = self.api.get_player(player, limit)
+        lists = [rows for rows in (answer.body or {}).get("data", {}).values() if _is_list(rows)]
+        with self.blaming("PLAYER-3"):
+            longest = max(map(len, lists), default=0)
+            fits = limit is None or longest <= limit
+            expect_that(fits, f"lists of at most {limit} rows", f"a list of {longest}")
         with self.blaming("PLAYER-1", presence="PLAYER-4"):
             because = f"the player is {'known' if known else 'unknown'}"
             expect_status(answer, 200 if known else 404, because=because)
@@ -472,6 +501,7 @@ class Oracle:
         state = state_of(answer.data)
         with self.blaming("HTTP-4", **self._blame):
             expect_fields(answer.data["player"], externalPlayerId=player)
+        self._expect_snapshot(player, state["snapshot"])
         return {
             "wallet": state["wallet"],
             "inventory": state["inventory"],
@@ -482,12 +512,36 @@ class Oracle:
             "lobbies": set(state["lobbies"]),
         }
 
+    def _expect_snapshot(self, player: str, reported: Any) -> None:
+        """No snapshot but one of the player's own; MIG-9 says that it should be there at all."""
+        person = self.model.people.get(player)
+        allowed = person.snapshots if person else [None]
+        with self.blaming(self._freed_by(player) or self._accused, **self._blame):
+            expect_that(reported in allowed, "none but the player's own snapshot", reported)
+
     def _view(self, player: str, id: str, row: Mapping[str, Any]) -> dict[str, Any]:
         """The members of a grant's row that the model knows; others count as they should be."""
         person = self.model.people.get(player)
         granted = person.grants.get(id) if person else None
         expected = granted.view() if granted else {"status": None}
         return {name: row.get(name, value) for name, value in expected.items()}
+
+
+def snapshot(amount: int) -> dict[str, Any]:
+    """The context snapshot of an imported row."""
+    return {"level": amount}
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def is_near(reported: Any, sent: str) -> bool:
+    """Whether a date-time names the instant that was sent, whatever its offset."""
+    try:
+        return abs(datetime.fromisoformat(reported) - datetime.fromisoformat(sent)) <= INSTANT
+    except (TypeError, ValueError):
+        return False
 
 
 def canonical(body: Mapping[str, Any]) -> str:

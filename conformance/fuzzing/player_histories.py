@@ -2,152 +2,164 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from conformance.fuzzing.model import LEDGERS
 from conformance.fuzzing.oracle import Oracle
+from conformance.testkit.given import Given
 
-History = Callable[[Oracle, str, str], None]
-"""Brings a player, who may know another one, into a state."""
-
-
-def _never_seen(oracle: Oracle, player: str, other: str) -> None:
-    """Nothing happened."""
-
-
-def _erased(oracle: Oracle, player: str, _: str) -> None:
-    oracle.change("wallet", player, 9)
-    oracle.erase(player)
-
-
-def _recreated(oracle: Oracle, player: str, other: str) -> None:
-    _erased(oracle, player, other)
-    oracle.change("inventory", player, 2)
-
-
-def _merged_away(oracle: Oracle, player: str, other: str) -> None:
-    oracle.change("wallet", player, 9)
-    oracle.change("inventory", other, 4)
-    oracle.merge(player, other)
-
-
-def _recreated_after_merge(oracle: Oracle, player: str, other: str) -> None:
-    _merged_away(oracle, player, other)
-    oracle.create_grant(player, oracle.given.grant_body())
-
-
-def _merged_into(oracle: Oracle, player: str, other: str) -> None:
-    _merged_away(oracle, other, player)
-
-
-def _merged_into_twice(oracle: Oracle, player: str, other: str) -> None:
-    _merged_into(oracle, player, other)
-    oracle.create_grant(other, oracle.given.grant_body())
-    oracle.change("wallet", other, 5)
-    oracle.merge(other, player)
-
-
-def _emptied(oracle: Oracle, player: str, _: str) -> None:
-    for ledger in LEDGERS:
-        oracle.change(ledger, player, 6)
-        oracle.change(ledger, player, -6)
-
-
-def _banned(oracle: Oracle, player: str, _: str) -> None:
-    oracle.change("wallet", player, 8)
-    oracle.ban(player, "cheat")
-
-
-def _unbanned(oracle: Oracle, player: str, other: str) -> None:
-    _banned(oracle, player, other)
-    oracle.unban(player)
-
-
-def _banned_and_merged(oracle: Oracle, player: str, other: str) -> None:
-    _banned(oracle, player, other)
-    oracle.change("wallet", other, 1)
-    oracle.merge(player, other)
-
-
-def _banned_erased_and_recreated(oracle: Oracle, player: str, other: str) -> None:
-    _banned(oracle, player, other)
-    oracle.erase(player)
-    oracle.change("wallet", player, 2)
-
-
-def _acked(oracle: Oracle, player: str, _: str) -> None:
-    oracle.ack(player, oracle.create_grant(player, oracle.given.grant_body()))
-
-
-def _rostered(oracle: Oracle, player: str, other: str) -> None:
-    oracle.create_lobby(oracle.given.names.key(), [player, other], 4)
-
-
-def _imported(oracle: Oracle, player: str, _: str) -> None:
-    for kind in ("players", *LEDGERS):
-        oracle.migrate(kind, [(player, oracle.given.names.key(), 3)])
-
-
-HISTORIES: dict[str, History] = {
-    "never seen": _never_seen,
-    "imported": _imported,
-    "in a lobby": _rostered,
-    "acked": _acked,
-    "emptied": _emptied,
-    "banned": _banned,
-    "unbanned": _unbanned,
-    "merged away": _merged_away,
-    "recreated after a merge": _recreated_after_merge,
-    "merged into": _merged_into,
-    "merged into twice": _merged_into_twice,
-    "banned and merged away": _banned_and_merged,
-    "erased": _erased,
-    "recreated": _recreated,
-    "banned, erased and recreated": _banned_erased_and_recreated,
-}
+Event = Callable[["Subject"], None]
 
 
 class Subject:
-    """A player with a history, and calls about them; keys are used before and after it."""
+    """A player, one whom they meet, and calls about them; keys are used before and after events."""
 
     def __init__(self, oracle: Oracle) -> None:
         self.oracle, self.given = oracle, oracle.given
         self.player, self.other, self.third = (self.given.names.player() for _ in range(3))
-        self.body, self.key = self.given.grant_body(), self.given.names.key()
-        self.grant = "grant-of-nobody"
-
-    def use_keys(self) -> None:
-        """A grant and a change with keys that later calls use again."""
+        self.key = self.given.names.key()
+        self.body = self.given.grant_body(
+            entries=self._entries(),
+            kind="reward",
+            sourceRefId="receipt 7",
+            expiresAt="2051-02-28T23:59:59.5+05:30",
+            metadata={"quest": 7, "tags": ["a", "b"]},
+        )
         self.grant = self.oracle.create_grant(self.player, self.body)
-        self.oracle.change("wallet", self.player, 3, self.key)
-        self.oracle.change("inventory", self.player, 3, self.key)
+        for ledger in LEDGERS:
+            self.oracle.change(ledger, self.player, 3, self.key, reason="first")
 
-    def calls(self) -> list[Callable[[], object]]:
-        """One call of each operation that may touch the player, and replays."""
+    def _entries(self) -> list[dict[str, Any]]:
+        """One entry of each type that the target declares; the item has parameters."""
+        world = self.given.world
+        items = [
+            {"type": "item", "itemKey": key, "quantity": 2, "parameters": {"level": 3}}
+            for key in world.items[:1]
+        ]
+        crates = [{"type": "crate", "crateItemKey": key, "quantity": 1} for key in world.crates[:1]]
+        return [*self.given.entries(), *items, *crates]
+
+    def calls(self) -> list[list[Callable[[], object]]]:
+        """Groups of calls that may touch the player, with new keys and with used ones."""
         oracle, player, given = self.oracle, self.player, self.given
-        new = given.grant_body(sourceRefId="new")
-        calls: list[Callable[[], object]] = [
-            partial(oracle.create_grant, player, self.body),
-            partial(oracle.create_grant, player, {**self.body, "metadata": {"other": 1}}),
-            partial(oracle.create_grant, player, new),
-            *[partial(oracle.ack, player, self.grant)] * 2,
-            partial(oracle.show, player),
-            partial(oracle.ban, player, "again"),
-            partial(oracle.unban, player),
-            partial(oracle.merge, self.third, player),
-            partial(oracle.merge, player, self.other),
-            partial(oracle.merge, player, player),
-            partial(oracle.erase, player),
+        grant, ban = partial(oracle.create_grant, player), partial(oracle.ban, player)
+        unban, merge = partial(oracle.unban, player), oracle.merge
+        groups: list[list[Callable[[], object]]] = [
+            [
+                partial(grant, self.body),
+                partial(grant, {**self.body, "metadata": {"other": 1}}),
+                partial(oracle.create_grant, self.other, self.body),
+                partial(grant, given.grant_body(sourceRefId="new")),
+            ],
+            [partial(oracle.show, player), *[partial(oracle.ack, player, self.grant)] * 2],
+            [partial(ban, "one"), partial(ban, "two"), unban, unban, partial(ban, "three")],
+            [*[partial(merge, player, self.other)] * 2, partial(merge, self.third, player)],
+            [partial(merge, player, player), *[partial(merge, self.other, player)] * 2],
+            [*[partial(oracle.erase, player)] * 2, partial(grant, given.grant_body())],
         ]
         for ledger in LEDGERS:
-            calls += [
-                partial(oracle.change, ledger, player, 3, self.key),
-                partial(oracle.change, ledger, player, 4, given.names.key()),
-                partial(oracle.change, ledger, player, -2),
-                partial(oracle.change, ledger, player, -(10**6), given.names.key()),
+            change, new = partial(oracle.change, ledger, player), given.names.key()
+            groups += [
+                [
+                    partial(change, 3, self.key, reason="first"),
+                    partial(change, 3, self.key, reason="first", sourceRefId="added"),
+                    partial(change, 3, self.key),
+                ],
+                [
+                    *[partial(change, 4, new)] * 2,
+                    partial(change, -2),
+                    partial(change, -(10**6), given.names.key()),
+                ],
             ]
-        for kind in ("players", *LEDGERS):
-            calls += [partial(oracle.migrate, kind, [(player, given.names.key(), 2)])] * 2
-        if given.world.lobby_event and oracle.api.game_id:
+        groups += [
+            [partial(oracle.migrate, kind, [(player, given.names.key(), 2)])] * 2
+            for kind in ("players", *LEDGERS)
+        ]
+        if can_seat(given):
             seats = (given.names.key(), [player, self.third], 4)
-            calls += [partial(oracle.create_lobby, *seats)] * 2
-        return calls
+            groups.append([*[partial(oracle.create_lobby, *seats)] * 2, self._read_lobby])
+        return groups
+
+    def _read_lobby(self) -> None:
+        self.oracle.read_lobby(list(self.oracle.model.lobbies.values())[-1])
+
+
+def can_seat(given: Given) -> bool:
+    """Whether the target declares an event for lobbies, and the key has a game."""
+    return bool(given.world.lobby_event and given.api.game_id)
+
+
+def _credited(subject: Subject) -> None:
+    subject.oracle.change("wallet", subject.player, 9)
+
+
+def _emptied(subject: Subject) -> None:
+    person = subject.oracle.model.people.get(subject.player)
+    for ledger in LEDGERS:
+        for item, held in list(person.holdings(ledger).items()) if person else ():
+            if held:
+                subject.oracle.change(ledger, subject.player, -held, item=item)
+
+
+def _acked(subject: Subject) -> None:
+    body = subject.given.grant_body()
+    subject.oracle.ack(subject.player, subject.oracle.create_grant(subject.player, body))
+
+
+def _imported(subject: Subject) -> None:
+    for kind in ("players", *LEDGERS):
+        subject.oracle.migrate(kind, [(subject.player, subject.given.names.key(), 3)])
+
+
+def _seated(subject: Subject) -> None:
+    if can_seat(subject.given):
+        roster = [subject.player, subject.other]
+        subject.oracle.create_lobby(subject.given.names.key(), roster, 4)
+
+
+def _banned(subject: Subject) -> None:
+    subject.oracle.ban(subject.player, "cheat")
+
+
+def _unbanned(subject: Subject) -> None:
+    subject.oracle.unban(subject.player)
+
+
+def _merged_away(subject: Subject) -> None:
+    subject.oracle.change("inventory", subject.other, 4)
+    subject.oracle.merge(subject.player, subject.other)
+
+
+def _merged_into(subject: Subject) -> None:
+    subject.oracle.change("wallet", subject.other, 5)
+    subject.oracle.create_grant(subject.other, subject.given.grant_body())
+    subject.oracle.merge(subject.other, subject.player)
+
+
+def _erased(subject: Subject) -> None:
+    subject.oracle.erase(subject.player)
+
+
+def _other_banned(subject: Subject) -> None:
+    subject.oracle.ban(subject.other, "cheat")
+
+
+def _other_erased(subject: Subject) -> None:
+    subject.oracle.erase(subject.other)
+
+
+EVENTS: dict[str, Event] = {
+    "credited": _credited,
+    "emptied": _emptied,
+    "acked": _acked,
+    "imported": _imported,
+    "seated": _seated,
+    "banned": _banned,
+    "unbanned": _unbanned,
+    "merged away": _merged_away,
+    "merged into": _merged_into,
+    "erased": _erased,
+    "other banned": _other_banned,
+    "other erased": _other_erased,
+}
+"""What may happen to a player."""

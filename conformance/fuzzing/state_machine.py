@@ -133,7 +133,7 @@ class Machine(RuleBasedStateMachine):
             expect_status(self.api.ping(), 200, because="the key is valid")
         if self.api.game_id:
             lobbies = ["lobby-of-nobody", *self.oracle.model.lobbies.values()]
-            self.oracle.read_lobby(lobbies[number % len(lobbies)], capacity=SEATS)
+            self.oracle.read_lobby(lobbies[number % len(lobbies)])
         self.oracle.read_profile(self.name(player), limit)
 
     @invariant()

@@ -4,6 +4,7 @@ A step that fails blocks the scenario and names the requirement to blame. It nev
 scenario's own requirement.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -153,9 +154,15 @@ class Given:
 
 
 def state_of(export: JsonObject) -> dict[str, Any]:
-    """The comparable part of an export: a holding of zero counts as none (LEDGER-11)."""
-    wallet = {row["economyKey"]: row["balance"] for row in export["wallet"]}
-    inventory = {row["itemKey"]: row["quantity"] for row in export["inventory"]}
+    """The comparable part of an export: a holding of zero counts as none (LEDGER-11).
+
+    Stacks of one item, which may differ in parameters, are summed.
+    """
+    wallet, inventory = Counter[str](), Counter[str]()
+    for row in export["wallet"]:
+        wallet[row["economyKey"]] += row["balance"]
+    for row in export["inventory"]:
+        inventory[row["itemKey"]] += row["quantity"]
     return {
         "player": export["player"]["id"],
         "snapshot": export["player"].get("lastContextSnapshot"),

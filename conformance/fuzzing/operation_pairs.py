@@ -1,0 +1,182 @@
+"""Two different operations on one player at the same moment: nothing is lost and nothing doubled.
+
+Both are sent several times at once, with new keys. Whatever their order, what a player and the one
+they are merged with have in the end is what they had before and what every success added.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain, combinations
+
+from conformance.client.api import Answer
+from conformance.client.recorder import Recorder
+from conformance.failures import Mismatch
+from conformance.fuzzing.player_histories import can_seat
+from conformance.http.exchange import Request
+from conformance.testkit.expect import expect_equal, expect_none
+from conformance.testkit.given import Given
+from conformance.testkit.import_batches import ImportBatch
+from conformance.testkit.ledgers import WORDS, Ledger
+
+EACH = 5
+"""How often each of the two is sent."""
+START = 1000
+WALLET, INVENTORY = "wallet", "inventory"
+
+
+@dataclass
+class Belongings:
+    """What two players have together: holdings by ledger, statuses of grants, lobbies."""
+
+    held: Counter[str] = field(default_factory=Counter)
+    grants: dict[str, str] = field(default_factory=dict)
+    lobbies: set[str] = field(default_factory=set)
+
+
+class Meeting:
+    """Two players, requests about the first, and what the successes of these must add."""
+
+    def __init__(self, given: Given) -> None:
+        self.given, self.api = given, given.api
+        self.player, self.other = given.names.player(), given.names.player()
+        self.expected = Belongings()
+        for name in WORDS:
+            for player in (self.player, self.other):
+                Ledger(name, given).fill(player, START)
+            self.expected.held[name] = 2 * START
+        self.effects: list[Callable[[Answer], None]] = []
+
+    def adjustment(self, name: str, amount: int) -> Iterator[Request]:
+        """Increments or decrements of a holding."""
+        direction = "increment" if amount > 0 else "decrement"
+        for _ in range(EACH):
+            self._adds(name, amount)
+            yield Ledger(name, self.given).request(direction, self.player, abs(amount))
+
+    def imported(self, name: str) -> Iterator[Request]:
+        """Imports of a row."""
+        batch = ImportBatch(name, self.given)
+        for _ in range(EACH):
+            self._adds(name, batch.amount)
+            yield self.api.request(batch.operation, {"rows": [batch.row(self.player)]})
+
+    def _adds(self, name: str, amount: int) -> None:
+        self.effects.append(lambda _: self.expected.held.update({name: amount}))
+
+    def grants(self) -> Iterator[Request]:
+        """Creates of grants."""
+        path = {"externalId": self.player}
+        for _ in range(EACH):
+            self.effects.append(
+                lambda answer: self.expected.grants.update({answer.data["id"]: "pending"})
+            )
+            yield self.api.request("createGrant", self.given.grant_body(), path=path)
+
+    def acks(self) -> Iterator[Request]:
+        """Acks of grants that exist."""
+        for _ in range(EACH):
+            grant = str(self.given.grant(self.player)["id"])
+            self.expected.grants[grant] = "pending"
+            self.effects.append(partial(self._claims, grant))
+            yield self.api.request("ackGrant", path={"externalId": self.player, "grantId": grant})
+
+    def _claims(self, grant: str, _: Answer) -> None:
+        self.expected.grants[grant] = "claimed"
+
+    def lobbies(self) -> Iterator[Request]:
+        """Creates of lobbies."""
+        path = {"gameId": self.given.game(), "eventKey": self.given.world.event("lobby_event")}
+        for _ in range(EACH):
+            self.effects.append(lambda answer: self.expected.lobbies.add(answer.data["id"]))
+            yield self.api.request("createLobby", self.given.lobby_body([self.player]), path=path)
+
+    def bans(self) -> Iterator[Request]:
+        """Bans, which touch nothing."""
+        for _ in range(EACH):
+            self.effects.append(lambda _: None)
+            path = {"externalId": self.player}
+            yield self.api.request("banPlayer", {"reason": "conformance"}, path=path)
+
+    def merge(self, source: str, into: str) -> Iterator[Request]:
+        """One merge, which moves everything."""
+        self.effects.append(lambda _: None)
+        path = {"fromExternalId": source, "toExternalId": into}
+        yield self.api.request("mergePlayer", path=path)
+
+    def take_place(self, *operations: str) -> None:
+        """Send both at once, and compare; Mismatch where something is lost or doubled."""
+        requests = list(chain.from_iterable(OPERATIONS[name](self) for name in operations))
+        answers = self.api.send_simultaneously(requests)
+        expect_none((a.status for a in answers if a.status >= 500), "answers of 500 and above")
+        for answer, effect in zip(answers, self.effects, strict=True):
+            if answer.status < 300:
+                effect(answer)
+        found = self.found()
+        what = f"what both players have after {' and '.join(operations)} at once"
+        for name, requirement in BROKEN.items():
+            try:
+                expect_equal(getattr(found, name), getattr(self.expected, name), what)
+            except Mismatch as error:
+                merging = any("merge" in operation for operation in operations)
+                error.requirement = requirement[merging]
+                raise
+
+    def found(self) -> Belongings:
+        """What the exports of both show."""
+        found = Belongings()
+        for state in self.given.states((self.player, self.other)).values():
+            if state is not None:
+                found.held.update({name: sum(state[name].values()) for name in WORDS})
+                found.grants |= {str(grant["id"]): grant["status"] for grant in state["grants"]}
+                found.lobbies |= set(state["lobbies"])
+        return found
+
+
+BROKEN = {
+    "held": ("LEDGER-6", "MERGE-2"),
+    "grants": ("GRANT-8", "MERGE-3"),
+    "lobbies": ("LOBBY-6", "MERGE-4"),
+}
+"""What is broken where something is lost, without a merge and with one."""
+
+OPERATIONS: dict[str, Callable[[Meeting], Iterator[Request]]] = {
+    "credit": lambda meeting: meeting.adjustment(WALLET, 7),
+    "debit": lambda meeting: meeting.adjustment(WALLET, -3),
+    "item grant": lambda meeting: meeting.adjustment(INVENTORY, 5),
+    "item revoke": lambda meeting: meeting.adjustment(INVENTORY, -2),
+    "wallet import": lambda meeting: meeting.imported(WALLET),
+    "item import": lambda meeting: meeting.imported(INVENTORY),
+    "grant": Meeting.grants,
+    "ack": Meeting.acks,
+    "lobby": Meeting.lobbies,
+    "ban": Meeting.bans,
+    "merge": lambda meeting: meeting.merge(meeting.player, meeting.other),
+    "merge into": lambda meeting: meeting.merge(meeting.other, meeting.player),
+}
+"""The operations that meet; all but a merge are sent several times."""
+
+PAIRS = tuple(pair for pair in combinations(OPERATIONS, 2) if pair != ("merge", "merge into"))
+
+
+def expect_nothing_lost(given: Given, recorder: Recorder, pair: tuple[str, str]) -> None:
+    """Mismatch if something is lost or doubled when these two meet.
+
+    Where one of them alone loses something, that failure is raised instead.
+    """
+    try:
+        Meeting(given).take_place(*pair)
+    except Mismatch:
+        kept = list(recorder.exchanges)
+        for operation in pair:
+            if "merge" not in operation:
+                recorder.restart()
+                Meeting(given).take_place(operation)
+        recorder.exchanges = kept
+        raise
+
+
+def possible(given: Given, pair: tuple[str, str]) -> bool:
+    """Whether the target declares what the two need."""
+    return "lobby" not in pair or can_seat(given)
