@@ -65,6 +65,12 @@ class Oracle:
         `grants`, `lobbies`, `presence`.
         """
         self._accused, self._blame = requirement, blame
+        with self._naming(requirement):
+            yield
+
+    @contextmanager
+    def _naming(self, requirement: str) -> Iterator[None]:
+        """Blame this requirement for a mismatch here, and leave the blame for later ones."""
         try:
             yield
         except Mismatch as error:
@@ -432,7 +438,7 @@ class Oracle:
         known = player in self.model.people
         answer = self.api.get_player(player, limit)
         lists = [rows for rows in (answer.body or {}).get("data", {}).values() if _is_list(rows)]
-        with self.blaming("PLAYER-3"):
+        with self._naming("PLAYER-3"):
             longest = max(map(len, lists), default=0)
             fits = limit is None or longest <= limit
             expect_that(fits, f"lists of at most {limit} rows", f"a list of {longest}")
@@ -449,16 +455,16 @@ class Oracle:
         limit = max(len(person.grants), len(person.lobbies), 1)
         if limit > MAX_SHOWN:
             return
-        with self.blaming("PLAYER-2"):
+        with self._naming("PLAYER-2"):
             answer = self.api.get_player(player, limit)
             expect_status(answer, 200, because="the player is known")
         for id, granted in person.grants.items():
             row = mention(answer.data, id)
-            with self.blaming("GRANT-8" if granted.status == "pending" else "ACK-4"):
+            with self._naming("GRANT-8" if granted.status == "pending" else "ACK-4"):
                 expect_that(row is not None, f"grant {id} in the profile", "a profile without it")
                 reported = (row or {}).get("status", granted.status)
                 expect_equal(reported, granted.status, f"the status of grant {id} in the profile")
-        with self.blaming("PLAYER-2"):
+        with self._naming("PLAYER-2"):
             missing = [id for id in person.lobbies if mention(answer.data, id) is None]
             expect_equal(missing, [], "the lobbies that the profile lacks")
 
@@ -466,12 +472,11 @@ class Oracle:
         """The export of each player agrees with the model, and no exchange broke a rule."""
         for player in players:
             reported, expected = self._reported(player), self.model.state(player)
-            requirement = self._blamed(player, differing_part(reported, expected))
-            with self.blaming(requirement, **self._blame):
+            with self._naming(self._blamed(player, differing_part(reported, expected))):
                 expect_equal(reported, expected, f"the state of player {player}")
         self._known = set(self.model.people)
         for breach in self.api.channel.recorder.breaches:
-            with self.blaming(breach.requirement):
+            with self._naming(breach.requirement):
                 raise Mismatch(breach.expected, breach.received)
 
     def _blamed(self, player: str, part: str) -> str:
@@ -499,7 +504,7 @@ class Oracle:
             expected = "an export with 200 or 404"
             raise Mismatch(expected, f"status {answer.status}", "DEL-2" if erased else "EXP-1")
         state = state_of(answer.data)
-        with self.blaming("HTTP-4", **self._blame):
+        with self._naming("HTTP-4"):
             expect_fields(answer.data["player"], externalPlayerId=player)
         self._expect_snapshot(player, state["snapshot"])
         return {
@@ -516,7 +521,7 @@ class Oracle:
         """No snapshot but one of the player's own; MIG-9 says that it should be there at all."""
         person = self.model.people.get(player)
         allowed = person.snapshots if person else [None]
-        with self.blaming(self._freed_by(player) or self._accused, **self._blame):
+        with self._naming(self._freed_by(player) or self._accused):
             expect_that(reported in allowed, "none but the player's own snapshot", reported)
 
     def _view(self, player: str, id: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,10 +75,21 @@ class Subject:
             [partial(oracle.migrate, kind, [(player, given.names.key(), 2)])] * 2
             for kind in ("players", *LEDGERS)
         ]
-        if can_seat(given):
-            seats = (given.names.key(), [player, self.third], 4)
-            groups.append([*[partial(oracle.create_lobby, *seats)] * 2, self._read_lobby])
-        return groups
+        seats = (given.names.key(), [player, self.third], 4)
+        lobby: list[Callable[[], object]] = [
+            *[partial(oracle.create_lobby, *seats)] * 2,
+            self._read_lobby,
+        ]
+        return [*groups, lobby if can_seat(given) else []]
+
+    def replays(self) -> list[Callable[[], object]]:
+        """The calls whose keys were used before everything else: nothing may happen twice."""
+        change = self.oracle.change
+        return [
+            partial(self.oracle.create_grant, self.player, self.body),
+            partial(self.oracle.create_grant, self.other, self.body),
+            *(partial(change, name, self.player, 3, self.key, reason="first") for name in LEDGERS),
+        ]
 
     def _read_lobby(self) -> None:
         self.oracle.read_lobby(list(self.oracle.model.lobbies.values())[-1])
@@ -163,3 +174,22 @@ EVENTS: dict[str, Event] = {
     "other erased": _other_erased,
 }
 """What may happen to a player."""
+
+GROUPS = 14
+"""How many groups of calls there are."""
+
+
+def expect_contract_kept(oracle: Oracle, history: tuple[str, str], group: int) -> None:
+    """Two events, a group of calls, then replays; Mismatch where one departs from the contract."""
+    subject = Subject(oracle)
+    for event in history:
+        EVENTS[event](subject)
+    oracle.agree(subject.player, subject.other)
+    oracle.show(subject.player)
+    for call in subject.calls()[group]:
+        call()
+        oracle.agree(subject.player)
+    oracle.show(subject.player)
+    for call in subject.replays():
+        call()
+    oracle.agree(subject.player, subject.other)
