@@ -1,0 +1,93 @@
+"""What the exploration is made of. `faults/seeded/first_readers.py` has servers that fail it."""
+
+import json
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support import reference, suite_client
+
+from conformance.failures import Mismatch
+from conformance.faults.deviations import settings_of
+from conformance.faults.registry import deviation_of
+from conformance.fuzzing.confusable import confusable
+from conformance.fuzzing.operation_pairs import OPERATIONS, PAIRS
+from conformance.fuzzing.oracle import Oracle, canonical
+from conformance.fuzzing.player_histories import EVENTS, GROUPS, Subject, expect_contract_kept
+from conformance.fuzzing.variations import variations
+from conformance.lifecycle.bundled_target import bundled_target
+from conformance.settings.names import Names
+from conformance.testkit.given import Given
+
+BEGINNING = "kc-0123abcd-0123abcd-p00001"
+
+
+def test_confusable_strings_are_all_different_and_none_is_free() -> None:
+    texts = [text for pair in confusable(BEGINNING) for text in pair]
+    assert len(set(texts)) == len(texts) > 120
+    assert max(map(len, texts)) <= 200
+    kinds = {unicodedata.category(character) for text in texts for character in text}
+    assert kinds.isdisjoint({"Cc", "Cs"}), "control characters and surrogates are FREE"
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"a": {"b": [1, "x", True, 0.5]}}, {"list": ["a"], "same": [1, 1]}]
+)
+def test_variations_are_other_json_values(value: dict[str, Any]) -> None:
+    found = [canonical(variation) for variation in variations(value)]
+    assert canonical(value) not in found
+    assert found == [canonical(json.loads(each)) for each in found]
+    assert len(found) > len(value)
+
+
+def test_every_two_operations_meet_but_two_merges() -> None:
+    assert len(PAIRS) == len(OPERATIONS) * (len(OPERATIONS) - 1) // 2 - 1
+
+
+def with_fault(id: str, act: Callable[[Oracle], object]) -> str | None:
+    """The requirement that the oracle names when this is done on a server with the fault."""
+    with reference(settings_of([deviation_of(id)])) as url, suite_client(url) as api:
+        world = bundled_target(url).world
+        game = api.ping().body["apiKey"]["gameId"]
+        api.game_id = game
+        oracle = Oracle(api, Given(api, Names("kc-0-x"), world))
+        try:
+            act(oracle)
+        except Mismatch as error:
+            return error.requirement
+    return None
+
+
+def after(first: str, then: str, group: int) -> Callable[[Oracle], None]:
+    return lambda oracle: expect_contract_kept(oracle, (first, then), group)
+
+
+@pytest.mark.parametrize(
+    ("id", "act", "named"),
+    [
+        ("r1-ban-stacks", after("credited", "acked", 2), "BAN-3"),
+        ("r1-ack-profile-cached", after("credited", "imported", 1), "ACK-4"),
+        ("r1-erasure-keeps-snapshot", after("imported", "erased", 7), "DEL-6"),
+        ("r1-erasure-frees-moved-keys", after("merged away", "other erased", 9), "DEL-9"),
+        ("r1-ledger-zero-forgets", after("credited", "emptied", 2), "LEDGER-3"),
+        ("r1-ledger-added-field", after("credited", "banned", 6), "LEDGER-4"),
+        ("r1-grant-replay-without-parameters", after("credited", "banned", 0), "GRANT-2"),
+        ("r1-lobby-read-bots", after("credited", "banned", 13), "LOBBY-8"),
+        ("traced", after("merged into", "erased", 5), None),
+    ],
+)
+def test_the_oracle_names_what_a_server_breaks(
+    id: str, act: Callable[[Oracle], None], named: str | None
+) -> None:
+    assert with_fault(id, act) == named
+
+
+def test_no_history_and_no_group_departs_on_the_reference_server() -> None:
+    def each(oracle: Oracle) -> None:
+        assert len(Subject(oracle).calls()) == GROUPS
+        for number, event in enumerate(EVENTS):
+            fresh = Oracle(oracle.api, oracle.given)
+            expect_contract_kept(fresh, (event, event), number % GROUPS)
+
+    assert with_fault("traced", each) is None
