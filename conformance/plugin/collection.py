@@ -112,8 +112,9 @@ class Collection:
             self.collected.abort_reason = f"{report.nodeid} died"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """List each requirement that did not pass."""
-        write_summary(terminalreporter, self.collected.checks)
+        """List what did not pass; with `-v` all of it."""
+        whole = self.config.option.verbose > 0
+        write_summary(terminalreporter, self.collected.rows(), whole=whole)
 
 
 def print_line(config: pytest.Config, line: str) -> None:

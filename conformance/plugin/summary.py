@@ -1,53 +1,27 @@
 """What a run says at its end, on the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.contract.requirements import catalogue
 from conformance.failures import UsageError
 from conformance.plugin.run_files import RunFiles
+from conformance.report.digest import digest, everything
 from conformance.report.summary import not_exercised
-from conformance.report.text import printable
-from conformance.results.check import Check, Outcome
-from conformance.results.document import Document
+from conformance.report.text import printable, visible
+from conformance.results.check import Outcome
+from conformance.results.document import Document, RequirementResult
 from conformance.results.verdict import EXIT_CODES, Verdict, counted
 from conformance.settings.known_failures import write_known
 
-MAX_LINES = 120
-LISTED = (
-    Outcome.FAILED,
-    Outcome.KNOWN,
-    Outcome.WARNED,
-    Outcome.INCONCLUSIVE,
-    Outcome.BLOCKED,
-)
-"""Outcomes that are listed, worst first."""
 
-
-def summary_of(checks: list[Check]) -> list[str]:
-    """An entry for each requirement that did not pass: its outcome, its first test, why."""
-    lines = []
-    for outcome in LISTED:
-        for id, requirement in catalogue().items():
-            found = [c for c in checks if c.requirement == id and c.outcome is outcome]
-            if found:
-                more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-                lines.append(f"{outcome.upper()} {id}: {requirement.sentence}")
-                clearest = min(found, key=lambda check: len(check.exchanges))
-                lines.append(f"  {clearest.test}{more}: {clearest.message}")
-    return lines
-
-
-def write_summary(terminal: Any, checks: list[Check]) -> None:
-    """Print the summary with pytest's terminal reporter; of a long one the beginning."""
-    entries = summary_of(checks)
-    if entries:
+def write_summary(terminal: Any, rows: Sequence[RequirementResult], *, whole: bool) -> None:
+    """Print what did not pass with pytest's terminal reporter: a digest, or the `whole` of it."""
+    lines = everything(rows) if whole else digest(rows)
+    if lines:
         terminal.section("requirements that did not pass")
-    for line in entries[:MAX_LINES]:
-        terminal.line(printable(line, 300))
-    if len(entries) > MAX_LINES:
-        terminal.line("and more, all in the report")
+    for line in lines:
+        terminal.line(visible(line, keep=""))
 
 
 def closing_lines(document: Document, files: RunFiles) -> list[str]:
