@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from conformance.plugin.progress import RunProgress, wants_progress
+from conformance.plugin.progress import Display, RunProgress, wants_progress
 from conformance.plugin.selection import announced
 from conformance.plugin.session import RunSession
 from conformance.plugin.summary import write_summary
 from conformance.results.check import TestResult
 from conformance.results.collector import Collected
+from conformance.settings.profiles import effort_of
 
 INTERRUPTED = "the run was interrupted"
 MANY_OBJECTS = 10_000
@@ -26,14 +27,14 @@ MANY_OBJECTS = 10_000
 class Collection:
     """Collects in the controller, as a pytest plugin.
 
-    `progress` is None where there is no terminal.
+    `display` is None until the tests begin, and where nobody wants to know how far they are.
     """
 
     def __init__(self, config: pytest.Config, session: RunSession, collected: Collected) -> None:
         self.config = config
         self.session = session
         self.collected = collected
-        self.progress: RunProgress | None = None
+        self.display: Display | None = None
         self._is_announced = False
         self._signals = ExitStack()
 
@@ -95,8 +96,11 @@ class Collection:
             f"{'gone with the bundled server' if run.bundled else fate}",
         )
         if wants_progress(self.config):
-            self.progress = RunProgress(self.config)
-            self.progress.begin(len(ids))
+            histories = session.profile.histories
+            efforts = {id: effort_of(id, run.examples, histories).requests for id in ids}
+            cleanup = 0.0 if run.bundled or is_kept else float(players)
+            progress = RunProgress(efforts, cleanup, session.waiting.notes)
+            self.display = Display(self.config, progress)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what a test reports, in this process or another."""
@@ -105,9 +109,8 @@ class Collection:
             result = msgspec.convert(json.loads(packed), TestResult)
             self.collected.add(result)
             self.session.files.add(packed)
-            if self.progress is not None:
-                self.progress.count(result.checks)
-                self.progress.advance()
+            if self.display is not None:
+                self.display.progress.finish_test(report.nodeid, result.checks)
         elif report.failed and not hasattr(report, "conformance_status"):
             self.collected.abort_reason = f"{report.nodeid} died"
 

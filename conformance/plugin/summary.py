@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from conformance.failures import UsageError
 from conformance.plugin.run_files import RunFiles
 from conformance.report.digest import digest, everything
@@ -13,6 +15,16 @@ from conformance.results.check import Outcome
 from conformance.results.document import Document, RequirementResult
 from conformance.results.verdict import EXIT_CODES, Verdict, counted
 from conformance.settings.known_failures import write_known
+
+COLOURS = {
+    Verdict.CONFORMANT: "green",
+    Verdict.TOLERATED: "green",
+    Verdict.NO_FAILURE: "yellow",
+    Verdict.NOT_CONFORMANT: "red",
+    Verdict.OUTDATED: "red",
+    Verdict.TOO_LITTLE: "red",
+    Verdict.INCONCLUSIVE: "yellow",
+}
 
 
 def write_summary(terminal: Any, rows: Sequence[RequirementResult], *, whole: bool) -> None:
@@ -39,6 +51,27 @@ def closing_lines(document: Document, files: RunFiles) -> list[str]:
     if files.unwritten is not None:
         return [*lines, f"cannot write the results to {files.path}: {files.unwritten}"]
     return [*lines, f"report: {files.path / 'report.html'}"]
+
+
+def coloured(config: pytest.Config, lines: Sequence[str]) -> list[str]:
+    """The closing lines; on a terminal with colours, the verdict has its own."""
+    if config.pluginmanager.get_plugin("terminalreporter") is None:
+        return list(lines)
+    writer = config.get_terminal_writer()
+    return [
+        writer.markup(line, bold=True, **{_colour(line): True}) if is_verdict(line) else line
+        for line in lines
+    ]
+
+
+def is_verdict(line: str) -> bool:
+    """Whether a closing line is the verdict."""
+    return line.startswith("verdict: ")
+
+
+def _colour(line: str) -> str:
+    verdict = next(each for each in Verdict if line.startswith(f"verdict: {each}: "))
+    return COLOURS[verdict]
 
 
 def exit_code(document: Document, files: RunFiles) -> int:
