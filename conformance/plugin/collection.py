@@ -81,7 +81,7 @@ class Collection:
         self._announce(ids)
 
     def _announce(self, ids: Sequence[str]) -> None:
-        """Say what is going to happen on the server before it does, and begin to show progress."""
+        """Say what is going to happen on the server before it does, and get ready to show progress."""
         if self._is_announced or self.config.option.collectonly:
             return
         self._is_announced = True
@@ -101,6 +101,11 @@ class Collection:
             cleanup = 0.0 if run.bundled or is_kept else float(players)
             progress = RunProgress(efforts, cleanup, session.waiting.notes)
             self.display = Display(self.config, progress)
+
+    def pytest_runtest_logstart(self) -> None:
+        """A test begins, in this process or another."""
+        if self.display is not None:
+            self.display.begin()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what a test reports, in this process or another."""

@@ -119,7 +119,7 @@ class RunProgress:
         return [f"{waits[0].describe(now)}{others}"] if waits else []
 
     def _left(self, now: float) -> list[str]:
-        if self.fraction < ENOUGH:
+        if not ENOUGH <= self.fraction < 1 - REPORT_SHARE:
             return []
         seconds = int((now - self._started) * (1 - self.fraction) / self.fraction)
         return [f"about {seconds // 60}:{seconds % 60:02d} left"]
@@ -140,6 +140,9 @@ class Bar:
             redirect_stderr=False,
         )
         self._bar.add_task("", total=1.0)
+
+    def begin(self) -> None:
+        """Show the line."""
         self._bar.start()
 
     def say(self, line: str) -> None:
@@ -187,6 +190,9 @@ class Lines:
         self._seconds = seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._print, daemon=True)
+
+    def begin(self) -> None:
+        """Print from now on."""
         self._thread.start()
 
     def _print(self) -> None:
@@ -200,11 +206,15 @@ class Lines:
     def end(self) -> None:
         """Print no more."""
         self._ended.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
 
 class Display:
-    """Shows progress on what pytest prints to, in place of its letters."""
+    """Shows progress on what pytest prints to, in place of its letters.
+
+    It begins with the first test: before that, pytest-xdist writes a line again and again.
+    """
 
     def __init__(self, config: pytest.Config, progress: RunProgress) -> None:
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
@@ -218,6 +228,13 @@ class Display:
             else Lines(progress, self._file)
         )
         self.say = self._shown.say
+        self._has_begun = False
+
+    def begin(self) -> None:
+        """Show it; nothing happens the second time."""
+        if not self._has_begun:
+            self._has_begun = True
+            self._shown.begin()
 
     def end(self) -> None:
         """Take it away; nothing happens where it is gone."""
