@@ -81,7 +81,7 @@ class Collection:
         self._announce(ids)
 
     def _announce(self, ids: Sequence[str]) -> None:
-        """Say what is going to happen on the server before it does, and get ready to show progress."""
+        """Say what is going to happen on the server before it does; prepare to show progress."""
         if self._is_announced or self.config.option.collectonly:
             return
         self._is_announced = True
