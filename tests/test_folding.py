@@ -124,8 +124,13 @@ def test_other_requests_are_lines_of_their_own(second: ShownExchange) -> None:
     assert len(rounds([first, exchange(started_at=5.001)])) == 1
 
 
+def test_requests_that_overlap_are_not_of_one_moment() -> None:
+    assert len(rounds([at_once(), exchange(started_at=5.1)])) == 2
+
+
 def test_where_to_begin_counts_tests_and_not_checks() -> None:
-    found = [blocked(f"test_{n}", "MIG-6") for n in range(3)] * 2
+    found = [blocked(f"test_{n}", "MIG-6") for n in range(3)]
+    found += [msgspec.structs.replace(one, requirement="ACK-1", message="m") for one in found]
     found += [blocked(f"test_{n}", "EXP-1") for n in (7, 8)]
     assert waiting(found) == {"MIG-6": 3, "EXP-1": 2}
     assert where_to_begin(found) == "begin with MIG-6: 3 tests wait for it"
@@ -175,6 +180,23 @@ def test_a_digest_is_short_however_much_is_wrong() -> None:
     assert len(lines_of(*wrong)) == MAX_LINES
     assert len(lines_of(*wrong[:9])) <= MAX_OF_ONE
     assert all(len(line) < 3000 for line in lines_of(*wrong))
+
+
+def test_of_many_exchanges_the_last_are_shown() -> None:
+    many = tuple(exchange(started_at=float(n)) for n in range(30))
+    lines = lines_of(check("test_a", exchanges=many))
+    assert "    22 earlier exchanges and all commands are in the report" in lines
+    numbered = [line.split()[0] for line in lines if line.endswith("-> 201")]
+    assert numbered == [f"{n}." for n in range(23, 31)]
+
+
+def test_evidence_that_is_very_long_is_left_to_the_report() -> None:
+    mixed = tuple(
+        exchange(started_at=float(moment), seconds=0.2, status=status)
+        for moment in range(8)
+        for status in range(400, 410)
+    )
+    assert len(lines_of(check("test_a", exchanges=mixed))) == 2
 
 
 def test_everything_shows_each_failure_with_its_exchanges() -> None:
