@@ -22,6 +22,8 @@ from conformance.settings.profiles import effort_of
 INTERRUPTED = "the run was interrupted"
 MANY_OBJECTS = 10_000
 """After so many new objects Python looks for garbage; its own number is 700."""
+EFFORT_OF_A_TEST = 10
+"""A test takes as long as so many requests, besides those that it sends; measured nearby."""
 
 
 class Collection:
@@ -96,8 +98,8 @@ class Collection:
             f"{'gone with the bundled server' if run.bundled else fate}",
         )
         if wants_progress(self.config):
-            histories = session.profile.histories
-            efforts = {id: effort_of(id, run.examples, histories).requests for id in ids}
+            times = (run.examples, session.profile.histories)
+            efforts = {id: effort_of(id, *times).requests + EFFORT_OF_A_TEST for id in ids}
             cleanup = 0.0 if run.bundled or is_kept else float(players)
             progress = RunProgress(efforts, cleanup, session.waiting.notes)
             self.display = Display(self.config, progress)
