@@ -20,6 +20,7 @@ from conformance.report.text import (
 )
 from conformance.results.check import Check, Outcome
 from conformance.results.document import RequirementResult
+from conformance.results.verdict import counted
 
 LISTED = (Outcome.FAILED, Outcome.KNOWN, Outcome.WARNED, Outcome.INCONCLUSIVE)
 """Outcomes that are listed by requirement; what is blocked is listed by what blocks it."""
@@ -132,7 +133,8 @@ def _place(one: Fold) -> str:
 
 def _rest(folds: Sequence[Fold]) -> str:
     tests = sum(len(one.tests) for one in folds)
-    return f", and {tests} more tests of {len(folds)} other kinds" if folds else ""
+    kinds = counted(len(folds), "other kind")
+    return f", and {counted(tests, 'more test')} of {kinds}" if folds else ""
 
 
 def _blocked(checks: Iterable[Check]) -> Iterator[str]:
@@ -142,5 +144,5 @@ def _blocked(checks: Iterable[Check]) -> Iterator[str]:
         own = [check for check in found if check.blamed == blamed]
         ids = ", ".join(Counter(check.requirement for check in own))
         first = min(own, key=lambda check: len(check.message))
-        yield printable(f"BLOCKED by {blamed}: {tests} tests, of {ids}", MAX_LINE)
+        yield printable(f"BLOCKED by {blamed}: {counted(tests, 'test')}, of {ids}", MAX_LINE)
         yield printable(f"  {first.test}: {first.message}", MAX_LINE)
