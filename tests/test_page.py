@@ -167,6 +167,29 @@ def test_what_differs_is_marked(page: Page, tmp_path: Path) -> None:
     ]
 
 
+def test_equal_failures_are_shown_once_with_the_tests_behind_them(
+    page: Page, tmp_path: Path
+) -> None:
+    many = [msgspec.structs.replace(failed(), test=f"test_{n}") for n in range(183)]
+    blocked = [Check("ACK-2", f"t{n}", Outcome.BLOCKED, "m", blamed="GRANT-2") for n in range(9)]
+    shown(page, tmp_path, *many, *blocked)
+    row = page.locator("#GRANT-2")
+    assert row.locator("div.check").count() == 1
+    expect(row.locator("div.check")).to_contain_text("test_0, and 182 more like it")
+    row.locator("summary", has_text="All 183 tests").click()
+    expect(row.get_by_text("test_182").first).to_be_visible()
+    expect(page.locator("header")).to_contain_text("begin with GRANT-2: 9 tests wait for it")
+
+
+def test_requests_of_one_moment_are_one_line(page: Page, tmp_path: Path) -> None:
+    sent = [exchange(status=200)] * 13 + [exchange(status=409)] * 3
+    shown(page, tmp_path, msgspec.structs.replace(failed(), exchanges=tuple(sent)))
+    lines = page.locator("#GRANT-2 div.check > details.exchange > summary")
+    expect(lines.first).to_contain_text("16 at once: 200 ×13, 409 ×3")
+    lines.first.click()
+    assert page.locator("#GRANT-2 details.exchange details.exchange:visible").count() == 16
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_has_no_serious_barrier(scheme: str, page: Page, tmp_path: Path) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

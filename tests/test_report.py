@@ -182,6 +182,15 @@ def test_a_summary_has_the_verdict_and_what_failed() -> None:
     assert "| MUST | 0 | 1 |" in text
 
 
+def test_a_summary_shows_equal_failures_once_and_where_to_begin() -> None:
+    like = [msgspec.structs.replace(failed(), test=f"test_{n}") for n in range(183)]
+    other = msgspec.structs.replace(failed(), test="test_z", expected="another")
+    waiting = [Check("ACK-2", f"t{n}", Outcome.BLOCKED, "m", blamed="GRANT-2") for n in range(9)]
+    text = render_summary(document(*like, other, *waiting))
+    assert "received 201 (182 more like it, 1 elsewhere or otherwise) |" in text
+    assert "**begin with GRANT-2: 9 tests wait for it**" in text
+
+
 def test_a_summary_shows_what_a_server_sent_as_text() -> None:
     text = render_summary(document(failed(message=NASTY)))
     row = next(line for line in text.splitlines() if line.startswith("| GRANT-2"))

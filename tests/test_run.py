@@ -184,7 +184,7 @@ def test_a_broken_requirement_is_named(broken: Ended) -> None:
     assert check["received"] == "status 201"
     assert [exchange["status"] for exchange in check["exchanges"]] == [201, 201]
     assert check["exchanges"][0]["curl"].startswith("curl ")
-    assert "GRANT-2 (MUST) is not met" in broken.output
+    assert "    reproduce:\n      curl " in broken.output
     assert "FAILED GRANT-2: The same key with the same body" in broken.output
     assert "failed: GRANT-2, GRANT-4" in broken.output
     assert "Traceback" not in broken.output

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from conformance.client.channel import Channel
-from conformance.client.repetition import Repetition
+from conformance.client.repetition import Repetition, retry_after
 from conformance.contract.openapi import JSON
 from conformance.failures import Blocked, Inconclusive
 from conformance.http.exchange import Exchange, Headers, Request, header
@@ -106,6 +106,10 @@ class Api:
     def with_token(self, token: str | None) -> "Api":
         """The same client with another token, or with none."""
         return Api(self.channel, token, self.game_id, self.waits_on_429, self.retries_writes)
+
+    def wait_out(self, refused: Answer) -> None:
+        """Wait as long as a 429 says."""
+        self.channel.transport.waiting.sleep(retry_after(refused.exchange), "the rate window")
 
     def call(
         self,

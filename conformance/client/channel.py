@@ -8,6 +8,7 @@ from conformance.client.created_players import Player, Players
 from conformance.client.network_health import NetworkHealth, failed_in_transit
 from conformance.client.rate_limit import Pacer
 from conformance.client.recorder import Recorder
+from conformance.client.waiting import Waiting
 from conformance.contract.exchange_rules import judge
 from conformance.contract.openapi import Spec
 from conformance.http.exchange import Exchange, Request, header
@@ -35,6 +36,11 @@ class PacedTransport:
         self.pacer = pacer or Pacer()
         self.health = NetworkHealth()
         self._transport = Transport(base_url, USUAL_HEADERS, idle, connecting)
+
+    @property
+    def waiting(self) -> Waiting:
+        """What sleeps for the tests."""
+        return self.pacer.waiting
 
     def send(self, request: Request) -> Exchange:
         """Send once, as soon as the budget of its key allows it."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from conformance.client.waiting import Waiting
 from conformance.http.exchange import Headers, Response, header
 
 PLENTY = 2000
@@ -105,12 +106,18 @@ class Pacer:
 
     The names of the files that processes share begin with `place`; without it, nothing is paced.
     `rate` caps all requests a minute; 0 means no cap. `unpaced` keys may spend their budget.
+    `waiting` sleeps, and notes why.
     """
 
     def __init__(
-        self, place: Path | None = None, rate: int = 0, unpaced: Collection[str] = ()
+        self,
+        place: Path | None = None,
+        rate: int = 0,
+        unpaced: Collection[str] = (),
+        waiting: Waiting | None = None,
     ) -> None:
         self.place = place
+        self.waiting = waiting or Waiting()
         self.rate = rate
         self.unpaced = frozenset(f"Bearer {token}" for token in unpaced)
         self._scarce: dict[str, bool] = defaultdict(bool)
@@ -120,9 +127,15 @@ class Pacer:
         if self.place is None or not authorization or authorization in self.unpaced:
             return
         if self.rate:
-            self._wait_for("cap", lambda window: self._capped(window, count))
+            self._wait_for(
+                "cap", "its turn under --rate", lambda window: self._capped(window, count)
+            )
         if self._scarce[authorization]:
-            self._wait_for(authorization, lambda window: window.take(count, time.time()))
+            self._wait_for(
+                authorization,
+                "the rate window",
+                lambda window: window.take(count, time.time()),
+            )
 
     def learn(self, authorization: str | None, response: Response | None) -> None:
         """Note what an answer reports about the budget of its key."""
@@ -150,9 +163,9 @@ class Pacer:
         window.resets = now + count * WINDOW_SECONDS / self.rate
         return 0.0
 
-    def _wait_for(self, name: str, ask: Callable[[Window], float]) -> None:
+    def _wait_for(self, name: str, reason: str, ask: Callable[[Window], float]) -> None:
         while (seconds := self._shared(name, ask)) > 0:
-            time.sleep(seconds)
+            self.waiting.sleep(seconds, reason)
 
     def _shared(self, name: str, ask: Callable[[Window], float]) -> float:
         """Call `ask` with the window that all processes share, and share it again afterwards."""

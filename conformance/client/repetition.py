@@ -70,7 +70,7 @@ class Repetition:
         while self.waits_on_429 and exchange.status == 429:
             if time.monotonic() > deadline:
                 raise Inconclusive(f"{exchange.describe()} for {RATE_LIMITED_SECONDS} seconds")
-            time.sleep(retry_after(exchange))
+            self.channel.transport.waiting.sleep(retry_after(exchange), "the rate window")
             exchange = self.channel.send(request)
         return exchange
 
@@ -87,18 +87,20 @@ class Repetition:
     def _reach_the_server(self) -> None:
         """Ping until the server answers; Inconclusive if it does not."""
         health = self.channel.transport.health
-        deadline = time.monotonic() + (0 if health.gone else REACH_SECONDS)
-        for attempt in itertools.count():
-            exchange = self.channel.send(self.ping)
-            health.gone = failed_in_transit(exchange)
-            if not health.gone:
-                health.unreached = 0
-                return
-            health.transit_failures += 1
-            if time.monotonic() > deadline:
-                health.unreached += 1
-                raise Inconclusive(f"{exchange.describe()}: the server cannot be reached")
-            pause_before(attempt)
+        most = 0 if health.gone else REACH_SECONDS
+        deadline = time.monotonic() + most
+        with self.channel.transport.waiting.noting("the server to answer a ping", most):
+            for attempt in itertools.count():
+                exchange = self.channel.send(self.ping)
+                health.gone = failed_in_transit(exchange)
+                if not health.gone:
+                    health.unreached = 0
+                    return
+                health.transit_failures += 1
+                if time.monotonic() > deadline:
+                    health.unreached += 1
+                    raise Inconclusive(f"{exchange.describe()}: the server cannot be reached")
+                pause_before(attempt)
 
 
 def retry_after(exchange: Exchange) -> float:

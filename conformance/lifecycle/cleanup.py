@@ -1,6 +1,6 @@
 """Erases the players of a run."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,8 +39,15 @@ class Cleaned:
     refusal: str | None = None
 
 
-def erase(api_with: Mapping[str, Api], players: Iterable[Player], prefix: str) -> Cleaned:
+def erase(
+    api_with: Mapping[str, Api],
+    players: Iterable[Player],
+    prefix: str,
+    note: Callable[[int, int], None] = lambda *_: None,
+) -> Cleaned:
     """Erase players, a few at a time; `api_with` are clients by role.
+
+    `note` is called with the number of players that are dealt with, and of all.
 
     Nobody whose id does not begin with the run's prefix is touched. A Ctrl-C ends it early. Who
     never existed counts neither as created nor as left.
@@ -53,6 +60,7 @@ def erase(api_with: Mapping[str, Api], players: Iterable[Player], prefix: str) -
         if role in api_with and not api_with[role].channel.transport.health.gone:
             with suppress(Exception):  # the next one may still be erased
                 fates[player] = _erase(api_with[role], id)
+        note(len(fates), len(own))
 
     pool = ThreadPoolExecutor(AT_ONCE)
     try:

@@ -151,13 +151,13 @@ def pytest_runtest_makereport(
 def pytest_report_teststatus(
     report: pytest.TestReport, config: pytest.Config
 ) -> tuple[str, str, str] | None:
-    """Show blocked, warned and not exercised tests as what they are; no letters on a terminal."""
+    """Show blocked, warned and not exercised tests as what they are; no letters beside a bar."""
     status = getattr(report, "conformance_status", None)
     if status is None:
         return None
     collection = config.stash.get(COLLECTION, None)
     category, letter, word = status
-    return category, "" if collection and collection.progress else letter, word
+    return category, "" if collection and collection.display else letter, word
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -167,9 +167,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         freeze_gc()
     conclusion, collection = config.stash.get(CONCLUSION, None), config.stash.get(COLLECTION, None)
     if conclusion is not None and collection is not None:
-        if collection.progress is not None:
-            collection.progress.end()
-        session.exitstatus = conclusion.finish(config, int(exitstatus))
+        display = collection.display
+        try:
+            session.exitstatus = conclusion.finish(config, int(exitstatus), display)
+        finally:
+            if display is not None:
+                display.end()
 
 
 @pytest.hookimpl(trylast=True)
@@ -177,4 +180,4 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the bundled server, and end with the verdict and the path of the report."""
     conclusion = config.stash.get(CONCLUSION, None)
     if conclusion is not None:
-        conclusion.close()
+        conclusion.close(config)

@@ -11,29 +11,32 @@ from typing import Any
 import msgspec
 import pytest
 
-from conformance.plugin.progress import RunProgress, wants_progress
+from conformance.plugin.progress import Display, RunProgress, wants_progress
 from conformance.plugin.selection import announced
 from conformance.plugin.session import RunSession
 from conformance.plugin.summary import write_summary
 from conformance.results.check import TestResult
 from conformance.results.collector import Collected
+from conformance.settings.profiles import effort_of
 
 INTERRUPTED = "the run was interrupted"
 MANY_OBJECTS = 10_000
 """After so many new objects Python looks for garbage; its own number is 700."""
+EFFORT_OF_A_TEST = 10
+"""A test takes as long as so many requests, besides those that it sends; measured nearby."""
 
 
 class Collection:
     """Collects in the controller, as a pytest plugin.
 
-    `progress` is None where there is no terminal.
+    `display` is None until the tests begin, and where nobody wants to know how far they are.
     """
 
     def __init__(self, config: pytest.Config, session: RunSession, collected: Collected) -> None:
         self.config = config
         self.session = session
         self.collected = collected
-        self.progress: RunProgress | None = None
+        self.display: Display | None = None
         self._is_announced = False
         self._signals = ExitStack()
 
@@ -80,7 +83,7 @@ class Collection:
         self._announce(ids)
 
     def _announce(self, ids: Sequence[str]) -> None:
-        """Say what is going to happen on the server before it does, and begin to show progress."""
+        """Say what is going to happen on the server before it does; prepare to show progress."""
         if self._is_announced or self.config.option.collectonly:
             return
         self._is_announced = True
@@ -95,8 +98,16 @@ class Collection:
             f"{'gone with the bundled server' if run.bundled else fate}",
         )
         if wants_progress(self.config):
-            self.progress = RunProgress(self.config)
-            self.progress.begin(len(ids))
+            times = (run.examples, session.profile.histories)
+            efforts = {id: effort_of(id, *times).requests + EFFORT_OF_A_TEST for id in ids}
+            cleanup = 0.0 if run.bundled or is_kept else float(players)
+            progress = RunProgress(efforts, cleanup, session.waiting.notes)
+            self.display = Display(self.config, progress)
+
+    def pytest_runtest_logstart(self) -> None:
+        """A test begins, in this process or another."""
+        if self.display is not None:
+            self.display.begin()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what a test reports, in this process or another."""
@@ -105,15 +116,15 @@ class Collection:
             result = msgspec.convert(json.loads(packed), TestResult)
             self.collected.add(result)
             self.session.files.add(packed)
-            if self.progress is not None:
-                self.progress.count(result.checks)
-                self.progress.advance()
+            if self.display is not None:
+                self.display.progress.finish_test(report.nodeid, result.checks)
         elif report.failed and not hasattr(report, "conformance_status"):
             self.collected.abort_reason = f"{report.nodeid} died"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """List each requirement that did not pass."""
-        write_summary(terminalreporter, self.collected.checks)
+        """List what did not pass; with `-v` all of it."""
+        whole = self.config.option.verbose > 0
+        write_summary(terminalreporter, self.collected.rows(), whole=whole)
 
 
 def print_line(config: pytest.Config, line: str) -> None:

@@ -9,8 +9,9 @@ from conformance.client.api import Api
 from conformance.client.created_players import created_in
 from conformance.lifecycle.cleanup import erase
 from conformance.plugin.collection import print_line
+from conformance.plugin.progress import Display
 from conformance.plugin.session import RunSession
-from conformance.plugin.summary import begin_known_failures, closing_lines, exit_code
+from conformance.plugin.summary import begin_known_failures, closing_lines, coloured, exit_code
 from conformance.report import RunDirectory
 from conformance.results.collector import Collected
 from conformance.results.document import Cleanup, Head
@@ -44,13 +45,15 @@ class Conclusion:
         self._head = head
         self._session.files.begin(head)
 
-    def finish(self, config: pytest.Config, exit_status: int) -> int:
+    def finish(self, config: pytest.Config, exit_status: int, display: Display | None) -> int:
         """Erase the run's players, write the results and return the exit code of the verdict."""
         if exit_status == pytest.ExitCode.USAGE_ERROR:
             self.abandon()
             return EXIT_USAGE
         collected = self._collected
-        collected.cleanup = self._clean_up(config)
+        collected.cleanup = self._clean_up(config, display)
+        if display is not None:
+            display.progress.write_report()
         reason = collected.abort_reason or ABORT_REASONS.get(pytest.ExitCode(exit_status))
         collected.whole = reason is None and self._session.command_line.is_whole
         return self._conclude(reason)
@@ -62,11 +65,13 @@ class Conclusion:
 
     def abandon(self) -> None:
         """Nothing was tested: erase what the preflight created."""
-        if self._clean_up(None).left == 0:
+        if self._clean_up().left == 0:
             self._session.files.discard()
         self._directory.discard()
 
-    def _clean_up(self, config: pytest.Config | None) -> Cleanup:
+    def _clean_up(
+        self, config: pytest.Config | None = None, display: Display | None = None
+    ) -> Cleanup:
         """Erase the players of the run, unless they are to be left or go with the server."""
         run, files = self._session.run, self._session.files
         created = created_in(files.path)
@@ -78,11 +83,15 @@ class Conclusion:
             files.keep_players(())
             return Cleanup()
         again = f"`kraty-conformance clean {files.path}` erases them"
-        if config is not None:
-            count = len(created)
-            print_line(config, f"erasing {count} players; Ctrl-C leaves the rest, and {again}")
+        warning = f"erasing {len(created)} players; Ctrl-C leaves the rest, and {again}"
+        if display is not None:
+            display.say(warning)
+        elif config is not None:
+            print_line(config, warning)
+        note = (lambda *_: None) if display is None else display.progress.erase
         files.is_erasing = True
-        done = erase(self._erasers(), created, run.prefix)
+        self._session.waiting.requirement = "the clean-up"
+        done = erase(self._erasers(), created, run.prefix, note)
         files.is_erasing = False
         files.keep_players(done.left)
         left = len(done.left)
@@ -106,11 +115,11 @@ class Conclusion:
         self._lines += closing_lines(document, session.files)
         return exit_code(document, session.files)
 
-    def close(self) -> None:
+    def close(self, config: pytest.Config) -> None:
         """Stop what was started, and print the verdict as the last lines."""
         self._closing.close()
         if self._lines:
-            print(*self._lines, sep="\n", flush=True)
+            print(*coloured(config, self._lines), sep="\n", flush=True)
 
 
 CONCLUSION = pytest.StashKey[Conclusion]()

@@ -85,8 +85,13 @@ def throttled_api(request: pytest.FixtureRequest, channel: Channel) -> Iterator[
 
     api = run_of(request).api(channel, "throttled")
     api.waits_on_429 = False
-    with FileLock(run_of(request).run.lock_file("throttled")):
+    lock = FileLock(run_of(request).run.lock_file("throttled"))
+    with run_of(request).waiting.noting("its turn with the throttled key"):
+        lock.acquire()
+    try:
         yield api
+    finally:
+        lock.release()
 
 
 @pytest.fixture

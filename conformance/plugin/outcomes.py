@@ -24,8 +24,8 @@ ATTEMPT = pytest.StashKey[int]()
 CHECKS = pytest.StashKey[dict[str, list[Check]]]()
 """What set-up, call and tear-down decided."""
 
-STATUS = {
-    Outcome.FAILED: ("failed", "F", "FAILED"),
+STATUS = {  # "failed" would be pytest's own category, of which it prints every report in full
+    Outcome.FAILED: ("failing", "F", "FAILED"),
     Outcome.KNOWN: ("known to fail", "k", "KNOWN FAILURE"),
     Outcome.WARNED: ("warned", "w", "WARNED"),
     Outcome.INCONCLUSIVE: ("inconclusive", "?", "INCONCLUSIVE"),

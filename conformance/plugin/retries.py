@@ -17,6 +17,7 @@ from conformance.client.recorder import Recorder
 from conformance.http.traffic import Traffic
 from conformance.plugin.outcomes import ATTEMPT, CHECKS, RECORDER, WARNED, restyle
 from conformance.plugin.session import RunSession
+from conformance.plugin.test_ids import requirements_of
 from conformance.results.check import Check, Outcome, TestResult, outcome_of
 from conformance.results.document import as_json
 
@@ -74,6 +75,7 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSe
     """Run the test as often as needed, and report it once."""
     path, traffic = session.transport.health, Traffic()
     attempts: list[Attempt] = []
+    session.waiting.requirement = requirements_of(item)[0]
     while True:
         _forget(item, len(attempts) + 1)
         before = path.transit_failures

@@ -13,6 +13,7 @@ from conformance.client.created_players import PATTERN, Players
 from conformance.client.network_health import SAMPLE, failed_in_transit
 from conformance.client.rate_limit import Pacer
 from conformance.client.recorder import Recorder
+from conformance.client.waiting import Waiting
 from conformance.contract.openapi import Spec
 from conformance.http.redaction import Redactor
 from conformance.plugin.command_line import CommandLine
@@ -43,7 +44,9 @@ class RunSession:
         self.is_controller = worker == CONTROLLER
         self.redactor = Redactor(run.target.keys)
         unpaced = [run.target.keys[role] for role in ("throttled",) if role in run.target.keys]
-        self.pacer = Pacer(None if run.bundled else run.shared, run.rate, unpaced)
+        self.waiting = Waiting(run.shared, worker)
+        place = None if run.bundled else run.shared
+        self.pacer = Pacer(place, run.rate, unpaced, self.waiting)
         connecting = run.target.connecting
         self.transport = PacedTransport(run.target.base_url, self.pacer, connecting=connecting)
         journal = None if run.bundled else directory / PATTERN.replace("*", worker)

@@ -72,6 +72,7 @@ def set_up(config: pytest.Config) -> None:
         raise
     closing.callback(session.close)
     closing.callback(session.pacer.forget)
+    closing.callback(session.waiting.forget)
     closing.callback(run.lock_file("throttled").unlink, missing_ok=True)
     collection = Collection(config, session, Collected())
     conclusion = Conclusion(session, directory, collection.collected, closing)

@@ -1,53 +1,39 @@
 """What a run says at its end, on the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from conformance.contract.requirements import catalogue
+import pytest
+
 from conformance.failures import UsageError
 from conformance.plugin.run_files import RunFiles
+from conformance.report.digest import digest, everything
 from conformance.report.summary import not_exercised
-from conformance.report.text import printable
-from conformance.results.check import Check, Outcome
-from conformance.results.document import Document
+from conformance.report.text import printable, visible
+from conformance.results.check import Outcome
+from conformance.results.document import Document, RequirementResult
 from conformance.results.verdict import EXIT_CODES, Verdict, counted
 from conformance.settings.known_failures import write_known
 
-MAX_LINES = 120
-LISTED = (
-    Outcome.FAILED,
-    Outcome.KNOWN,
-    Outcome.WARNED,
-    Outcome.INCONCLUSIVE,
-    Outcome.BLOCKED,
-)
-"""Outcomes that are listed, worst first."""
+COLOURS = {
+    Verdict.CONFORMANT: "green",
+    Verdict.TOLERATED: "green",
+    Verdict.NO_FAILURE: "yellow",
+    Verdict.NOT_CONFORMANT: "red",
+    Verdict.OUTDATED: "red",
+    Verdict.TOO_LITTLE: "red",
+    Verdict.INCONCLUSIVE: "yellow",
+}
 
 
-def summary_of(checks: list[Check]) -> list[str]:
-    """An entry for each requirement that did not pass: its outcome, its first test, why."""
-    lines = []
-    for outcome in LISTED:
-        for id, requirement in catalogue().items():
-            found = [c for c in checks if c.requirement == id and c.outcome is outcome]
-            if found:
-                more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-                lines.append(f"{outcome.upper()} {id}: {requirement.sentence}")
-                clearest = min(found, key=lambda check: len(check.exchanges))
-                lines.append(f"  {clearest.test}{more}: {clearest.message}")
-    return lines
-
-
-def write_summary(terminal: Any, checks: list[Check]) -> None:
-    """Print the summary with pytest's terminal reporter; of a long one the beginning."""
-    entries = summary_of(checks)
-    if entries:
+def write_summary(terminal: Any, rows: Sequence[RequirementResult], *, whole: bool) -> None:
+    """Print what did not pass with pytest's terminal reporter: a digest, or the `whole` of it."""
+    lines = everything(rows) if whole else digest(rows)
+    if lines:
         terminal.section("requirements that did not pass")
-    for line in entries[:MAX_LINES]:
-        terminal.line(printable(line, 300))
-    if len(entries) > MAX_LINES:
-        terminal.line("and more, all in the report")
+    for line in lines:
+        terminal.line(visible(line, keep=""))
 
 
 def closing_lines(document: Document, files: RunFiles) -> list[str]:
@@ -65,6 +51,27 @@ def closing_lines(document: Document, files: RunFiles) -> list[str]:
     if files.unwritten is not None:
         return [*lines, f"cannot write the results to {files.path}: {files.unwritten}"]
     return [*lines, f"report: {files.path / 'report.html'}"]
+
+
+def coloured(config: pytest.Config, lines: Sequence[str]) -> list[str]:
+    """The closing lines; on a terminal with colours, the verdict has its own."""
+    if config.pluginmanager.get_plugin("terminalreporter") is None:
+        return list(lines)
+    writer = config.get_terminal_writer()
+    return [
+        writer.markup(line, bold=True, **{_colour(line): True}) if is_verdict(line) else line
+        for line in lines
+    ]
+
+
+def is_verdict(line: str) -> bool:
+    """Whether a closing line is the verdict."""
+    return line.startswith("verdict: ")
+
+
+def _colour(line: str) -> str:
+    verdict = next(each for each in Verdict if line.startswith(f"verdict: {each}: "))
+    return COLOURS[verdict]
 
 
 def exit_code(document: Document, files: RunFiles) -> int:

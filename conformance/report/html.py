@@ -16,6 +16,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from conformance.http.exchange import Headers
 from conformance.http.traffic import Moment
+from conformance.report.folding import (
+    Fold,
+    Round,
+    endings_of,
+    most_telling_first,
+    rounds,
+    telling,
+    title_of,
+    where_to_begin,
+)
 from conformance.report.text import visible
 from conformance.results.check import Check, Outcome
 from conformance.results.document import Document, OperationTraffic, RequirementResult
@@ -32,9 +42,11 @@ SYMBOLS = {
 }
 TELLING = ("failed", "known_failure", "warned", "inconclusive", "blocked")
 """Outcomes that the page shows with their exchanges."""
-MAX_CHECKS = 5
-"""Checks of a requirement that are shown with exchanges; the others by their message."""
-MAX_EXCHANGES = 8
+MAX_KINDS = 5
+"""Kinds of failures of a requirement that are shown with exchanges; the others by their message."""
+MAX_ROUNDS = 8
+MAX_AT_ONCE = 16
+"""Exchanges of one moment that are shown."""
 MAX_BODY = 4000
 MAX_OPENED = 10
 """Requirements that are open when the page opens."""
@@ -62,20 +74,21 @@ def render_template(name: str, **values: Any) -> str:
 def render_html(document: Document) -> str:
     """The page of one run."""
     rows = document.requirements
-    telling = [row.id for row in rows if row.outcome in TELLING]
+    first = most_telling_first(row for row in rows if row.outcome in TELLING)
+    told = [row.id for row in first]
     families = [
         (family, list(found)) for family, found in groupby(rows, key=lambda row: row.family)
     ]
-    first = [("What did not pass", [row for row in rows if row.outcome in TELLING])]
-    others = [(f, [row for row in found if row.id not in telling]) for f, found in families]
+    others = [(f, [row for row in found if row.id not in told]) for f, found in families]
     return render_template(
         "report.html.j2",
         document=document,
         families=families,
-        groups=[(title, found) for title, found in first + others if found],
+        groups=[(f, found) for f, found in [("What did not pass", first), *others] if found],
         symbols=SYMBOLS,
         evidence={row.id: evidence_of(row) for row in rows},
-        opened=set(telling[:MAX_OPENED]),
+        opened=set(told[:MAX_OPENED]),
+        begin=where_to_begin(check for row in rows for check in row.checks),
         missing=missing_of(rows),
         heat=heat_of(document.traffic),
         chart=chart_of(document.timeline),
@@ -96,22 +109,38 @@ class Shown:
     curl: str | None
 
 
-def evidence_of(row: RequirementResult) -> list[tuple[Check, list[Shown]]]:
-    """The telling checks of a requirement, the shortest first, a few with their exchanges."""
+@dataclass(frozen=True)
+class ShownRound:
+    """Exchanges of one moment, nearly always a single one."""
+
+    title: str
+    endings: str
+    exchanges: list[Shown]
+
+
+def evidence_of(row: RequirementResult) -> list[tuple[Fold, list[ShownRound]]]:
+    """What is wrong with a requirement, equal failures once, a few with their exchanges."""
     if row.outcome not in TELLING:
         return []
-    telling = [check for check in row.checks if check.outcome == row.outcome]
-    telling.sort(key=lambda check: len(check.exchanges))
     return [
-        (check, shown_of(check) if place < MAX_CHECKS else [])
-        for place, check in enumerate(telling)
+        (one, shown_of(one.check) if place < MAX_KINDS else [])
+        for place, one in enumerate(telling(row))
     ]
 
 
-def shown_of(check: Check) -> list[Shown]:
+def shown_of(check: Check) -> list[ShownRound]:
     """The last exchanges of a check; in the very last, what differs is marked."""
-    exchanges = check.exchanges[-MAX_EXCHANGES:]
-    return [shown(one, check if one is exchanges[-1] else None) for one in exchanges]
+    found = rounds(check.exchanges)[-MAX_ROUNDS:]
+    return [_shown_round(one, check if one is found[-1] else None) for one in found]
+
+
+def _shown_round(one: Round, check: Check | None) -> ShownRound:
+    single = len(one) == 1
+    return ShownRound(
+        title=visible(title_of(one))[:500],
+        endings=visible(endings_of(one))[:200],
+        exchanges=[shown(each, check if single else None) for each in one[:MAX_AT_ONCE]],
+    )
 
 
 def shown(exchange: ShownExchange, check: Check | None) -> Shown:

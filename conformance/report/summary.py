@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from conformance.contract.requirements import Level
+from conformance.report.folding import Fold, most_telling_first, telling, where_to_begin
 from conformance.results.check import Outcome
 from conformance.results.document import Document, RequirementResult
 from conformance.results.known_status import KnownStatus
@@ -55,9 +56,11 @@ def render_summary(document: Document) -> str:
         "",
         *_counts(verdict.outcomes),
     ]
+    begin = where_to_begin(check for row in document.requirements for check in row.checks)
+    lines += [f"**{plain(begin)}**", ""] if begin else []
     for outcome, title in TITLES.items():
-        rows = [row for row in document.requirements if row.outcome == outcome]
-        lines += _rows(title, outcome, rows)
+        rows = [row for row in most_telling_first(document.requirements) if row.outcome == outcome]
+        lines += _rows(title, rows)
     lines += _not_exercised(document)
     lines += _known(document.known_failures)
     lines += [f"> {plain(notice)}" for notice in document.notices]
@@ -70,17 +73,27 @@ def _counts(outcomes: Mapping[Level, Mapping[Outcome, int]]) -> list[str]:
     return [*markdown_table(head, rows), ""]
 
 
-def _rows(title: str, outcome: str, rows: Sequence[RequirementResult]) -> list[str]:
+def _rows(title: str, rows: Sequence[RequirementResult]) -> list[str]:
     if not rows:
         return []
     cells = []
     for row in rows[:MAX_ROWS]:
-        first = next(check for check in row.checks if check.outcome == outcome)
-        cells.append([plain(row.id), plain(row.sentence), plain(first.message)])
+        first, *others = telling(row)
+        cells.append(
+            [plain(row.id), plain(row.sentence), plain(first.check.message) + _more(first, others)]
+        )
     if len(rows) > MAX_ROWS:
         cells.append(["", f"and {len(rows) - MAX_ROWS} more", ""])
     table = markdown_table(["requirement", "sentence", "received"], cells)
     return [f"### {title}", "", *table, ""]
+
+
+def _more(first: Fold, others: Sequence[Fold]) -> str:
+    """How many tests failed like the first, and how many did elsewhere or otherwise."""
+    rest = sum(len(one.tests) for one in others)
+    counts = [(first.others, "more like it"), (rest, "elsewhere or otherwise")]
+    said = ", ".join(f"{count} {words}" for count, words in counts if count)
+    return f" ({said})" if said else ""
 
 
 def not_exercised(document: Document) -> dict[str, list[str]]:

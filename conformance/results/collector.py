@@ -91,6 +91,10 @@ class Collected:
         self.checks += result.checks
         self.traffic.merge(result.traffic)
 
+    def rows(self) -> tuple[RequirementResult, ...]:
+        """Every requirement with its checks so far."""
+        return tuple(self._row(requirement) for requirement in catalogue().values())
+
     def document(
         self,
         head: Head,
@@ -102,7 +106,7 @@ class Collected:
         """The document, with the verdict."""
         moment = datetime.fromtimestamp(head.started, UTC)
         statuses = known_statuses(known, self.checks, moment.date(), whole=self.whole)
-        rows = tuple(self._row(requirement) for requirement in catalogue().values())
+        rows = self.rows()
         outdated = [status.problem for status in statuses if status.problem]
         exercised = [row.id for row in rows if row.outcome in EXERCISED]
         judgement = judge_run(

@@ -8,7 +8,6 @@
 
 from conformance.client.api import Answer, Api
 from conformance.client.recorder import Recorder
-from conformance.client.repetition import retry_after
 from conformance.contract.openapi import BASE_PATH, JSON
 from conformance.http.exchange import Request
 from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
@@ -85,7 +84,6 @@ __all__ = [
     "mention",
     "needed",
     "requirement",
-    "retry_after",
     "state_of",
     "with_another_end",
 ]
