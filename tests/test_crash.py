@@ -89,6 +89,7 @@ def test_a_run_that_is_asked_to_end_cleans_up_and_writes_its_results(
     assert verdict["abortReason"] == "the run was interrupted"
     assert verdict["outcomes"]["MUST"]["passed"] > 0
     assert cleanup["created"] == cleanup["erased"] > 10
+    assert not [notice for notice in document["notices"] if "never succeeded" in notice]
     assert (tmp_path / "reports" / "latest" / "summary.md").exists()
     assert "Traceback" not in (tmp_path / "output.txt").read_text()
 

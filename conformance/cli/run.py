@@ -1,5 +1,6 @@
 """`kraty-conformance run`: runs the suite with pytest, in this process."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -23,7 +24,12 @@ Exit codes:
 
 
 PYTEST_USAGE_ERROR = 4
-WITHOUT_A_SERVER = {"-h", "--help", "--version", "-V", "--markers"}
+WITHOUT_A_SERVER = {
+    *("-h", "--help", "--version", "-V", "--markers", "--cache-show"),
+    *("--collect-only", "--collectonly", "--co", "--setup-plan", "--setupplan"),
+    *("--fixtures", "--funcargs", "--fixtures-per-test"),
+}
+"""Options of pytest that run no test."""
 
 
 def _forwarded() -> str:
@@ -68,6 +74,7 @@ def boot_if_wanted(arguments: Sequence[str]) -> None:
 
     A wrong guess costs only time. UsageError for a wrong option.
     """
-    options, rest = options_of(arguments)
+    environment = os.environ.get("PYTEST_ADDOPTS", "").split()
+    options, rest = options_of([*environment, *arguments])
     if not (options.base_url or options.target or WITHOUT_A_SERVER & set(rest)):
         boot_early(options.fault)

@@ -17,7 +17,6 @@ from conformance.contract.openapi import Spec
 from conformance.http.redaction import Redactor
 from conformance.plugin.command_line import CommandLine
 from conformance.plugin.run_files import RunFiles
-from conformance.plugin.selection import harmless, longest_first, of_profile, of_requirements
 from conformance.results.check import Check, redact_check
 from conformance.results.known_status import tolerated
 from conformance.settings.profiles import PROFILES, Profile
@@ -80,15 +79,6 @@ class RunSession:
             f"run: {run.id}, profile {run.profile}, seed {run.seed}, {run.examples} examples an "
             "operation",
         ]
-
-    def select(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """The tests that this run runs."""
-        wanted = self.command_line.requirements
-        chosen = items if wanted is None else of_requirements(items, wanted)
-        if self.command_line.harmless_only:
-            chosen = harmless(chosen)
-        chosen = of_profile(chosen, self.profile)
-        return chosen if self.is_controller else longest_first(chosen)
 
     def reported(self, check: Check) -> Check:
         """The check as it is reported: without secrets, and a known failure as one."""
