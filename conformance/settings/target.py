@@ -10,10 +10,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from conformance.contract.input_files import read_input
 from conformance.contract.openapi import BASE_PATH
 from conformance.failures import NotExercised, UsageError
 from conformance.http.transport import USUALLY, Connecting
 
+MAX_MEBIBYTES = 1
+MAX_DECLARED = 200
+"""Items, currencies or crates in a target file; the preflight tries each of them once."""
 DEFAULT_VARIABLES = {
     "server": "KRATY_SERVER_KEY",
     "throttled": "KRATY_THROTTLED_KEY",
@@ -101,9 +105,10 @@ def origin_of(base_url: str) -> str:
 def load_target(path: Path, environment: Mapping[str, str], base_url: str | None = None) -> Target:
     """Read a target file; `base_url` replaces the file's. UsageError for any mistake in it."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read the target file {path}: {error.strerror}") from None
+        text = read_input(path, "the target file", MAX_MEBIBYTES)
+        document = tomllib.loads(text.decode())
+    except RecursionError:
+        raise UsageError(f"the target file {path} is nested too deeply") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"the target file {path} is not TOML: {error}") from None
     if base_url is not None:
@@ -114,6 +119,9 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
         raise UsageError(f"the target file {path}: {error}") from None
     for name in ("items", "currencies", "crates"):
         keys: tuple[str, ...] = getattr(declared.world, name)
+        if len(keys) > MAX_DECLARED:
+            few = f"give at most {MAX_DECLARED}: the suite uses a few"
+            raise UsageError(f"the target file {path}: world.{name} has {len(keys)} entries; {few}")
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
             raise UsageError(f"the target file {path}: world.{name} has {twice[0]!r} twice")
