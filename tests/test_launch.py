@@ -89,6 +89,15 @@ def test_a_wrong_option_is_one_line() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", ["-n 2 --dist each", "--tx 2*popen --dist=each"])
+def test_workers_that_would_all_run_every_test_are_refused(words: str, tmp_path: Path) -> None:
+    done = command("run", "--reports", str(tmp_path), "-k", "test_ping", *words.split())
+    assert done.returncode == 2
+    assert "--dist each runs every test several times: use --dist worksteal" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_suites_own_options_are_told_from_pytests() -> None:
     given = "--fault grant-replay-201 -k test_ping --base-url=https://a"
     options, rest = options_of(given.split())

@@ -173,6 +173,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if conclusion is not None and collection is not None:
         if collection.progress is not None:
             collection.progress.end()
+        collection.note_what_did_not_run()
         session.exitstatus = conclusion.finish(config, int(exitstatus))
 
 

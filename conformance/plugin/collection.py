@@ -34,7 +34,8 @@ class Collection:
         self.session = session
         self.collected = collected
         self.progress: RunProgress | None = None
-        self._is_announced = False
+        self._awaited: set[str] = set()
+        self._count = 0
         self._signals = ExitStack()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -81,9 +82,9 @@ class Collection:
 
     def _announce(self, ids: Sequence[str]) -> None:
         """Say what is going to happen on the server before it does, and begin to show progress."""
-        if self._is_announced or self.config.option.collectonly:
+        if self._count:
             return
-        self._is_announced = True
+        self._awaited, self._count = set(ids), len(ids)
         session, run = self.session, self.session.run
         requests, players = announced(ids, run.examples, session.profile.histories)
         is_kept = session.command_line.option("--keep")
@@ -100,6 +101,7 @@ class Collection:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what a test reports, in this process or another."""
+        self._awaited.discard(report.nodeid)
         packed = getattr(report, "conformance", None)
         if packed is not None:
             result = msgspec.convert(json.loads(packed), TestResult)
@@ -110,6 +112,12 @@ class Collection:
                 self.progress.advance()
         elif report.failed and not hasattr(report, "conformance_status"):
             self.collected.abort_reason = f"{report.nodeid} died"
+
+    def note_what_did_not_run(self) -> None:
+        """A run that leaves tests out is not complete: a worker died, or a failure ended it."""
+        if self._awaited and self.collected.abort_reason is None:
+            left = len(self._awaited)
+            self.collected.abort_reason = f"{left} of {self._count} tests did not run"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """List each requirement that did not pass."""

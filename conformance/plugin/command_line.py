@@ -98,6 +98,8 @@ class CommandLine:
                 raise UsageError(f"{flag} is empty: is a variable of the environment not set?")
         if self.option("--examples") is not None and self.option("--examples") < 1:
             raise UsageError("--examples must be at least 1")
+        if self.config.getoption("dist", "no") == "each":
+            raise UsageError("--dist each runs every test several times: use --dist worksteal")
         if self.option("--fault") and not self.is_bundled:
             raise UsageError("--fault is for the bundled server: leave --base-url and --target out")
         unknown = sorted((self.requirements or set()) - set(catalogue()))
