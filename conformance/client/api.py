@@ -158,6 +158,8 @@ class Api:
 
     def send_simultaneously(self, requests: Sequence[Request]) -> list[Answer]:
         """Send requests at the same moment; answers come in the order of the requests."""
+        for operation in {request.operation for request in requests}:
+            self.channel.transport.health.check(operation)
         answers = [Answer(exchange) for exchange in self.channel.send_simultaneously(requests)]
         if any(answer.status == 429 for answer in answers):
             raise Inconclusive("the rate budget does not allow the simultaneous requests")

@@ -106,6 +106,8 @@ class Collection:
         if packed is not None:
             result = msgspec.convert(json.loads(packed), TestResult)
             self.collected.add(result)
+            if result.given_up is not None:
+                self.collected.abort_reason = result.given_up
             self.session.files.add(packed)
             if self.progress is not None:
                 self.progress.count(result.checks)

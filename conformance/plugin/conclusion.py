@@ -81,6 +81,8 @@ class Conclusion:
         if config is not None:
             count = len(created)
             print_line(config, f"erasing {count} players; Ctrl-C leaves the rest, and {again}")
+        if self._collected.abort_reason is not None:
+            self._session.transport.health.try_once_more()
         files.is_erasing = True
         done = erase(self._erasers(), created, run.prefix)
         files.is_erasing = False

@@ -42,7 +42,7 @@ def to_be_repeated(attempts: Sequence[Attempt], path: NetworkHealth) -> bool:
     """Whether another attempt may say more."""
     last = attempts[-1]
     spent = len(attempts) >= MAX_ATTEMPTS or sum(a.seconds for a in attempts) > MAX_SECONDS
-    if spent or path.gone:
+    if spent or path.gone or path.given_up:
         return False
     if last.outcome in ACCUSING:
         needed = path.repetitions(last.exchanges)
@@ -63,6 +63,8 @@ def doubt(attempts: Sequence[Attempt], path: NetworkHealth) -> str | None:
     accusing, last = accusations(attempts), attempts[-1]
     if not accusing:
         return None
+    if path.given_up is not None:
+        return path.given_up
     needed = path.repetitions(last.exchanges)
     if last.outcome in ACCUSING and needed is not None and accusing >= needed:
         return None
@@ -76,13 +78,15 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSe
     attempts: list[Attempt] = []
     while True:
         _forget(item, len(attempts) + 1)
-        before = path.transit_failures
+        before, blamed = path.transit_failures, path.blamed
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         traffic.merge(item.stash[RECORDER].traffic.packed())
         checks = [check for phase in item.stash[CHECKS].values() for check in phase]
         outcome = outcome_of(checks)
         if outcome in ACCUSING:
             session.sample_the_path()
+        if path.blamed > blamed:
+            path.given_up = path.given_up or session.outage()
         seconds = sum(report.duration for report in reports)
         exchanges = _exchanges(item, checks)
         attempts.append(Attempt(outcome, exchanges, path.transit_failures - before, seconds))
@@ -97,7 +101,10 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSe
         said += believed
     shown = informative(reports)
     # As text, on the last report: those of worker processes carry plain values only.
-    shown[-1].conformance = as_json(TestResult(tuple(said), traffic.packed()))  # type: ignore[attr-defined]
+    result = TestResult(tuple(said), traffic.packed(), path.given_up)
+    shown[-1].conformance = as_json(result)  # type: ignore[attr-defined]
+    if path.given_up is not None:
+        item.session.shouldstop = path.given_up
     for report in shown:
         item.ihook.pytest_runtest_logreport(report=report)
 

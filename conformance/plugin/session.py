@@ -1,5 +1,6 @@
 """The run that a pytest process takes part in, and what it tests with."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from conformance import __version__
 from conformance.client.api import Api
 from conformance.client.channel import Channel, PacedTransport
 from conformance.client.created_players import PATTERN, Players
-from conformance.client.network_health import SAMPLE, failed_in_transit
+from conformance.client.network_health import MIN_TRIES, SAMPLE, failed_in_transit
 from conformance.client.rate_limit import Pacer
 from conformance.client.recorder import Recorder
 from conformance.contract.openapi import Spec
@@ -93,6 +94,25 @@ class RunSession:
         api = self.api(channel, "server")
         while not path.transit_failures and path.requests < SAMPLE:
             path.transit_failures += failed_in_transit(channel.send(api.request("ping")))
+
+    def outage(self) -> str | None:
+        """Why the server cannot be tested although it answers pings; None where it can.
+
+        A server that fails one operation is to blame. One that answers no read at all, of a player
+        who is there, is out of order: nothing could be seen of what it does.
+        """
+        channel = self.channel()
+        api = self.api(channel, "server")
+        names = self.run.names(f"outage-{os.getpid()}")
+        player = names.player()
+        if not self.command_line.harmless_only:
+            row = {"externalPlayerId": player, "idempotencyKey": names.key()}
+            channel.send(api.request("migratePlayers", {"rows": [row]}))
+        for operation in ("getPlayer", "exportPlayer"):
+            request = api.request(operation, path={"externalId": player})
+            if not all(failed_in_transit(channel.send(request)) for _ in range(MIN_TRIES)):
+                return None
+        return "given up: the server answers pings, but no read of a player"
 
     def close(self) -> None:
         """Close what the process tests with."""

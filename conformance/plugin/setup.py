@@ -91,6 +91,8 @@ def _set_up_run(config: pytest.Config, command_line: CommandLine, spec: Spec) ->
         _check_server(session)
         conclusion.begin(_head(session, started))
         _check_target_file(session)
+        if session.transport.health.given_up is not None:
+            raise Unreachable(session.transport.health.given_up)
         directory.announce()
     except UsageError:
         conclusion.abandon()
