@@ -81,7 +81,8 @@ def _set_up_run(config: pytest.Config, command_line: CommandLine, spec: Spec) ->
         raise
     closing.callback(session.close)
     closing.callback(session.pacer.forget)
-    closing.callback(run.lock_file("throttled").unlink, missing_ok=True)
+    if run.bundled:  # no other run has this server's keys
+        closing.callback(run.lock_file("throttled").unlink, missing_ok=True)
     collection = Collection(config, session, Collected())
     conclusion = Conclusion(session, directory, collection.collected, closing)
     config.stash[SESSION] = session
