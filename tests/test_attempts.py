@@ -31,6 +31,13 @@ def test_on_a_sound_path_the_first_word_counts(first: Attempt) -> None:
     assert doubt([first], SOUND) is None
 
 
+def test_simultaneous_requests_that_met_the_end_of_a_window_are_repeated() -> None:
+    refused = Attempt(Outcome.INCONCLUSIVE, 16, 0, seconds=0.1, lacked_budget=True)
+    assert to_be_repeated([refused], NetworkHealth())
+    assert not to_be_repeated([refused, attempt(Outcome.PASSED)], NetworkHealth())
+    assert not to_be_repeated([attempt(Outcome.INCONCLUSIVE)], NetworkHealth())
+
+
 def test_after_a_single_failure_of_the_path_a_failure_is_repeated_once() -> None:
     assert to_be_repeated([FAILED], BLIP)
     assert not to_be_repeated([FAILED, FAILED], BLIP)

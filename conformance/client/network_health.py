@@ -48,8 +48,9 @@ class NetworkHealth:
     Of `requests`, `transit_failures` failed without being the server's fault. `gone` says that the
     last wait for the server was in vain, and `unreached` counts such waits in a row. `answering`
     operations were answered at least once; `hanging` ones never. `blamed` counts requests that
-    got a gateway's answer again and again. `refused` is when the first of the 429s came since the
-    last other answer (`time.monotonic`), `patience` how long to wait after it.
+    got a gateway's answer again and again, `refused_together` simultaneous ones that met a 429
+    although a whole budget has room for them. `refused` is when the first of the 429s came since
+    the last other answer (`time.monotonic`), `patience` how long to wait after it.
     `given_up` is why nothing more is asked of the server.
     """
 
@@ -60,6 +61,7 @@ class NetworkHealth:
     answering: set[str] = field(default_factory=set)
     unreached: int = 0
     blamed: int = 0
+    refused_together: int = 0
     refused: float | None = None
     patience: float = field(default_factory=lambda: PATIENCE_SECONDS)
     given_up: str | None = None

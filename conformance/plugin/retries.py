@@ -1,8 +1,8 @@
 """Decides whether a test is run again, with other names.
 
-A test that the network has spoilt says nothing; a test that fails on a network that loses requests
-may have been spoilt too. Both run again until the test ends, or has failed so often that the
-network does not explain it. On a path without a failure the first word counts.
+A test that the network or the rate budget has spoilt says nothing; a test that fails on a network
+that loses requests may have been spoilt too. Both run again until the test ends, or has failed so
+often that the network does not explain it. On a path without a failure the first word counts.
 """
 
 from collections.abc import Sequence
@@ -30,12 +30,14 @@ class Attempt:
     """One run of a test: how it ended, and on how many exchanges that rests.
 
     `transit_failures` is how often the path failed meanwhile, `seconds` what it took.
+    `lacked_budget` is whether simultaneous requests met the end of a rate window.
     """
 
     outcome: Outcome
     exchanges: int
     transit_failures: int
     seconds: float
+    lacked_budget: bool = False
 
 
 def to_be_repeated(attempts: Sequence[Attempt], path: NetworkHealth) -> bool:
@@ -50,7 +52,8 @@ def to_be_repeated(attempts: Sequence[Attempt], path: NetworkHealth) -> bool:
     if last.outcome is Outcome.BLOCKED and path.transit_failures:
         blocked = sum(attempt.outcome is Outcome.BLOCKED for attempt in attempts)
         return blocked < (path.repetitions(last.exchanges) or MAX_REPETITIONS)
-    return last.outcome is Outcome.INCONCLUSIVE and last.transit_failures > 0
+    spoilt = last.transit_failures > 0 or last.lacked_budget
+    return last.outcome is Outcome.INCONCLUSIVE and spoilt
 
 
 def accusations(attempts: Sequence[Attempt]) -> int:
@@ -78,7 +81,7 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSe
     attempts: list[Attempt] = []
     while True:
         _forget(item, len(attempts) + 1)
-        before, blamed = path.transit_failures, path.blamed
+        before, blamed, refused = path.transit_failures, path.blamed, path.refused_together
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         traffic.merge(item.stash[RECORDER].traffic.packed())
         checks = [check for phase in item.stash[CHECKS].values() for check in phase]
@@ -89,7 +92,9 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSe
             path.given_up = path.given_up or session.outage()
         seconds = sum(report.duration for report in reports)
         exchanges = _exchanges(item, checks)
-        attempts.append(Attempt(outcome, exchanges, path.transit_failures - before, seconds))
+        lacked = path.refused_together > refused
+        failed = path.transit_failures - before
+        attempts.append(Attempt(outcome, exchanges, failed, seconds, lacked))
         if not to_be_repeated(attempts, path):
             break
 
