@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -12,12 +13,15 @@ from conformance.testkit import (
     Api,
     Given,
     Names,
+    Samples,
+    assume,
     expect_code,
     expect_envelope,
     expect_equal,
     expect_none,
     expect_status,
     expect_that,
+    expect_unchanged,
     expect_unknown,
     requirement,
 )
@@ -25,6 +29,16 @@ from conformance.testkit import (
 HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After")
 MAX_REQUESTS = 1000
 SECONDS = 50
+ROUNDS = 3
+"""How often a test looks again if another client may be to blame for what it saw."""
+MAX_WAITS = 5
+WRITES = (
+    *("createGrant", "ackGrant", "mergePlayer", "deletePlayer"),
+    *("creditWallet", "debitWallet", "grantItem", "revokeItem"),
+    *("migratePlayers", "migrateWallet", "migrateInventory"),
+)
+"""Operations whose effect an export shows."""
+SHARED = "another client seems to use the throttled key"
 
 
 def spend_budget(call: Callable[[], Answer]) -> list[Answer]:
@@ -72,19 +86,54 @@ def number(answer: Answer, name: str) -> int:
     return int(value)
 
 
+def spend_the_next_budget(api: Api, call: Callable[[], Answer], refused: Answer) -> list[Answer]:
+    """The same, as soon as a call is answered again. Inconclusive if that takes too long."""
+    for _ in range(MAX_WAITS):
+        api.wait_out(refused)
+        answers = spend_budget(call)
+        if len(answers) > 1:
+            return answers
+        refused = answers[-1]
+    raise Inconclusive(f"the throttled budget was still spent after {MAX_WAITS} waits")
+
+
+def is_whole(answers: list[Answer]) -> bool:
+    """Whether calls up to a 429 had a whole budget: then nobody else used the key meanwhile."""
+    limit = answers[-1].header("RateLimit-Limit") or ""
+    return limit.isascii() and limit.isdigit() and len(answers) > int(limit)
+
+
+def remaining_in(answers: list[Answer]) -> list[int]:
+    """What the answers report in RateLimit-Remaining."""
+    reported = [answer.header("RateLimit-Remaining") for answer in answers]
+    return [int(value.partition(";")[0]) for value in reported if value is not None]
+
+
+def steepest_of(remaining: list[int]) -> int:
+    """By how much the number falls at most."""
+    return max((before - after for before, after in pairwise(remaining)), default=1)
+
+
+def spend_a_budget_alone(api: Api, call: Callable[[], Answer]) -> list[Answer]:
+    """Spend a whole budget without another client taking part. Inconclusive if one always does."""
+    for _ in range(ROUNDS):
+        answers = spend_a_whole_budget(api, call)
+        steepest = steepest_of(remaining_in(answers[:-1]))
+        if steepest <= 1 or is_whole(answers):
+            return answers
+    raise Inconclusive(f"RateLimit-Remaining fell by {steepest}; {SHARED}")
+
+
 @requirement("RATE-4")
 def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Names) -> None:
-    *answers, _ = spend_a_whole_budget(
-        throttled_api, lambda: throttled_api.get_player(names.player())
-    )
+    answers = spend_a_budget_alone(throttled_api, lambda: throttled_api.get_player(names.player()))
+    remaining = remaining_in(answers[:-1])
+    steepest = steepest_of(remaining)
 
-    reported = [answer.header("RateLimit-Remaining") for answer in answers]
-    remaining = [int(value.partition(";")[0]) for value in reported if value is not None]
-    falls = [before - after for before, after in pairwise(remaining)]
+    reported = [answer.header("RateLimit-Remaining") for answer in answers[:-1]]
     expect_that(min(remaining, default=0) >= 0, "RateLimit-Remaining never below 0", reported)
     # When a window ends, or slides, the number rises or stays in between. It never falls by more
     # than one, and it falls until the budget is spent.
-    steepest = max(falls, default=1)
     expect_that(
         steepest <= 1, "RateLimit-Remaining to fall by at most one with each request", reported
     )
@@ -124,6 +173,32 @@ def test_the_429_has_the_code_rate_limited(refusal: Answer) -> None:
     expect_code(refusal, "rate_limited")
 
 
+def refuses_again(
+    api: Api, write: Callable[[], Answer], again: Callable[[], Answer], last: Answer
+) -> bool:
+    """Whether the server itself refuses a request once Retry-After has passed.
+
+    Another client may have spent the new budget. It has not if the budgets before and after were
+    whole, and the request between them was refused, several times in a row.
+    """
+    before = spend_the_next_budget(api, write, last)
+    for _ in range(ROUNDS - 1):
+        api.wait_out(before[-1])
+        answer = again()
+        if answer.status != 429 or not is_whole(before):
+            return False
+        before = spend_the_next_budget(api, write, answer)
+    return is_whole(before)
+
+
+def tried_later(api: Api, write: Callable[[], Answer], again: Callable[[], Answer]) -> Answer:
+    """The answer once Retry-After has passed. Inconclusive if another client spent that budget."""
+    answer = again()
+    if answer.status == 429 and not refuses_again(api, write, again, answer):
+        raise Inconclusive(f"refused again after Retry-After; {SHARED}")
+    return answer
+
+
 @requirement("RATE-3")
 def test_a_throttled_write_changes_nothing_and_succeeds_later(
     throttled_api: Api, given: Given, names: Names
@@ -134,13 +209,45 @@ def test_a_throttled_write_changes_nothing_and_succeeds_later(
         rows.append({"externalPlayerId": names.player(), "idempotencyKey": names.key()})
         return throttled_api.migrate_players({"rows": rows[-1:]})
 
+    def again() -> Answer:
+        return throttled_api.migrate_players({"rows": rows[-1:]})
+
     refused = spend_budget(write)[-1]
     expect_unknown(given.state(rows[-1]["externalPlayerId"]), "the player of a refused import")
 
     throttled_api.wait_out(refused)
-    answer = throttled_api.migrate_players({"rows": rows[-1:]})
+    answer = tried_later(throttled_api, write, again)
 
     expect_status(
         answer, 200, because=f"Retry-After ({refused.header('Retry-After')} s) has passed"
     )
     expect_equal(answer.data["applied"], 1, "the number of rows applied after Retry-After")
+
+
+@requirement("RATE-1")
+def test_every_operation_has_a_budget(throttled_api: Api, samples: Samples) -> None:
+    operations = throttled_api.channel.spec.operations.values()
+    limited = [operation.id for operation in operations if 429 in operation.statuses]
+
+    for operation in limited:
+        spend_budget(partial(samples.minimal(operation).call, throttled_api))
+
+
+@requirement("RATE-3")
+def test_every_throttled_write_changes_nothing_and_succeeds_later(
+    throttled_api: Api, samples: Samples, given: Given, api: Api
+) -> None:
+    made = [samples.of(operation) for operation in WRITES]
+    before = given.states(player for sample in made for player in sample.players)
+    last = spend_budget(lambda: throttled_api.get_player(given.names.player()))[-1]
+
+    refused = [sample for sample in made if sample.call(throttled_api).status == 429]
+
+    assume(bool(refused), "the rate window is too short to be refused in")
+    touched = [player for sample in refused for player in sample.players]
+    kept = {player: before[player] for player in touched}
+    expect_unchanged(kept, given.states(touched), "what the players of refused writes have")
+    throttled_api.wait_out(last)
+    answers = {sample.operation: sample.call(api).status for sample in refused}
+    failing = [f"{operation}: {status}" for operation, status in answers.items() if status >= 300]
+    expect_none(failing, "refusals once Retry-After has passed")

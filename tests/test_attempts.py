@@ -57,6 +57,13 @@ IN_DOUBT: dict[str, tuple[list[Attempt], NetworkHealth, bool]] = {
 }
 
 
+def test_simultaneous_requests_that_met_the_end_of_a_window_are_repeated() -> None:
+    refused = Attempt(Outcome.INCONCLUSIVE, 16, 0, seconds=0.1, lacked_budget=True)
+    assert to_be_repeated([refused], NetworkHealth())
+    assert not to_be_repeated([refused, attempt(Outcome.PASSED)], NetworkHealth())
+    assert not to_be_repeated([attempt(Outcome.INCONCLUSIVE)], NetworkHealth())
+
+
 @pytest.mark.parametrize("name", list(IS_REPEATED))
 def test_a_test_is_repeated_where_the_path_may_be_to_blame(name: str) -> None:
     attempts, path, repeated = IS_REPEATED[name]

@@ -15,7 +15,9 @@ import pytest
 from support import (
     COMMAND,
     HANG,
+    ROOT,
     command,
+    keys,
     kill,
     on_reference,
     reference,
@@ -89,6 +91,7 @@ def test_a_run_that_is_asked_to_end_cleans_up_and_writes_its_results(
     assert verdict["abortReason"] == "the run was interrupted"
     assert verdict["outcomes"]["MUST"]["passed"] > 0
     assert cleanup["created"] == cleanup["erased"] > 10
+    assert not [notice for notice in document["notices"] if "never succeeded" in notice]
     assert (tmp_path / "reports" / "latest" / "summary.md").exists()
     assert "Traceback" not in (tmp_path / "output.txt").read_text()
 
@@ -160,6 +163,27 @@ def test_a_worker_that_is_killed_makes_the_run_inconclusive(tmp_path: Path) -> N
         assert process.wait(HANG) == 3
 
     assert "died" in results(tmp_path)["verdict"]["abortReason"]
+
+
+LEAVES_TESTS_OUT = """
+def pytest_runtestloop(session):
+    for item, following in zip(session.items[:3], session.items[1:4]):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+    return True
+"""
+
+
+def test_a_run_that_leaves_tests_out_is_inconclusive(tmp_path: Path) -> None:
+    """As where a worker died and nobody took its tests over."""
+    (tmp_path / "leaver.py").write_text(LEAVES_TESTS_OUT)
+    environment = {**keys(), "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    done = command(
+        *("run", "-q", "-p", "leaver", "-n", "0", "--reports", str(tmp_path / "reports")),
+        *("-k", "test_acks", "--maxfail", "5"),
+        env=environment,
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "tests did not run" in results(tmp_path)["verdict"]["abortReason"]
 
 
 def test_a_server_that_dies_is_not_accused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from support import python
+from support import command, python
 
 from conformance.cli import main, run
 from conformance.failures import UsageError
@@ -80,6 +80,15 @@ def test_options_of_pytest_in_the_environment_count_too(
 def test_one_core_takes_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "cores", lambda: 1)
     assert shared_by_default([]) == []
+
+
+@pytest.mark.parametrize("words", ["-n 2 --dist each", "--tx 2*popen --dist=each"])
+def test_workers_that_would_all_run_every_test_are_refused(words: str, tmp_path: Path) -> None:
+    done = command("run", "--reports", str(tmp_path), "-k", "test_ping", *words.split())
+    assert done.returncode == 2
+    assert "--dist each runs every test several times: use --dist worksteal" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_suites_own_options_are_parsed_and_pytests_are_left() -> None:

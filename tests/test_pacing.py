@@ -97,6 +97,27 @@ def test_whole_seconds_do_not_make_one_window_two() -> None:
     assert window.remaining == 119
 
 
+def test_a_late_answer_of_an_earlier_window_says_nothing_of_this_one() -> None:
+    window = reported(1)
+    window.take(1, NOW)
+    assert window.take(1, NOW + 10) == 0.0, "the window is over"
+    window.learn(reported(3, reset=1, now=NOW + 10), NOW + 10, sent=NOW + 9.9)
+    assert [window.take(16, NOW + 10.1) for _ in range(3)] == [0.0] * 3
+    window.learn(reported(50, now=NOW + 10.2), NOW + 10.2, sent=NOW + 10.1)
+    assert window.remaining == 50
+    window.learn(reported(119, now=NOW + 40), NOW + 40, sent=NOW + 40)
+    window.learn(reported(2, reset=1, now=NOW + 40.1), NOW + 40.1, sent=NOW + 20)
+    assert window.remaining == 119
+
+
+def test_what_is_on_its_way_counts_in_a_window_that_has_just_begun() -> None:
+    window = reported(1)
+    window.take(1, NOW)
+    window.take(16, NOW + 10)
+    window.learn(reported(119, now=NOW + 10), NOW + 10, sent=NOW + 10)
+    assert window.remaining == 104
+
+
 @pytest.mark.parametrize("limit", [0, 1, 3, 10, 120])
 def test_headers_that_are_always_spent_are_not_believed_for_long(limit: int) -> None:
     window, waits = Window(), 0

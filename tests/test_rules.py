@@ -192,3 +192,11 @@ def test_a_bad_limit_is_free(query: str, validity: Validity) -> None:
     operation = SPEC.operations["getPlayer"]
     sent = Request("getPlayer", "GET", operation.target(PLAYER, query), (), b"")
     assert classify(operation, sent) is validity
+
+
+def test_values_are_spelled_as_json() -> None:
+    came = response(200, balance({"a": None}))
+    found = judge(SPEC.operations["creditWallet"], CREDIT, came, REDACTOR)
+    received = " ".join(breach.received for breach in found)
+    assert '{"a": null} is not of type' in received
+    assert "None" not in received

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from conformance import __version__
+from conformance.cli.help import CONTEXT
 
 COMMANDS = {
     "run": "conformance.cli.run:run_suite",
@@ -19,6 +20,12 @@ COMMANDS = {
     "faults": "conformance.cli.faults:faults_group",
 }
 """Where each command is. A command is loaded when it is called: `run` is in a hurry."""
+SECTIONS = {
+    "Test a server": ("run", "clean", "report", "compare"),
+    "Try it": ("serve", "faults", "variants"),
+    "Look up": ("requirements", "docs"),
+}
+"""The headings under which `--help` lists the commands."""
 
 
 class LazyGroup(click.Group):
@@ -39,8 +46,21 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands under their headings."""
+        width = formatter.width - 6 - max(map(len, COMMANDS))
+        for heading, names in SECTIONS.items():
+            found = [(name, self.get_command(ctx, name)) for name in names]
+            rows = [(name, one.get_short_help_str(width)) for name, one in found if one]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(
+    cls=LazyGroup,
+    context_settings=CONTEXT,
+    epilog="`kraty-conformance COMMAND --help` shows options, examples and exit codes.",
+)
 @click.version_option(__version__, prog_name="kraty-conformance")
 def main() -> None:
     """Does a server really speak the Kraty Server API?"""

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from conformance.cli.help import Command
 from conformance.cli.stopping import stop
 from conformance.failures import Unreachable, UsageError
 from conformance.lifecycle.cleanup import Cleaned, clean_directory
@@ -18,7 +19,17 @@ from conformance.results.document import Cleanup
 from conformance.results.verdict import EXIT_CODES, Verdict
 
 
-@click.command(name="clean")
+@click.command(
+    name="clean",
+    cls=Command,
+    short_help="Erase the players that a run left.",
+    examples=("kraty-conformance clean reports/latest --target staging.toml",),
+    exit_codes={
+        0: "nobody is left",
+        2: "wrong usage, another server, or a server that does not answer",
+        3: "some players are left",
+    },
+)
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--target", type=click.Path(path_type=Path), help="The target file of the run.")
 def clean_up(directory: Path, target: Path | None) -> None:

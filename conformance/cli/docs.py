@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from conformance.cli.help import Command
 from conformance.cli.stopping import stop
 from conformance.contract.requirements import as_markdown
 from conformance.failures import UsageError
@@ -35,7 +36,12 @@ def pages(folder: Path) -> dict[Path, str]:
     return {**made, power: with_table(power.read_text(encoding="utf-8"), table)}
 
 
-@click.command(name="docs")
+@click.command(
+    name="docs",
+    cls=Command,
+    short_help="Write the generated pages of a checkout.",
+    exit_codes={0: "all pages are current", 1: "with --check: a page is out of date"},
+)
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, exists=True, path_type=Path),

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from conformance.cli.help import Command
 from conformance.cli.stopping import stop
 from conformance.failures import UsageError
 from conformance.faults.campaign import Journal, run_campaign
@@ -31,7 +32,11 @@ EXIT_MISSED = EXIT_STALE = 1
 EXIT_INTERRUPTED = 3
 
 
-@click.group(name="faults", invoke_without_command=True)
+@click.group(
+    name="faults",
+    invoke_without_command=True,
+    short_help="List faulty servers; `faults run` tests the suite on them.",
+)
 @click.option("--markdown", is_flag=True, help="As docs/faults.md.")
 @click.pass_context
 def faults_group(context: click.Context, markdown: bool) -> None:
@@ -41,7 +46,21 @@ def faults_group(context: click.Context, markdown: bool) -> None:
         print(text.rstrip("\n"))
 
 
-@faults_group.command(name="run")
+@faults_group.command(
+    name="run",
+    cls=Command,
+    examples=(
+        "kraty-conformance faults run                         every fault, a minute for ten",
+        "kraty-conformance faults run merge-keeps-larger --full",
+        "kraty-conformance faults run --variants -n 2",
+    ),
+    exit_codes={
+        0: "all are caught, or no variant is accused",
+        1: "a fault is missed, a variant is accused, or a requirement is named that is not broken",
+        2: "wrong usage",
+        3: "interrupted, or a trial left no results",
+    },
+)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option(
     "--full",
@@ -54,6 +73,7 @@ def faults_group(context: click.Context, markdown: bool) -> None:
     "workers",
     type=click.IntRange(min=1),
     default=os.cpu_count() or 1,
+    show_default="the number of cores",
     help="Trials at a time.",
 )
 @click.option("--seed", default=1, show_default=True, help="The first seed.")
@@ -81,15 +101,7 @@ def run_faults(
     as_json: bool,
     with_matrix: bool,
 ) -> None:
-    r"""Run the suite against faulty servers and see whether it names what they break.
-
-    \b
-    Exit codes:
-      0  all are caught, or no variant is accused
-      1  a fault is missed, a variant is accused, or a requirement is named that is not broken
-      2  wrong usage
-      3  interrupted, or a trial left no results
-    """
+    """Run the suite against faulty servers and see whether it names what they break."""
     full = full or variants
     every: Mapping[str, Deviation] = VARIANTS if variants else faults()
     unknown = [id for id in ids if id not in every]

@@ -15,7 +15,7 @@ def list_requirements(form: str | None) -> None:
     print(forms[form]().rstrip("\n"))
 
 
-@click.command(name="variants")
+@click.command(name="variants", short_help="List the conformant variants of the server.")
 @click.option("--markdown", is_flag=True, help="As docs/free-points.md.")
 def list_variants(markdown: bool) -> None:
     """List the conformant servers that answer a free point the other way."""

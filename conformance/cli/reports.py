@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from conformance.cli.help import Command
 from conformance.cli.stopping import stop
 from conformance.failures import UsageError
 from conformance.report import read_results, write_results
@@ -22,7 +23,13 @@ from conformance.report.recovery import document_of
 EXIT_REGRESSION = 1
 
 
-@click.command(name="report")
+@click.command(
+    name="report",
+    cls=Command,
+    short_help="Make the report of a run again, also after a crash.",
+    examples=("kraty-conformance report reports/latest",),
+    exit_codes={0: "the report is written", 2: "wrong usage, or results that cannot be read"},
+)
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIR")
 def rebuild_report(directory: Path) -> None:
     """Make report.html and all other forms of a run anew from its results.json.
@@ -42,21 +49,27 @@ def rebuild_report(directory: Path) -> None:
     print(f"report: {folder.resolve() / 'report.html'}")
 
 
-@click.command(name="compare")
+@click.command(
+    name="compare",
+    cls=Command,
+    short_help="Compare the results of runs.",
+    examples=(
+        "kraty-conformance compare before/ after/",
+        "kraty-conformance compare before/results.json after/results.json --html changes.html",
+    ),
+    exit_codes={
+        0: "no MUST that passed in the first results fails in a later one, but as known",
+        1: "a MUST regressed",
+        2: "wrong usage, or results that cannot be read",
+    },
+)
 @click.argument(
     "results", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RESULTS..."
 )
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page.")
 @click.option("--md", type=click.Path(dir_okay=False, path_type=Path), help="Write Markdown.")
 def compare_results(results: tuple[Path, ...], html: Path | None, md: Path | None) -> None:
-    r"""Compare results.json files, or their directories: the later ones with the first.
-
-    \b
-    Exit codes:
-      0  no MUST that passed in the first results fails in a later one, but as known
-      1  a MUST regressed
-      2  wrong usage, or results that cannot be read
-    """
+    """Compare results.json files, or their directories: the later ones with the first."""
     if len(results) < 2:
         stop("compare needs the results of at least two runs")
     try:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from conformance import resources
+from conformance.cli.help import Command
 from conformance.cli.stopping import stop
 from conformance.faults.deviations import settings_of
 from conformance.faults.registry import deviation_of
@@ -15,7 +16,16 @@ from conformance.reference.world import load_world
 from conformance.settings.target import DEFAULT_VARIABLES, write_target
 
 
-@click.command(name="serve")
+@click.command(
+    name="serve",
+    cls=Command,
+    short_help="Serve the bundled reference server.",
+    examples=(
+        "kraty-conformance serve --write-target local.toml",
+        "kraty-conformance serve --port 0 --fault merge-keeps-larger --window 1",
+    ),
+    exit_codes={0: "stopped with Ctrl-C", 2: "wrong usage, or the address is taken"},
+)
 @click.option("--fault", metavar="ID", help="Serve a seeded fault, or a conformant variant.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="Port to listen on; 0: a free one.")

@@ -162,8 +162,14 @@ class Api:
 
     def send_simultaneously(self, requests: Sequence[Request]) -> list[Answer]:
         """Send requests at the same moment; answers come in the order of the requests."""
+        for operation in {request.operation for request in requests}:
+            self.channel.transport.health.check(operation)
         answers = [Answer(exchange) for exchange in self.channel.send_simultaneously(requests)]
-        if any(answer.status == 429 for answer in answers):
+        refused = [answer for answer in answers if answer.status == 429]
+        if refused:
+            limit = refused[0].header("RateLimit-Limit") or ""
+            fits = limit.isascii() and limit.isdigit() and int(limit) >= len(requests)
+            self.channel.transport.health.refused_together += fits
             raise Inconclusive("the rate budget does not allow the simultaneous requests")
         return answers
 

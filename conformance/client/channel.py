@@ -48,7 +48,7 @@ class PacedTransport:
         self.pacer.take(authorization)
         self.health.requests += 1
         exchange = self._transport.send(request)
-        self.pacer.learn(authorization, exchange.response)
+        self.pacer.learn(authorization, exchange.response, exchange.started)
         return exchange
 
     def send_simultaneously(self, requests: Sequence[Request]) -> list[Exchange]:
@@ -59,7 +59,8 @@ class PacedTransport:
         exchanges = self._transport.send_simultaneously(requests)
         self.health.transit_failures += sum(failed_in_transit(exchange) for exchange in exchanges)
         for exchange in exchanges:
-            self.pacer.learn(authorization_of(exchange.request), exchange.response)
+            sender = authorization_of(exchange.request)
+            self.pacer.learn(sender, exchange.response, exchange.started)
         return exchanges
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from conformance.failures import Blocked
+from conformance.failures import Blocked, Inconclusive
 from conformance.http.exchange import GATEWAY_STATUSES, Exchange
 
 MAX_TRIES = 8
@@ -30,6 +30,8 @@ LARGE = 16_384
 """A body of more bytes may take a server long, as a batch of hundreds of rows does."""
 MAX_UNREACHED = 10
 """After waiting in vain so often in a row, the suite gives the server up."""
+PATIENCE_SECONDS = 70.0
+"""After nothing but 429 for so long, longer than any rate window, the suite gives the server up."""
 SAMPLE = 120
 """A network that did not fail in so many requests is trusted."""
 
@@ -45,7 +47,11 @@ class NetworkHealth:
 
     Of `requests`, `transit_failures` failed without being the server's fault. `gone` says that the
     last wait for the server was in vain, and `unreached` counts such waits in a row. `answering`
-    operations were answered at least once; `hanging` ones never.
+    operations were answered at least once; `hanging` ones never. `blamed` counts requests that
+    got a gateway's answer again and again, `refused_together` simultaneous ones that met a 429
+    although a whole budget has room for them. `refused` is when the first of the 429s came since
+    the last other answer (`time.monotonic`), `patience` how long to wait after it.
+    `given_up` is why nothing more is asked of the server.
     """
 
     requests: int = 0
@@ -54,9 +60,19 @@ class NetworkHealth:
     hanging: set[str] = field(default_factory=set)
     answering: set[str] = field(default_factory=set)
     unreached: int = 0
+    blamed: int = 0
+    refused_together: int = 0
+    refused: float | None = None
+    patience: float = field(default_factory=lambda: PATIENCE_SECONDS)
+    given_up: str | None = None
 
     def check(self, operation: str) -> None:
-        """Blocked for an operation that is known to hang: a run must end in bounded time."""
+        """A run must end in bounded time.
+
+        Blocked for an operation that is known to hang; Inconclusive for a server that is given up.
+        """
+        if self.given_up is not None:
+            raise Inconclusive(self.given_up)
         if operation in self.hanging:
             raise Blocked("ERR-3", f"an answer of {operation}", "none, as often before")
 
@@ -72,6 +88,29 @@ class NetworkHealth:
         operation = failures[0].request.operation
         if failures[0].seconds > SLOW_SECONDS and operation not in self.answering:
             self.hanging.add(operation)
+
+    def note_429(self, pause: float) -> None:
+        """Another 429, which asks for a pause. Inconclusive if the server has sent enough of them.
+
+        Then it is given up: other requests would be refused as well.
+        """
+        now = time.monotonic()
+        self.refused = now if self.refused is None else self.refused
+        if now + pause - self.refused > self.patience:
+            seconds = round(now - self.refused)
+            self.given_up = (
+                f"given up: the server answered nothing but 429 for {seconds} seconds; "
+                "is the rate budget spent by others?"
+            )
+            raise Inconclusive(self.given_up)
+
+    def note_answer(self) -> None:
+        """An answer other than 429."""
+        self.refused = None
+
+    def try_once_more(self) -> None:
+        """Let each request be tried once although the server is given up, to clean up."""
+        self.given_up, self.patience = None, 0.0
 
     def repetitions(self, exchanges: int) -> int | None:
         """How often a test with so many exchanges must fail in a row before it accuses the server.

@@ -22,6 +22,8 @@ PLENTY = 2000
 WINDOW_SECONDS = 60
 ROUNDING_SECONDS = 1.0
 """Headers round up to whole seconds: two answers may differ by this about the end of a window."""
+POLL_SECONDS = 0.002
+"""A process has the shared file for a moment, many times a second."""
 MAX_STRIKES = 2
 """After so many waits that came too soon, the headers are ignored."""
 MIN_REQUESTS = 5
@@ -33,7 +35,8 @@ class Window:
     """What is left of a budget until it `resets` (seconds since the epoch).
 
     `taken` counts the requests since the last wait, which ended at `waited`. `strikes` counts the
-    waits that came after fewer requests than the limit promises.
+    waits that came after fewer requests than the limit promises. Answers to requests that were sent
+    before `since` belong to an earlier window.
     """
 
     limit: int = 0
@@ -42,6 +45,7 @@ class Window:
     taken: int = 0
     strikes: int = 0
     waited: float = 0.0
+    since: float = 0.0
 
     @property
     def is_scarce(self) -> bool:
@@ -52,7 +56,7 @@ class Window:
         """Take requests out of the budget and return 0, or return the seconds to wait first."""
         if self.resets and now >= self.resets:
             # The window is over, and nothing is known of the next one yet.
-            self.remaining, self.resets = max(self.limit, 1), 0.0
+            self.remaining, self.resets, self.since = max(self.limit, 1), 0.0, now
         wanted = min(count, max(self.limit, 1))
         if self.resets and self.remaining < wanted:
             self._note_wait(now)
@@ -68,10 +72,19 @@ class Window:
         self.strikes += self.taken < max(self.limit // 2, MIN_REQUESTS)
         self.taken, self.waited = 0, self.resets
 
-    def learn(self, reported: "Window", now: float) -> None:
-        """Update from an answer. Within one window, keep the lower number: answers may overtake."""
+    def learn(self, reported: "Window", now: float, sent: float | None = None) -> None:
+        """Update from an answer to a request that was `sent` then.
+
+        Within one window, keep the lower number: answers may overtake, and others are on their way.
+        """
+        if sent is not None and sent < self.since:
+            return
         same = now < self.resets and reported.resets - self.resets <= ROUNDING_SECONDS
-        self.remaining = min(self.remaining, reported.remaining) if same else reported.remaining
+        begun = not self.resets and self.limit == reported.limit
+        lower = min(self.remaining, reported.remaining)
+        if not same and self.resets and sent is not None:
+            self.since = sent
+        self.remaining = lower if same or begun else reported.remaining
         self.resets = min(self.resets, reported.resets) if same else reported.resets
         self.limit = reported.limit
 
@@ -137,7 +150,9 @@ class Pacer:
                 lambda window: window.take(count, time.time()),
             )
 
-    def learn(self, authorization: str | None, response: Response | None) -> None:
+    def learn(
+        self, authorization: str | None, response: Response | None, sent: float | None = None
+    ) -> None:
         """Note what an answer reports about the budget of its key."""
         if self.place is None or response is None:
             return
@@ -149,7 +164,7 @@ class Pacer:
             return
 
         def note(window: Window) -> float:
-            window.learn(reported, now)
+            window.learn(reported, now, sent)
             self._scarce[authorization] = window.is_scarce
             return 0.0
 
@@ -172,7 +187,7 @@ class Pacer:
         from filelock import FileLock  # noqa: PLC0415 - it loads asyncio; few runs lock anything
 
         file = Path(f"{self.place}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.pace")
-        with FileLock(f"{file}.lock"):
+        with FileLock(f"{file}.lock", poll_interval=POLL_SECONDS):
             window = _read(file.read_bytes() if file.exists() else b"{}")
             seconds = ask(window)
             file.write_bytes(msgspec.json.encode(asdict(window)))

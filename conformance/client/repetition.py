@@ -19,9 +19,6 @@ from conformance.client.network_health import (
 from conformance.failures import Inconclusive, Mismatch
 from conformance.http.exchange import Exchange, Request, header
 
-RATE_LIMITED_SECONDS = 90
-"""How long to wait in all after 429s that the scenario did not ask for."""
-
 
 @dataclass(frozen=True)
 class Repetition:
@@ -65,13 +62,16 @@ class Repetition:
 
     def _within_budget(self, request: Request) -> Exchange:
         """Send once; if `waits_on_429`, wait and send again after each 429."""
-        deadline = time.monotonic() + RATE_LIMITED_SECONDS
+        health = self.channel.transport.health
         exchange = self.channel.send(request)
-        while self.waits_on_429 and exchange.status == 429:
-            if time.monotonic() > deadline:
-                raise Inconclusive(f"{exchange.describe()} for {RATE_LIMITED_SECONDS} seconds")
-            self.channel.transport.waiting.sleep(retry_after(exchange), "the rate window")
+        if not self.waits_on_429:
+            return exchange
+        while exchange.status == 429:
+            pause = retry_after(exchange)
+            health.note_429(pause)
+            self.channel.transport.waiting.sleep(pause, "the rate window")
             exchange = self.channel.send(request)
+        health.note_answer()
         return exchange
 
     def _blame_the_server(self, failures: list[Exchange]) -> None:
@@ -79,7 +79,9 @@ class Repetition:
         last, count = failures[-1], len(failures)
         if may_be_slow(last) and last.seconds > SLOW_SECONDS:
             raise Inconclusive(f"{last.describe()}, {count} times: the server may only be slow")
-        self.channel.transport.health.note_hang(failures)
+        health = self.channel.transport.health
+        health.note_hang(failures)
+        health.blamed += last.status is not None
         received = f"status {last.status}" if last.status else f"none ({last.error})"
         received += f", {count} times, though ping is answered"
         raise Mismatch("an answer of the API", received, "ERR-3")

@@ -3,8 +3,11 @@
 `judge` is a pure function of one request and its response. It returns all breaches.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import jsonschema
 
 from conformance.contract.openapi import JSON, Operation
 from conformance.contract.request_validity import Validity, classify, is_plain_target
@@ -128,6 +131,16 @@ def _shape(operation: Operation, response: Response) -> Iterator[Breach]:
     except ValueError as error:
         yield Breach("HTTP-2", expected, f"a body that is not JSON ({error})")
         return
-    problems = [f"{error.json_path}: {error.message[:200]}" for error in validator.problems(body)]
+    problems = [f"{error.json_path}: {_in_json(error)[:200]}" for error in validator.problems(body)]
     if problems:
         yield Breach("HTTP-2", expected, "; ".join(problems[:5]))
+
+
+def _in_json(error: jsonschema.ValidationError) -> str:
+    """The message of jsonschema, which spells values as Python does."""
+    message = error.message
+    for value in (error.instance, error.validator_value):
+        spelled = repr(value)
+        if spelled in message:
+            message = message.replace(spelled, json.dumps(value, ensure_ascii=False), 1)
+    return message

@@ -16,12 +16,16 @@ import referencing.exceptions
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from conformance.contract.input_files import read_input
+from conformance.contract.spec_limits import MAX_DEPTH, MAX_OPERATIONS, refuse_endless
 from conformance.failures import NotExercised, UsageError
 
 BASE_PATH = "/server/v1"
 JSON = "application/json"
 _URI = "urn:kraty:openapi"
 FORMATS = jsonschema.Draft202012Validator.FORMAT_CHECKER
+MAX_MEBIBYTES = 8
+"""The largest OpenAPI description that is read."""
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 
@@ -291,15 +295,20 @@ def load_newer_spec(path: Path, bundled: Path) -> Spec:
     """
     known = load_spec(bundled).operations.values()
     names = {shape_of(one.method, one.path): (one.id, one.path) for one in known}
+    text = read_input(path, "the spec", MAX_MEBIBYTES)
     try:
-        spec = Spec(path.read_bytes(), names)
+        refuse_endless(json.loads(text))
+        spec = Spec(text, names)
+        if len(spec.operations) > MAX_OPERATIONS:
+            raise ValueError(f"it has more than {MAX_OPERATIONS} operations")
         if "ping" not in spec.operations or not isinstance(spec.version, str):
             raise ValueError(f"it has no GET {BASE_PATH}/ping")
         for operation in spec.operations.values():
             operation.response_validator(200)
             _ = operation.statuses, operation.body_schema
-    except OSError as error:
-        raise UsageError(f"cannot read the spec {path}: {error.strerror}") from None
+    except RecursionError:
+        deep = f"it is nested more than {MAX_DEPTH} levels deep"
+        raise UsageError(f"the spec {path} is not a usable OpenAPI description: {deep}") from None
     except (
         ValueError,
         KeyError,

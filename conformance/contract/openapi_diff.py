@@ -37,21 +37,27 @@ def _changed(before: Operation, after: Operation) -> list[str]:
 
 def _whole(operation: Operation, node: Any) -> str:
     """A part of the description, with references resolved and without descriptions."""
-    return json.dumps(_followed(operation, node, ()), sort_keys=True)
+    return json.dumps(_followed(operation, node, (), {}), sort_keys=True)
 
 
-def _followed(operation: Operation, node: Any, above: tuple[str, ...]) -> Any:
+def _followed(
+    operation: Operation, node: Any, above: tuple[str, ...], known: dict[str, Any]
+) -> Any:
+    """The node with references resolved; `known` keeps what each of them resolves to."""
     if isinstance(node, list):
-        return [_followed(operation, item, above) for item in node]
+        return [_followed(operation, item, above, known) for item in node]
     if not isinstance(node, dict):
         return node
     name = node.get("$ref")
     if isinstance(name, str):
         if name in above:
             return name
-        return _followed(operation, dict(operation.schemas.resolve(node)), (*above, name))
+        if name not in known:
+            resolved = dict(operation.schemas.resolve(node))
+            known[name] = _followed(operation, resolved, (*above, name), known)
+        return known[name]
     return {
-        key: _followed(operation, value, above)
+        key: _followed(operation, value, above, known)
         for key, value in node.items()
         if key not in ("description", "summary", "example", "examples", "title")
     }

@@ -27,6 +27,7 @@ from conformance.plugin.outcomes import (
     remember_warning,
 )
 from conformance.plugin.retries import run_scenario
+from conformance.plugin.selection import SELECTION
 from conformance.plugin.session import SESSION
 from conformance.plugin.setup import join, point_at_scenarios, selects_scenarios, set_up
 from conformance.plugin.test_ids import test_id
@@ -73,13 +74,16 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Print every setting, so that a typo shows."""
     session = config.stash.get(SESSION, None)
-    return session.header() if session else []
+    if session is not None:
+        return session.header()
+    only_lists = "conformance: tests are only listed; no server is contacted, nothing is written"
+    return [only_lists] if SELECTION in config.stash else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a scenario that takes an `operation` once for each operation of the spec."""
-    if "operation" in metafunc.fixturenames and SESSION in metafunc.config.stash:
-        operations = metafunc.config.stash[SESSION].spec.operations
+    if "operation" in metafunc.fixturenames and SELECTION in metafunc.config.stash:
+        operations = metafunc.config.stash[SELECTION].spec.operations
         metafunc.parametrize("operation", list(operations))
 
 
@@ -93,9 +97,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the requirement, the profile or a live key does not allow for."""
-    session = config.stash.get(SESSION, None)
-    if session is not None:
-        chosen = session.select(items)
+    selection = config.stash.get(SELECTION, None)
+    if selection is not None:
+        chosen = selection.of(items)
         kept = set(chosen)
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = chosen
@@ -168,6 +172,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     conclusion, collection = config.stash.get(CONCLUSION, None), config.stash.get(COLLECTION, None)
     if conclusion is not None and collection is not None:
         display = collection.display
+        collection.note_what_did_not_run()
         try:
             session.exitstatus = conclusion.finish(config, int(exitstatus), display)
         finally:

@@ -37,7 +37,8 @@ class Collection:
         self.session = session
         self.collected = collected
         self.display: Display | None = None
-        self._is_announced = False
+        self._awaited: set[str] = set()
+        self._count = 0
         self._signals = ExitStack()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -84,9 +85,9 @@ class Collection:
 
     def _announce(self, ids: Sequence[str]) -> None:
         """Say what is going to happen on the server before it does; prepare to show progress."""
-        if self._is_announced or self.config.option.collectonly:
+        if self._count:
             return
-        self._is_announced = True
+        self._awaited, self._count = set(ids), len(ids)
         session, run = self.session, self.session.run
         requests, players = announced(ids, run.examples, session.profile.histories)
         is_kept = session.command_line.option("--keep")
@@ -111,15 +112,24 @@ class Collection:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect what a test reports, in this process or another."""
+        self._awaited.discard(report.nodeid)
         packed = getattr(report, "conformance", None)
         if packed is not None:
             result = msgspec.convert(json.loads(packed), TestResult)
             self.collected.add(result)
+            if result.given_up is not None:
+                self.collected.abort_reason = result.given_up
             self.session.files.add(packed)
             if self.display is not None:
                 self.display.progress.finish_test(report.nodeid, result.checks)
         elif report.failed and not hasattr(report, "conformance_status"):
             self.collected.abort_reason = f"{report.nodeid} died"
+
+    def note_what_did_not_run(self) -> None:
+        """A run that leaves tests out is not complete: a worker died, or a failure ended it."""
+        if self._awaited and self.collected.abort_reason is None:
+            left = len(self._awaited)
+            self.collected.abort_reason = f"{left} of {self._count} tests did not run"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """List what did not pass; with `-v` all of it."""

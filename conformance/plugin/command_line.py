@@ -20,6 +20,9 @@ from conformance.settings.required import checked
 from conformance.settings.run import Identity, Run, new_id, new_seed
 from conformance.settings.target import Target, load_target, target_of_url
 
+LOOKS = ("collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow", "setupplan")
+"""pytest's names for its options that run no test."""
+
 
 def add_options(group: pytest.OptionGroup) -> None:
     """Declare the options to pytest."""
@@ -46,6 +49,16 @@ class CommandLine:
     def path(self, value: object) -> Path:
         """A path as it was meant where pytest was called."""
         return Path(self.config.invocation_params.dir, str(value))
+
+    @property
+    def spec_file(self) -> Path:
+        """The OpenAPI description: the user's own, or the bundled one."""
+        return self.path(self.option("--spec") or resources.spec_file())
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether tests are only listed, as an IDE does: no server is asked, nothing is written."""
+        return any(getattr(self.config.option, name, False) for name in LOOKS)
 
     @property
     def requirements(self) -> set[str] | None:
@@ -85,6 +98,8 @@ class CommandLine:
                 raise UsageError(f"{flag} is empty: is a variable of the environment not set?")
         if self.option("--examples") is not None and self.option("--examples") < 1:
             raise UsageError("--examples must be at least 1")
+        if self.config.getoption("dist", "no") == "each":
+            raise UsageError("--dist each runs every test several times: use --dist worksteal")
         if self.option("--fault") and not self.is_bundled:
             raise UsageError("--fault is for the bundled server: leave --base-url and --target out")
         unknown = sorted((self.requirements or set()) - set(catalogue()))
@@ -122,7 +137,7 @@ class CommandLine:
             examples=profile.examples if examples is None else examples,
             shrink=self.option("--shrink"),
             rate=rate_of(self.option("--rate")),
-            spec=str(self.path(self.option("--spec") or resources.spec_file())),
+            spec=str(self.spec_file),
             bundled=self.is_bundled,
             target=target,
             identity=Identity(),

@@ -88,6 +88,8 @@ class Conclusion:
             display.say(warning)
         elif config is not None:
             print_line(config, warning)
+        if self._collected.abort_reason is not None:
+            self._session.transport.health.try_once_more()
         note = (lambda *_: None) if display is None else display.progress.erase
         files.is_erasing = True
         self._session.waiting.requirement = "the clean-up"

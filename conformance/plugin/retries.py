@@ -1,8 +1,8 @@
 """Decides whether a test is run again, with other names.
 
-A test that the network has spoilt says nothing; a test that fails on a network that loses requests
-may have been spoilt too. Both run again until the test ends, or has failed so often that the
-network does not explain it. On a path without a failure the first word counts.
+A test that the network or the rate budget has spoilt says nothing; a test that fails on a network
+that loses requests may have been spoilt too. Both run again until the test ends, or has failed so
+often that the network does not explain it. On a path without a failure the first word counts.
 """
 
 from collections.abc import Sequence
@@ -31,19 +31,21 @@ class Attempt:
     """One run of a test: how it ended, and on how many exchanges that rests.
 
     `transit_failures` is how often the path failed meanwhile, `seconds` what it took.
+    `lacked_budget` is whether simultaneous requests met the end of a rate window.
     """
 
     outcome: Outcome
     exchanges: int
     transit_failures: int
     seconds: float
+    lacked_budget: bool = False
 
 
 def to_be_repeated(attempts: Sequence[Attempt], path: NetworkHealth) -> bool:
     """Whether another attempt may say more."""
     last = attempts[-1]
     spent = len(attempts) >= MAX_ATTEMPTS or sum(a.seconds for a in attempts) > MAX_SECONDS
-    if spent or path.gone:
+    if spent or path.gone or path.given_up:
         return False
     if last.outcome in ACCUSING:
         needed = path.repetitions(last.exchanges)
@@ -51,7 +53,8 @@ def to_be_repeated(attempts: Sequence[Attempt], path: NetworkHealth) -> bool:
     if last.outcome is Outcome.BLOCKED and path.transit_failures:
         blocked = sum(attempt.outcome is Outcome.BLOCKED for attempt in attempts)
         return blocked < (path.repetitions(last.exchanges) or MAX_REPETITIONS)
-    return last.outcome is Outcome.INCONCLUSIVE and last.transit_failures > 0
+    spoilt = last.transit_failures > 0 or last.lacked_budget
+    return last.outcome is Outcome.INCONCLUSIVE and spoilt
 
 
 def accusations(attempts: Sequence[Attempt]) -> int:
@@ -64,6 +67,8 @@ def doubt(attempts: Sequence[Attempt], path: NetworkHealth) -> str | None:
     accusing, last = accusations(attempts), attempts[-1]
     if not accusing:
         return None
+    if path.given_up is not None:
+        return path.given_up
     needed = path.repetitions(last.exchanges)
     if last.outcome in ACCUSING and needed is not None and accusing >= needed:
         return None
@@ -78,16 +83,20 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSe
     session.waiting.requirement = requirements_of(item)[0]
     while True:
         _forget(item, len(attempts) + 1)
-        before = path.transit_failures
+        before, blamed, refused = path.transit_failures, path.blamed, path.refused_together
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         traffic.merge(item.stash[RECORDER].traffic.packed())
         checks = [check for phase in item.stash[CHECKS].values() for check in phase]
         outcome = outcome_of(checks)
         if outcome in ACCUSING:
             session.sample_the_path()
+        if path.blamed > blamed:
+            path.given_up = path.given_up or session.outage()
         seconds = sum(report.duration for report in reports)
         exchanges = _exchanges(item, checks)
-        attempts.append(Attempt(outcome, exchanges, path.transit_failures - before, seconds))
+        lacked = path.refused_together > refused
+        failed = path.transit_failures - before
+        attempts.append(Attempt(outcome, exchanges, failed, seconds, lacked))
         if not to_be_repeated(attempts, path):
             break
 
@@ -99,7 +108,10 @@ def run_scenario(item: pytest.Item, nextitem: pytest.Item | None, session: RunSe
         said += believed
     shown = informative(reports)
     # As text, on the last report: those of worker processes carry plain values only.
-    shown[-1].conformance = as_json(TestResult(tuple(said), traffic.packed()))  # type: ignore[attr-defined]
+    result = TestResult(tuple(said), traffic.packed(), path.given_up)
+    shown[-1].conformance = as_json(result)  # type: ignore[attr-defined]
+    if path.given_up is not None:
+        item.session.shouldstop = path.given_up
     for report in shown:
         item.ihook.pytest_runtest_logreport(report=report)
 

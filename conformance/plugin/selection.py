@@ -4,13 +4,33 @@ from collections.abc import Sequence
 
 import pytest
 
+from conformance.contract.openapi import Spec
 from conformance.contract.requirements import Level, catalogue
 from conformance.lifecycle.live_keys import HARMLESS
+from conformance.plugin.command_line import CommandLine
 from conformance.plugin.test_ids import requirements_of, test_id
-from conformance.settings.profiles import Profile, effort_of, length_of, within
+from conformance.settings.profiles import PROFILES, Profile, effort_of, length_of, within
 
 PREFLIGHT_REQUESTS = 40
 """About what is sent beside the tests: the preflight, and a try of the export."""
+
+
+class Selection:
+    """The tests that the command line asks for; a worker process takes the longest first."""
+
+    def __init__(self, command_line: CommandLine, spec: Spec, *, is_worker: bool = False) -> None:
+        self._command_line = command_line
+        self._is_worker = is_worker
+        self.spec = spec
+
+    def of(self, items: Sequence[pytest.Item]) -> list[pytest.Item]:
+        """Those of the collected tests that are to run."""
+        wanted = self._command_line.requirements
+        chosen = list(items) if wanted is None else of_requirements(items, wanted)
+        if self._command_line.harmless_only:
+            chosen = harmless(chosen)
+        chosen = of_profile(chosen, PROFILES[self._command_line.option("--profile")])
+        return longest_first(chosen) if self._is_worker else chosen
 
 
 def of_requirements(items: Sequence[pytest.Item], wanted: set[str]) -> list[pytest.Item]:
@@ -43,3 +63,6 @@ def announced(ids: Sequence[str], examples: int, histories: int) -> tuple[int, i
     efforts = [effort_of(id, examples, histories) for id in ids]
     requests = sum(effort.requests for effort in efforts)
     return round(requests), round(sum(effort.players for effort in efforts))
+
+
+SELECTION = pytest.StashKey[Selection]()

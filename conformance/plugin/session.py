@@ -1,5 +1,6 @@
 """The run that a pytest process takes part in, and what it tests with."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from conformance import __version__
 from conformance.client.api import Api
 from conformance.client.channel import Channel, PacedTransport
 from conformance.client.created_players import PATTERN, Players
-from conformance.client.network_health import SAMPLE, failed_in_transit
+from conformance.client.network_health import MIN_TRIES, SAMPLE, failed_in_transit
 from conformance.client.rate_limit import Pacer
 from conformance.client.recorder import Recorder
 from conformance.client.waiting import Waiting
@@ -18,7 +19,6 @@ from conformance.contract.openapi import Spec
 from conformance.http.redaction import Redactor
 from conformance.plugin.command_line import CommandLine
 from conformance.plugin.run_files import RunFiles
-from conformance.plugin.selection import harmless, longest_first, of_profile, of_requirements
 from conformance.results.check import Check, redact_check
 from conformance.results.known_status import tolerated
 from conformance.settings.profiles import PROFILES, Profile
@@ -84,15 +84,6 @@ class RunSession:
             "operation",
         ]
 
-    def select(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """The tests that this run runs."""
-        wanted = self.command_line.requirements
-        chosen = items if wanted is None else of_requirements(items, wanted)
-        if self.command_line.harmless_only:
-            chosen = harmless(chosen)
-        chosen = of_profile(chosen, self.profile)
-        return chosen if self.is_controller else longest_first(chosen)
-
     def reported(self, check: Check) -> Check:
         """The check as it is reported: without secrets, and a known failure as one."""
         return tolerated(redact_check(check, self.redactor), self.run.known, today())
@@ -106,6 +97,25 @@ class RunSession:
         api = self.api(channel, "server")
         while not path.transit_failures and path.requests < SAMPLE:
             path.transit_failures += failed_in_transit(channel.send(api.request("ping")))
+
+    def outage(self) -> str | None:
+        """Why the server cannot be tested although it answers pings; None where it can.
+
+        A server that fails one operation is to blame. One that answers no read at all, of a player
+        who is there, is out of order: nothing could be seen of what it does.
+        """
+        channel = self.channel()
+        api = self.api(channel, "server")
+        names = self.run.names(f"outage-{os.getpid()}")
+        player = names.player()
+        if not self.command_line.harmless_only:
+            row = {"externalPlayerId": player, "idempotencyKey": names.key()}
+            channel.send(api.request("migratePlayers", {"rows": [row]}))
+        for operation in ("getPlayer", "exportPlayer"):
+            request = api.request(operation, path={"externalId": player})
+            if not all(failed_in_transit(channel.send(request)) for _ in range(MIN_TRIES)):
+                return None
+        return "given up: the server answers pings, but no read of a player"
 
     def close(self) -> None:
         """Close what the process tests with."""

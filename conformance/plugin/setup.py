@@ -16,6 +16,7 @@ from conformance.lifecycle.preflight import environments, identify, misconfigure
 from conformance.plugin.collection import COLLECTION, Collection
 from conformance.plugin.command_line import CommandLine
 from conformance.plugin.conclusion import CONCLUSION, Conclusion
+from conformance.plugin.selection import SELECTION, Selection
 from conformance.plugin.session import CONTROLLER, SESSION, RunSession
 from conformance.report import RunDirectory
 from conformance.results.collector import Collected, head_of
@@ -50,19 +51,27 @@ def join(config: pytest.Config) -> None:
     received = config.workerinput  # type: ignore[attr-defined]
     run = Run.unpacked(received["conformance"])
     directory = Path(received["conformance_directory"])
-    session = RunSession(config, run, _load_spec(run), directory, received["workerid"])
+    spec = _load_spec(Path(run.spec))
+    session = RunSession(config, run, spec, directory, received["workerid"])
+    config.stash[SELECTION] = Selection(session.command_line, spec, is_worker=True)
     config.stash[SESSION] = session
     config.add_cleanup(session.close)
 
 
 def set_up(config: pytest.Config) -> None:
-    """Settle the run. UsageError or Unreachable where that fails."""
-    started, closing = time.time(), ExitStack()
-    config.add_cleanup(closing.close)
+    """Settle what is tested, and the run if there is one. UsageError or Unreachable on failure."""
     command_line = CommandLine(config)
     command_line.refuse_contradictions()
+    spec = _load_spec(command_line.spec_file)
+    config.stash[SELECTION] = Selection(command_line, spec)
+    if not command_line.only_looks:
+        _set_up_run(config, command_line, spec)
+
+
+def _set_up_run(config: pytest.Config, command_line: CommandLine, spec: Spec) -> None:
+    started, closing = time.time(), ExitStack()
+    config.add_cleanup(closing.close)
     run = command_line.run(_target(command_line, closing))
-    spec = _load_spec(run)
     reports = command_line.path(command_line.option("--reports"))
     directory = RunDirectory.create(reports, run.id, started)
     try:
@@ -73,7 +82,8 @@ def set_up(config: pytest.Config) -> None:
     closing.callback(session.close)
     closing.callback(session.pacer.forget)
     closing.callback(session.waiting.forget)
-    closing.callback(run.lock_file("throttled").unlink, missing_ok=True)
+    if run.bundled:  # no other run has this server's keys
+        closing.callback(run.lock_file("throttled").unlink, missing_ok=True)
     collection = Collection(config, session, Collected())
     conclusion = Conclusion(session, directory, collection.collected, closing)
     config.stash[SESSION] = session
@@ -83,6 +93,8 @@ def set_up(config: pytest.Config) -> None:
         _check_server(session)
         conclusion.begin(_head(session, started))
         _check_target_file(session)
+        if session.transport.health.given_up is not None:
+            raise Unreachable(session.transport.health.given_up)
         directory.announce()
     except UsageError:
         conclusion.abandon()
@@ -101,8 +113,8 @@ def _target(command_line: CommandLine, closing: ExitStack) -> Target:
     return command_line.bundled_target(server)
 
 
-def _load_spec(run: Run) -> Spec:
-    path, bundled = Path(run.spec), resources.spec_file()
+def _load_spec(path: Path) -> Spec:
+    bundled = resources.spec_file()
     return load_spec(bundled) if path == bundled else load_newer_spec(path, bundled)
 
 

@@ -55,12 +55,16 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class TestResult(msgspec.Struct, frozen=True):
-    """What one test reports to the controller process and to the journal."""
+    """What one test reports to the controller process and to the journal.
+
+    `given_up` is why its process tests no more.
+    """
 
     __test__ = False  # pytest must not collect it
 
     checks: tuple[Check, ...]
     traffic: TrafficRows
+    given_up: str | None = None
 
 
 def outcome_of(checks: Iterable[Check]) -> Outcome:

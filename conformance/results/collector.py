@@ -139,7 +139,8 @@ class Collected:
             notices=(
                 *head.revised,
                 *_smoke_test(head.run.profile),
-                *self._notices(head.documented),
+                *(self._never_succeeded(head.documented) if abort_reason is None else ()),
+                *self._notices(),
             ),
             requirements=rows,
             traffic=tuple(
@@ -156,12 +157,15 @@ class Collected:
             footer=footer_of(rows),
         )
 
-    def _notices(self, operations: Iterable[str]) -> Iterator[str]:
-        """What weakens the verdict."""
+    def _never_succeeded(self, operations: Iterable[str]) -> Iterator[str]:
+        """What a run that did all that it set out to do never saw."""
         for id in operations:
             endings = self.traffic.of(id)
             if endings and not any(ending.startswith("2") for ending in endings):
                 yield f"{id} never succeeded: {', '.join(sorted(endings))}"
+
+    def _notices(self) -> Iterator[str]:
+        """What weakens the verdict."""
         total = self.traffic.endings.total()
         unreached = sum(n for (_, ending), n in self.traffic.endings.items() if ending in UNREACHED)
         lost = sum(n for (_, ending), n in self.traffic.endings.items() if ending in UNANSWERED)

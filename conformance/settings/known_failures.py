@@ -7,9 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from conformance.contract.input_files import read_input
 from conformance.contract.requirements import catalogue
 from conformance.failures import UsageError
 from conformance.settings.target import as_toml
+
+MAX_MEBIBYTES = 1
+MAX_ENTRIES = 2000
+"""More than the suite has tests."""
 
 
 class Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,11 +47,17 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 def load_known(path: Path) -> tuple[Known, ...]:
     """Read a file of known failures; UsageError for any mistake in it."""
     try:
-        known = msgspec.toml.decode(path.read_bytes(), type=_File).known
-    except OSError as error:
-        raise UsageError(f"cannot read the known failures {path}: {error.strerror}") from None
+        text = read_input(path, "the known failures", MAX_MEBIBYTES)
+        known = msgspec.toml.decode(text, type=_File).known
+    except RecursionError:
+        raise UsageError(f"the known failures {path} are nested too deeply") from None
     except (msgspec.DecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"the known failures {path}: {error}") from None
+    if len(known) > MAX_ENTRIES:
+        raise UsageError(
+            f"the known failures {path} have {len(known)} entries; more than {MAX_ENTRIES} "
+            "gate nothing"
+        )
     for entry in known:
         if (entry.requirement is None) == (entry.test is None):
             raise UsageError(

@@ -1,5 +1,7 @@
 """The settings of one run, which all of its processes share."""
 
+import hashlib
+import os
 import secrets
 import tempfile
 from dataclasses import dataclass
@@ -60,9 +62,12 @@ class Run:
         """How the paths of files begin that the processes of the run share."""
         return Path(tempfile.gettempdir(), self.prefix)
 
-    def lock_file(self, name: str) -> Path:
-        """A file that the processes of the run lock to take turns."""
-        return Path(f"{self.shared}-{name}.lock")
+    def lock_file(self, role: str) -> Path:
+        """A file to lock while a key is used alone: by the run's processes, and by other runs."""
+        key = f"{self.target.base_url} {self.target.token(role)}"
+        user = os.getuid() if hasattr(os, "getuid") else ""  # nobody can lock another user's file
+        name = f"kraty-conformance-{user}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.lock"
+        return Path(tempfile.gettempdir(), name)
 
     def packed(self) -> dict[str, Any]:
         """Plain values for a worker process. They contain keys, so they must not be stored."""

@@ -10,10 +10,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from conformance.contract.input_files import read_input
 from conformance.contract.openapi import BASE_PATH
 from conformance.failures import NotExercised, UsageError
 from conformance.http.transport import USUALLY, Connecting
 
+MAX_MEBIBYTES = 1
+MAX_DECLARED = 200
+"""Items, currencies or crates in a target file; the preflight tries each of them once."""
 DEFAULT_VARIABLES = {
     "server": "KRATY_SERVER_KEY",
     "throttled": "KRATY_THROTTLED_KEY",
@@ -100,23 +104,14 @@ def origin_of(base_url: str) -> str:
 
 def load_target(path: Path, environment: Mapping[str, str], base_url: str | None = None) -> Target:
     """Read a target file; `base_url` replaces the file's. UsageError for any mistake in it."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read the target file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"the target file {path} is not TOML: {error}") from None
+    document = _toml_in(path)
     if base_url is not None:
         document["base_url"] = base_url
     try:
         declared = msgspec.convert(document, type=_TargetFile)
     except msgspec.ValidationError as error:
         raise UsageError(f"the target file {path}: {error}") from None
-    for name in ("items", "currencies", "crates"):
-        keys: tuple[str, ...] = getattr(declared.world, name)
-        twice = [key for key in keys if keys.count(key) > 1]
-        if twice:
-            raise UsageError(f"the target file {path}: world.{name} has {twice[0]!r} twice")
+    _check_world(path, declared.world)
     unknown = sorted(set(declared.keys) - set(DEFAULT_VARIABLES))
     if unknown:
         known = ", ".join(DEFAULT_VARIABLES)
@@ -131,6 +126,28 @@ def load_target(path: Path, environment: Mapping[str, str], base_url: str | None
     connecting = _connecting(path, declared)
     name = declared.name or origin
     return Target(name, origin, tokens, declared.world, connecting, variables)
+
+
+def _toml_in(path: Path) -> dict[str, Any]:
+    try:
+        text = read_input(path, "the target file", MAX_MEBIBYTES)
+        return tomllib.loads(text.decode())
+    except RecursionError:
+        raise UsageError(f"the target file {path} is nested too deeply") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the target file {path} is not TOML: {error}") from None
+
+
+def _check_world(path: Path, world: World) -> None:
+    """UsageError for too many entries, or for one that is there twice."""
+    for name in ("items", "currencies", "crates"):
+        keys: tuple[str, ...] = getattr(world, name)
+        if len(keys) > MAX_DECLARED:
+            few = f"give at most {MAX_DECLARED}: the suite uses a few"
+            raise UsageError(f"the target file {path}: world.{name} has {len(keys)} entries; {few}")
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise UsageError(f"the target file {path}: world.{name} has {twice[0]!r} twice")
 
 
 def _connecting(path: Path, declared: _TargetFile) -> Connecting:
