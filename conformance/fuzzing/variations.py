@@ -18,8 +18,9 @@ def variations(value: Any) -> Iterator[Any]:
         if value != value[::-1]:
             yield value[::-1]
     elif isinstance(value, bool) or value is None:
-        yield from (x for x in (True, False, None, 0, "") if x is not value)
+        yield from (x for x in (True, False, None, 0, "no") if x is not value)
     elif isinstance(value, int | float):
         yield from (value + 1, str(value), -value)
     else:
-        yield from (f"{value}x", value[:-1], None)
+        shorter = [value[:-1]] if len(value) > 1 else []  # what an empty text gets is FREE
+        yield from (f"{value}x", None, *shorter)
