@@ -1,12 +1,24 @@
 """Keeps what one test sent, received and found."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from conformance.contract.exchange_rules import Breach
-from conformance.http.exchange import Exchange
+from conformance.http.exchange import Exchange, Place
 from conformance.http.traffic import Traffic
+
+
+PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
+"""The place of what the current thread sends, while several threads send at once."""
+_groups = itertools.count(1)
+
+
+def new_group() -> int:
+    """The number of a new group of simultaneous exchanges."""
+    return next(_groups)
 
 
 @dataclass(frozen=True)

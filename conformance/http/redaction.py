@@ -78,6 +78,7 @@ class Redactor:
             exchange.started,
             exchange.seconds,
             exchange.retried,
+            exchange.place,
         )
 
     def _response(self, response: Response) -> Response:

@@ -152,6 +152,7 @@ def checks_of(item: pytest.Item, call: pytest.CallInfo[None], session: RunSessio
     for id, ended in endings.items():
         found = recorder.findings.get(id)
         exchanges = found.exchanges if found else tuple(recorder.exchanges)
+        is_quiet = ended.outcome in QUIET
         check = Check(
             requirement=id,
             test=test_id(item),
@@ -160,9 +161,10 @@ def checks_of(item: pytest.Item, call: pytest.CallInfo[None], session: RunSessio
             expected=ended.expected,
             received=ended.received,
             blamed=ended.blamed,
-            exchanges=() if ended.outcome in QUIET else evidence(exchanges, base_url),
+            exchanges=() if is_quiet else evidence(exchanges, base_url, session.files.keep_body),
             started=call.start,
             seconds=call.duration,
+            omitted=0 if is_quiet else max(len(exchanges) - MAX_EXCHANGES, 0),
         )
         checks.append(session.reported(check))
     return checks
