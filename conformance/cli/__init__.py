@@ -10,6 +10,7 @@ from conformance import __version__
 COMMANDS = {
     "run": "conformance.cli.run:run_suite",
     "serve": "conformance.cli.serve:serve_reference",
+    "replay": "conformance.cli.replay:replay_failure",
     "report": "conformance.cli.reports:rebuild_report",
     "compare": "conformance.cli.reports:compare_results",
     "docs": "conformance.cli.docs:write_docs",

@@ -10,7 +10,6 @@ from conformance.contract.exchange_rules import Breach
 from conformance.http.exchange import Exchange, Place
 from conformance.http.traffic import Traffic
 
-
 PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
 """The place of what the current thread sends, while several threads send at once."""
 _groups = itertools.count(1)
