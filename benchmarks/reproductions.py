@@ -20,13 +20,12 @@ from measuring import TOKENS
 
 from conformance.faults.deviations import Fault
 from conformance.faults.registry import faults
+from conformance.lifecycle.server_process import WINDOW_SECONDS
 from conformance.report import read_results
 from conformance.report.forms import write_forms
 from conformance.report.reproduction import FOLDER, reproduction_of
 
 SUITE = (sys.executable, "-m", "conformance")
-WINDOW = 5
-"""Seconds of a rate window: long enough for a script to spend a budget."""
 HANG = 300
 MEANINGS = {1: "reproduced", 0: "not reproduced", 3: "not decided"}
 
@@ -50,7 +49,7 @@ class Row:
 def served(fault: str | None) -> Iterator[str]:
     """The base URL of `kraty-conformance serve`."""
     chosen = ["--fault", fault] if fault else []
-    command = [*SUITE, "serve", "--port", "0", "--window", str(WINDOW), *chosen]
+    command = [*SUITE, "serve", "--port", "0", "--window", str(WINDOW_SECONDS), *chosen]
     with subprocess.Popen(  # noqa: S603 - the suite's own command
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

@@ -16,7 +16,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from conformance.http.exchange import Headers
 from conformance.http.traffic import Moment
-from conformance.report.text import visible
+from conformance.report.reproduction import reproduction_of
+from conformance.report.text import last_exchanges, visible
 from conformance.results.check import Check, Outcome
 from conformance.results.document import Document, OperationTraffic, RequirementResult
 from conformance.results.evidence import ShownExchange
@@ -35,6 +36,9 @@ TELLING = ("failed", "known_failure", "warned", "inconclusive", "blocked")
 MAX_CHECKS = 5
 """Checks of a requirement that are shown with exchanges; the others by their message."""
 MAX_EXCHANGES = 8
+"""Of a check; simultaneous ones are shown together, however many they are."""
+MAX_SCRIPT = 60_000
+"""A longer script is linked, not shown."""
 MAX_BODY = 4000
 MAX_OPENED = 10
 """Requirements that are open when the page opens."""
@@ -75,6 +79,7 @@ def render_html(document: Document) -> str:
         groups=[(title, found) for title, found in first + others if found],
         symbols=SYMBOLS,
         evidence={row.id: evidence_of(row) for row in rows},
+        scripts=scripts_of(document),
         opened=set(telling[:MAX_OPENED]),
         missing=missing_of(rows),
         heat=heat_of(document.traffic),
@@ -90,6 +95,7 @@ class Shown:
     title: str
     status: str
     milliseconds: float
+    group: int | None
     marked: bool
     request: list[tuple[str, bool]]
     response: list[tuple[str, bool]]
@@ -110,8 +116,18 @@ def evidence_of(row: RequirementResult) -> list[tuple[Check, list[Shown]]]:
 
 def shown_of(check: Check) -> list[Shown]:
     """The last exchanges of a check; in the very last, what differs is marked."""
-    exchanges = check.exchanges[-MAX_EXCHANGES:]
+    exchanges = last_exchanges(check.exchanges, MAX_EXCHANGES)
     return [shown(one, check if one is exchanges[-1] else None) for one in exchanges]
+
+
+def scripts_of(document: Document) -> dict[str, str]:
+    """The scripts by requirement; a very long one is empty here."""
+    made = {row.id: reproduction_of(row, document) for row in document.requirements}
+    return {
+        id: visible(found.script) if len(found.script) <= MAX_SCRIPT else ""
+        for id, found in made.items()
+        if found is not None
+    }
 
 
 def shown(exchange: ShownExchange, check: Check | None) -> Shown:
@@ -122,6 +138,7 @@ def shown(exchange: ShownExchange, check: Check | None) -> Shown:
         title=visible(first)[:500],
         status=visible(exchange.ending)[:200],
         milliseconds=exchange.seconds * 1000,
+        group=exchange.group,
         marked=received.startswith(f"status {exchange.status}"),
         request=_lines(first, exchange.request_headers, exchange.request_body, None),
         response=_lines(exchange.ending, exchange.response_headers, exchange.response_body, check),

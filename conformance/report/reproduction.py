@@ -299,7 +299,7 @@ class Reproduction:
             lines.append("a gateway or the network had kept them from an answer.")
         if self.document.target.bundled:
             fault = self.document.target.fault
-            started = f"kraty-conformance serve{f' --fault {fault}' if fault else ''}"
+            started = f"kraty-conformance serve --window 1{f' --fault {fault}' if fault else ''}"
             lines.append(f"The server of the run is gone: start one with `{started}`.")
         return "\n".join(lines)
 
