@@ -1,10 +1,10 @@
 """Keeps what one test sent, received and found."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from conformance.contract.exchange_rules import Breach
 from conformance.http.exchange import Exchange, Place
@@ -18,6 +18,19 @@ _groups = itertools.count(1)
 def new_group() -> int:
     """The number of a new group of simultaneous exchanges."""
     return next(_groups)
+
+
+@dataclass
+class Arrangement:
+    """What the generated cases of a test share: the exchanges that made it, and its names."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def is_used_by(self, exchanges: Iterable[Exchange]) -> bool:
+        """Whether a request mentions one of the names."""
+        said = [one.request.target.encode() + one.request.body for one in exchanges]
+        return any(name.encode() in text for name in self.names for text in said)
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class Recorder:
         self.exchanges: list[Exchange] = []
         self.breaches: list[Breach] = []
         self.findings: dict[str, Finding] = {}
+        self.arrangements: list[Arrangement] = []
         self.traffic = Traffic()
 
     @contextmanager
@@ -53,6 +67,23 @@ class Recorder:
         before, self.exchanges = self.exchanges, []
         yield
         self.exchanges = before
+
+    @contextmanager
+    def arranging(self) -> Iterator[Arrangement]:
+        """Keep what is recorded meanwhile for all later cases, unless it raises: as `aside`."""
+        arrangement = Arrangement()
+        with self.aside():
+            yield arrangement
+            arrangement.exchanges = self.exchanges
+        self.arrangements.append(arrangement)
+
+    def with_arrangements(self, exchanges: Sequence[Exchange]) -> tuple[Exchange, ...]:
+        """The exchanges, after those that made what their requests mention."""
+        found = list(exchanges)
+        for arrangement in reversed(self.arrangements):
+            if arrangement.is_used_by(found):
+                found = [*arrangement.exchanges, *found]
+        return tuple(found)
 
     def restart(self) -> None:
         """Forget exchanges and breaches before the next generated case; findings stay."""

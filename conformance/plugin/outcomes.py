@@ -151,7 +151,7 @@ def checks_of(item: pytest.Item, call: pytest.CallInfo[None], session: RunSessio
     checks = []
     for id, ended in endings.items():
         found = recorder.findings.get(id)
-        exchanges = found.exchanges if found else tuple(recorder.exchanges)
+        exchanges = recorder.with_arrangements(found.exchanges if found else recorder.exchanges)
         is_quiet = ended.outcome in QUIET
         check = Check(
             requirement=id,
