@@ -23,6 +23,7 @@ REPRODUCED = 1
 TIME = re.compile(r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(\.\d+)?(.*)", re.DOTALL)
 ID = re.compile(r"(?=.*\d)[\w.:~+/=-]{8,}", re.ASCII)
 MASK = re.compile(r"\[\w+ key[a-z, ]*\]")
+MOVING = re.compile("last|updated|exported", re.IGNORECASE)
 SHORTEST_SECRET = 8
 SHOWN = 300
 
@@ -62,13 +63,12 @@ class Normaliser:
 
     Names of the run, ids and times that the server made become numbers in the order of their
     appearance. What the requests sent stays as it is. `keys` are masks by the secrets that they
-    replace, `said` is the failure in words: times that it does not mention are all alike. What
+    replace. Times differ within one object, but for those that move with every request. What
     is `together` has no order, and lists after it have none where `unordered` is set.
     """
 
     prefix: str
     sent: frozenset[str]
-    said: str = ""
     keys: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -109,7 +109,7 @@ class Normaliser:
         moment = TIME.fullmatch(text)
         if moment:
             kind = f"{member} as 0{moment[1]}0{moment[3]}"
-            matters = owner and member and member in self.said
+            matters = owner and not MOVING.match(member)
             return self.named(f"{owner} {text}", kind) if matters else f"<{kind}>"
         return self.named(text, member or "id") if ID.fullmatch(text) else text
 
@@ -160,7 +160,7 @@ def transcript(
     Simultaneous answers have no order. They count by kind: exactly, or as none, one or several.
     """
     sent, keys = frozenset(recorded["sent"]), masks_of(recorded["keys"])
-    normaliser = Normaliser(prefix, sent, recorded["said"], keys)
+    normaliser = Normaliser(prefix, sent, keys)
     steps: list[tuple[list[int], Any]] = []
     for numbers in recorded["steps"]:
         normaliser.together = len(numbers) > 1

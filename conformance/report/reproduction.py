@@ -230,7 +230,6 @@ class Reproduction:
         return {
             "requirement": self.row.id,
             "prefix": self.prefix,
-            "said": f"{self.check.expected} {self.check.received} {self.check.message}",
             "keys": self.keys,
             "sent": sorted(sent),
             "headers": _mentioned(self.check, names),
