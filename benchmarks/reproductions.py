@@ -6,6 +6,7 @@ one. Prints a table by class.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -60,7 +61,9 @@ def served(fault: str | None) -> Iterator[str]:
 
 def ran(script: Path, url: str) -> str:
     """How the script ends on a server."""
-    environment = {"PATH": "/usr/bin:/bin", **TOKENS, "BASE_URL": url}
+    own = Path(sys.executable).parent
+    environment = {**os.environ, **TOKENS, "BASE_URL": url}
+    environment["PATH"] = f"{own}:{os.environ['PATH']}"
     try:
         done = subprocess.run(  # noqa: S603 - a script of this suite
             ["/bin/sh", str(script)],

@@ -6,7 +6,7 @@ Usage: compare_answers.py RECORDED.json FOLDER [CONTROL]
 
 FOLDER holds an answer as `N.head` and `N.body` for each exchange N. CONTROL is such a folder too:
 there the simultaneous requests went out one after another. Exit code 1: the same wrong answer came
-again; 0: it did not.
+again; 0: it did not; 3: there was no answer at all.
 """
 
 import json
@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-REPRODUCED = 1
+REPRODUCED, NOT_REPRODUCED, UNDECIDED = 1, 0, 3
 TIME = re.compile(r"\d{4}-\d\d-\d\d([T ])\d\d:\d\d:\d\d(\.\d+)?(.*)", re.DOTALL)
 ID = re.compile(r"(?=.*\d)[\w.:~+/=-]{8,}", re.ASCII)
 MASK = re.compile(r"\[\w+ key[a-z, ]*\]")
@@ -254,10 +254,14 @@ def main(arguments: list[str]) -> int:
     file = Path(arguments[0])
     recorded = json.loads(file.read_text(encoding="utf-8"))
     control = Path(arguments[2]) if len(arguments) > 2 else None
-    differs = judge(recorded, Path(arguments[1]), control, file.parent.parent)
+    folder = Path(arguments[1])
+    if not any(file.stat().st_size for file in folder.glob("*.head")):
+        print("the server does not answer")
+        return UNDECIDED
+    differs = judge(recorded, folder, control, file.parent.parent)
     if differs:
         print(f"differs from the recorded failure: {differs}")
-        return 0
+        return NOT_REPRODUCED
     return REPRODUCED
 
 

@@ -35,10 +35,14 @@ VARIABLE = "KRATY_{}_KEY"
 UNUSUAL_TARGET = re.compile(r"[^!$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]")
 
 UNANSWERED = (429, None, *GATEWAY_STATUSES)
-UNDECIDED = (
-    "not decided: the answers of simultaneous clients differ every time; "
-    "`kraty-conformance replay DIR {}` lets the suite judge"
-)
+BY_THE_SUITE = """\
+echo 'The answers of simultaneous clients differ every time: the suite has to judge them.'
+if command -v kraty-conformance > /dev/null; then
+kraty-conformance replay "$HERE/.." {} --base-url "$BASE_URL"
+exit $?
+fi
+echo 'not decided: kraty-conformance is not installed here'
+exit 3"""
 ONE_ROUND = ("PARALLEL='--parallel --parallel-immediate --parallel-max 100'", "DIR=$OUT/1", "round")
 CONCLUSION = (
     "case $? in",
@@ -286,7 +290,8 @@ class Reproduction:
             f"received: {visible(check.received or '', keep='')}",
             "",
             "Needs curl 7.68 or newer and python3. Set BASE_URL for another server, CURL_OPTIONS",
-            "for curl's own options, such as --cacert FILE. To paste it, go to its folder first.",
+            "for curl's own options, such as --cacert FILE. To paste it into sh or bash, go to its",
+            "folder first, where it finds what it compares with.",
             "All names have a new prefix in each round. The players stay on the server.",
             "Exit code: 1 reproduced, 0 not reproduced, 2 wrong usage, 3 not decided.",
         ]
@@ -409,7 +414,7 @@ class Reproduction:
             name = f"{self.row.id}-{len(self.files) + 1}"
             self.files[name] = body.encode("utf-8", "backslashreplace")
         edits = " ".join(
-            f'-e "s/{re.escape(text)}/{expansion}/g"'
+            f'-e "s/{text.replace(".", "[.]")}/{expansion}/g"'
             for text, expansion in self.variables.items()
             if text in body or text == self.prefix
         )
@@ -422,7 +427,7 @@ class Reproduction:
     def _judgement(self) -> list[str]:
         """The lines that run the rounds and end with an exit code."""
         if not self.is_judged:
-            return [*ONE_ROUND, f"echo {word(UNDECIDED.format(self.row.id), {}, {})}", "exit 3"]
+            return [*ONE_ROUND, BY_THE_SUITE.format(self.row.id)]
         judge = f'python3 "$HERE/compare_answers.py" "$HERE/{self.row.id}.json" "$DIR"'
         refused = [number for number, one in self.exchanges.items() if one.status == 429]
         if not self.is_racing and not refused:
