@@ -113,8 +113,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = []
         for row in pool.map(lambda fault: measure(fault, folder / fault.id), known):
             rows.append(row)
-            if not row.is_good:
-                print(f"{row.id} ({row.kind}): {row.faulty}; right server: {row.right}", flush=True)
+            mark = "shown" if row.is_good else "NOT SHOWN"
+            print(f"{mark}: {row.id} ({row.kind}): {row.faulty}; right: {row.right}", flush=True)
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     show(rows)

@@ -24,6 +24,8 @@ ATTEMPT = pytest.StashKey[int]()
 CHECKS = pytest.StashKey[dict[str, list[Check]]]()
 """What set-up, call and tear-down decided."""
 
+HAR_EXCHANGES = 30
+"""The last ones of a test, which a HAR file has besides those that show a breach."""
 STATUS = {
     Outcome.FAILED: ("failed", "F", "FAILED"),
     Outcome.KNOWN: ("known to fail", "k", "KNOWN FAILURE"),
@@ -197,7 +199,7 @@ def evident(checks: list[Check], recorder: Recorder) -> list[Exchange]:
     if all(check.outcome in QUIET for check in checks):
         return []
     found = [exchange for finding in recorder.findings.values() for exchange in finding.exchanges]
-    kept = [*recorder.exchanges[-MAX_EXCHANGES:], *found]
+    kept = [*recorder.exchanges[-HAR_EXCHANGES:], *found]
     return list({id(exchange): exchange for exchange in kept}.values())
 
 

@@ -8,7 +8,7 @@ import msgspec
 from conformance.http.exchange import Exchange, Headers
 
 MAX_TEXT = 20_000
-MAX_EXCHANGES = 1000
+MAX_EXCHANGES = 1500
 """Of one check; a longer one says how many earlier exchanges it leaves out."""
 BODIES = "bodies"
 """The folder, beside the results, of bodies that the document does not hold exactly."""
