@@ -268,3 +268,4 @@ def test_arrangements_come_before_the_cases_that_use_them() -> None:
     assert recorder.exchanges == [used, other]
     assert recorder.with_arrangements([used]) == (first, used)
     assert recorder.with_arrangements([other]) == (other,)
+    assert recorder.with_arrangements([first]) == (first,), "a breach in the arrangement itself"

@@ -79,9 +79,10 @@ class Recorder:
 
     def with_arrangements(self, exchanges: Sequence[Exchange]) -> tuple[Exchange, ...]:
         """The exchanges, after those that made what their requests mention."""
-        found = list(exchanges)
+        found, own = list(exchanges), {id(exchange) for exchange in exchanges}
         for arrangement in reversed(self.arrangements):
-            if arrangement.is_used_by(found):
+            is_itself = any(id(exchange) in own for exchange in arrangement.exchanges)
+            if arrangement.is_used_by(found) and not is_itself:
                 found = [*arrangement.exchanges, *found]
         return tuple(found)
 
