@@ -232,7 +232,14 @@ def test_ids_and_names_of_two_runs_compare_equal() -> None:
 
 
 def test_a_second_id_in_simultaneous_answers_is_seen() -> None:
-    recorded = {"sent": [], "keys": {}, "headers": [], "steps": [[1, 2, 3]], "groups": [[1, 2, 3]]}
+    recorded = {
+        "sent": [],
+        "keys": {},
+        "headers": [],
+        "mixed": [],
+        "steps": [[1, 2, 3]],
+        "groups": [[1, 2, 3]],
+    }
 
     def counted(*ids: str) -> object:
         answers = {number: answer(id=id) for number, id in enumerate(ids, 1)}

@@ -97,11 +97,15 @@ class Plan:
 
         That is so for equal operations.
         """
-        groups = [step for step in self.steps if step.is_group]
-        return self.is_judged and all(
-            len({self.exchanges[number].operation for number in step.numbers}) == 1
-            for step in groups
-        )
+        return self.is_judged and not self._mixed()
+
+    def _mixed(self) -> list[tuple[int, ...]]:
+        """The groups of different operations."""
+        return [
+            step.numbers
+            for step in self.steps
+            if step.is_group and len({self.exchanges[n].operation for n in step.numbers}) > 1
+        ]
 
     @property
     def kind(self) -> str:
@@ -129,6 +133,7 @@ class Plan:
             "headers": _mentioned(self.check, names),
             "steps": [step.numbers for step in self.steps],
             "groups": [step.numbers for step in self.steps if step.is_group],
+            "mixed": self._mixed(),
             "answers": {
                 number: {
                     "status": one.status,

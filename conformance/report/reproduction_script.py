@@ -27,7 +27,11 @@ exit $?
 fi
 echo 'not decided: kraty-conformance is not installed here'
 exit 3"""
-ONE_ROUND = ("PARALLEL='--parallel --parallel-immediate --parallel-max 100'", "DIR=$OUT/1", "round")
+ONE_ROUND = (
+    "PARALLEL='--no-progress-meter --parallel --parallel-immediate --parallel-max 100'",
+    "DIR=$OUT/1",
+    "round",
+)
 CONCLUSION = (
     "case $? in",
     "0) echo 'not reproduced'; exit 0;;",
@@ -230,7 +234,7 @@ class Script:
         control = ["PARALLEL= DIR=$OUT/control", "round > /dev/null"] if has_control else []
         return [
             *control,
-            "PARALLEL='--parallel --parallel-immediate --parallel-max 100'",
+            "PARALLEL='--no-progress-meter --parallel --parallel-immediate --parallel-max 100'",
             "turn=0 code=0",
             f'while [ "$code" = 0 ] && [ $turn -lt {ROUNDS} ]; do',
             "turn=$((turn + 1)) DIR=$OUT/$turn",
