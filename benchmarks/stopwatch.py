@@ -82,7 +82,8 @@ def _patch() -> None:
     Transport.send = recorded(send) if "RECORDING" in os.environ else send  # type: ignore[method-assign]
     together = watched("http", Transport.send_simultaneously)
     Transport.send_simultaneously = together  # type: ignore[method-assign]
-    Channel._judge_and_record = watched("checking", Channel._judge_and_record)  # type: ignore[method-assign]
+    Channel._record = watched("checking", Channel._record)  # type: ignore[method-assign]
+    Channel._judge = watched("checking", Channel._judge)  # type: ignore[method-assign]
     Conclusion.finish = watched("reporting", Conclusion.finish)  # type: ignore[method-assign]
 
 

@@ -11,6 +11,7 @@ from conformance.cli.help import CONTEXT
 COMMANDS = {
     "run": "conformance.cli.run:run_suite",
     "serve": "conformance.cli.serve:serve_reference",
+    "replay": "conformance.cli.replay:replay_failure",
     "report": "conformance.cli.reports:rebuild_report",
     "compare": "conformance.cli.reports:compare_results",
     "docs": "conformance.cli.docs:write_docs",

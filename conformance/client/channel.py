@@ -2,16 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from conformance import __version__
 from conformance.client.created_players import Player, Players
 from conformance.client.network_health import NetworkHealth, failed_in_transit
 from conformance.client.rate_limit import Pacer
-from conformance.client.recorder import Recorder
+from conformance.client.recorder import PLACE, Recorder, new_group
 from conformance.client.waiting import Waiting
 from conformance.contract.exchange_rules import judge
 from conformance.contract.openapi import Spec
-from conformance.http.exchange import Exchange, Request, header
+from conformance.http.exchange import Exchange, Place, Request, header
 from conformance.http.limits import IDLE_SECONDS
 from conformance.http.redaction import Redactor
 from conformance.http.transport import USUALLY, Connecting, Transport
@@ -93,26 +94,40 @@ class Channel:
     def send(self, request: Request) -> Exchange:
         """Send once. Judge the response, record the redacted exchange, and return it."""
         named = self._note_players(request)
-        return self._judge_and_record(self.transport.send(request), named)
+        exchange, place = self.transport.send(request), PLACE.get()
+        if place is not None:
+            exchange = replace(exchange, place=place)
+        redacted = self._record(exchange, named)
+        self._judge(exchange)
+        return redacted
 
     def send_simultaneously(self, requests: Sequence[Request]) -> list[Exchange]:
         """Send requests at the same moment; judge and record each as `send` does."""
         named = [self._note_players(request) for request in requests]
-        exchanges = self.transport.send_simultaneously(requests)
-        return [self._judge_and_record(*pair) for pair in zip(exchanges, named, strict=True)]
+        group = new_group()
+        exchanges = [
+            replace(exchange, place=Place(group, lane))
+            for lane, exchange in enumerate(self.transport.send_simultaneously(requests))
+        ]
+        redacted = [self._record(*pair) for pair in zip(exchanges, named, strict=True)]
+        for exchange in exchanges:  # a breach in any of them has all of them as evidence
+            self._judge(exchange)
+        return redacted
 
     def _note_players(self, request: Request) -> frozenset[Player]:
         if self.players is None:
             return frozenset()
         return self.players.sending(self.spec.operations.get(request.operation), request)
 
-    def _judge_and_record(self, exchange: Exchange, named: frozenset[Player]) -> Exchange:
+    def _record(self, exchange: Exchange, named: frozenset[Player]) -> Exchange:
         if self.players is not None:
             self.players.answered(named, exchange)
         redacted = self.redactor.exchange(exchange)
         self.recorder.add(redacted)
+        return redacted
+
+    def _judge(self, exchange: Exchange) -> None:
         operation = self.spec.operations.get(exchange.request.operation)
         if operation is not None and exchange.response is not None:
             for breach in judge(operation, exchange.request, exchange.response, self.redactor):
                 self.recorder.add_breach(breach)
-        return redacted

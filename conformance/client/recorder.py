@@ -1,12 +1,36 @@
 """Keeps what one test sent, received and found."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 from conformance.contract.exchange_rules import Breach
-from conformance.http.exchange import Exchange
+from conformance.http.exchange import Exchange, Place
 from conformance.http.traffic import Traffic
+
+PLACE: ContextVar[Place | None] = ContextVar("place", default=None)
+"""The place of what the current thread sends, while several threads send at once."""
+_groups = itertools.count(1)
+
+
+def new_group() -> int:
+    """The number of a new group of simultaneous exchanges."""
+    return next(_groups)
+
+
+@dataclass
+class Arrangement:
+    """What the generated cases of a test share: the exchanges that made it, and its names."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def is_used_by(self, exchanges: Iterable[Exchange]) -> bool:
+        """Whether a request mentions one of the names."""
+        said = [one.request.target.encode() + one.request.body for one in exchanges]
+        return any(name.encode() in text for name in self.names for text in said)
 
 
 @dataclass(frozen=True)
@@ -34,6 +58,7 @@ class Recorder:
         self.exchanges: list[Exchange] = []
         self.breaches: list[Breach] = []
         self.findings: dict[str, Finding] = {}
+        self.arrangements: list[Arrangement] = []
         self.traffic = Traffic()
 
     @contextmanager
@@ -42,6 +67,24 @@ class Recorder:
         before, self.exchanges = self.exchanges, []
         yield
         self.exchanges = before
+
+    @contextmanager
+    def arranging(self) -> Iterator[Arrangement]:
+        """Keep what is recorded meanwhile for all later cases, unless it raises: as `aside`."""
+        arrangement = Arrangement()
+        with self.aside():
+            yield arrangement
+            arrangement.exchanges = self.exchanges
+        self.arrangements.append(arrangement)
+
+    def with_arrangements(self, exchanges: Sequence[Exchange]) -> tuple[Exchange, ...]:
+        """The exchanges, after those that made what their requests mention."""
+        found, own = list(exchanges), {id(exchange) for exchange in exchanges}
+        for arrangement in reversed(self.arrangements):
+            is_itself = any(id(exchange) in own for exchange in arrangement.exchanges)
+            if arrangement.is_used_by(found) and not is_itself:
+                found = [*arrangement.exchanges, *found]
+        return tuple(found)
 
     def restart(self) -> None:
         """Forget exchanges and breaches before the next generated case; findings stay."""

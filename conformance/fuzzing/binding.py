@@ -77,27 +77,35 @@ class Binder:
     @cached_property
     def known_player(self) -> str:
         """A player who has plenty of the first currency and item that the target declares."""
-        player, world = self.given.player(), self.given.world
-        for _ in range(CREDITS):
-            for currency in world.currencies[:1]:
-                self.api.credit_wallet(player, currency, {"amount": LARGEST_AMOUNT})
-            for item in world.items[:1]:
-                self.api.grant_item(player, item, {"quantity": LARGEST_AMOUNT})
+        with self.api.channel.recorder.arranging() as arrangement:
+            player, world = self.given.player(), self.given.world
+            arrangement.names.append(player)
+            for _ in range(CREDITS):
+                for currency in world.currencies[:1]:
+                    self.api.credit_wallet(player, currency, {"amount": LARGEST_AMOUNT})
+                for item in world.items[:1]:
+                    self.api.grant_item(player, item, {"quantity": LARGEST_AMOUNT})
         return player
 
     @cached_property
     def grant(self) -> tuple[str, str]:
         """The id of a grant of the known player, and its idempotency key."""
-        body = self.given.grant_body()
-        created = self.given.grant(self.known_player, body)
-        return str(created["id"]), str(body["idempotencyKey"])
+        player, body = self.known_player, self.given.grant_body()
+        with self.api.channel.recorder.arranging() as arrangement:
+            created = self.given.grant(player, body)
+            made = str(created["id"]), str(body["idempotencyKey"])
+            arrangement.names += made
+        return made
 
     @cached_property
     def lobby(self) -> str:
         """The id of a lobby with the known player in it."""
         event = self.given.world.event("lobby_event")
         body = self.given.lobby_body([self.known_player])
-        return str(self.api.create_lobby(event, body).data["id"])
+        with self.api.channel.recorder.arranging() as arrangement:
+            made = str(self.api.create_lobby(event, body).data["id"])
+            arrangement.names.append(made)
+        return made
 
     def declared(self, name: str) -> str:
         """A key of the target's world; if it declares none, a key that does not exist."""

@@ -5,7 +5,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 _MASK = re.compile(r"\[(\w+) key\]")
 GATEWAY_STATUSES = frozenset([502, 503, 504])
@@ -70,12 +70,22 @@ class Response:
         return (header(self.headers, "content-type") or "").partition(";")[0].strip().lower()
 
 
+class Place(NamedTuple):
+    """Where an exchange stands among simultaneous ones.
+
+    Those of one `group` are simultaneous, but for those of one `lane`, which follow each other.
+    """
+
+    group: int
+    lane: int
+
+
 @dataclass(frozen=True)
 class Exchange:
     """A request and what became of it. `started` is seconds since the epoch.
 
     `retried` tells that an earlier try of the same request met a failing path, so that it may
-    have reached the server before.
+    have reached the server before. `place` is set for simultaneous exchanges.
     """
 
     request: Request
@@ -84,6 +94,7 @@ class Exchange:
     started: float
     seconds: float
     retried: bool = False
+    place: Place | None = None
 
     @property
     def status(self) -> int | None:

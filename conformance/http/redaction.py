@@ -14,7 +14,8 @@ class Redactor:
     """Takes the secrets of a run out of everything that is kept or shown.
 
     A key is shown as its role in brackets, a secret alone likewise. An `Authorization` that holds
-    no key of the run is shown by its scheme only: it may be a key with one letter changed.
+    no key of the run is shown by its scheme and by how it was made from a key, as far as that is
+    known: it may be a key with one letter changed.
     """
 
     def __init__(self, tokens: Mapping[str, str]) -> None:
@@ -23,6 +24,11 @@ class Redactor:
             for role, token in tokens.items()
             for secret in (token, _secret(token))
             if len(secret) >= SHORTEST_SECRET
+        }
+        self._wrong = {
+            wrong: f"[{role} key, {how}]"
+            for role, token in tokens.items()
+            for how, wrong in _wrong_keys(token).items()
         }
         self._masks = dict(sorted(masks.items(), key=lambda pair: len(pair[0]), reverse=True))
         self._secrets = [(secret.encode(), mask.encode()) for secret, mask in self._masks.items()]
@@ -78,6 +84,7 @@ class Redactor:
             exchange.started,
             exchange.seconds,
             exchange.retried,
+            exchange.place,
         )
 
     def _response(self, response: Response) -> Response:
@@ -91,8 +98,21 @@ class Redactor:
     def _header(self, name: str, value: str) -> str:
         clean = self.text(value)
         if name.lower() == "authorization" and clean == value and value:
-            return f"{value.partition(' ')[0][:20]} [not a key of the run]"
+            scheme, _, credential = value.partition(" ")
+            return f"{scheme[:20]} {self._wrong.get(credential, '[not a key of the run]')}"
         return clean
+
+
+def _wrong_keys(token: str) -> dict[str, str]:
+    """Wrong keys that are made from a key, by how they are made."""
+    prefix, dot, _ = token.partition(".")
+    return {
+        "other case": token.swapcase(),
+        "other last character": token[:-1] + ("b" if token.endswith("a") else "a"),
+        "cut short": token[:-1],
+        "prefix only": prefix,
+        **({"empty secret": prefix + dot} if dot else {}),
+    }
 
 
 def _secret(token: str) -> str:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from conformance.client.recorder import PLACE, new_group
+from conformance.http.exchange import Place
 from conformance.linearizability.models import Call
 
 Action = Callable[[], Call]
@@ -20,14 +22,15 @@ def run_concurrently(
     If a client raises, its calls end; the exception is raised once the other clients are done.
     """
     together = threading.Barrier(len(clients))
-    begun = time.perf_counter()
+    group, begun = new_group(), time.perf_counter()
 
-    def act(calls: Sequence[Action]) -> list[Call]:
+    def act(lane: int, calls: Sequence[Action]) -> list[Call]:
+        PLACE.set(Place(group, lane))  # of this thread alone
         together.wait()
         return [timed(call, begun) for call in calls]
 
     with ThreadPoolExecutor(len(clients)) as pool:
-        acting = [pool.submit(act, calls) for calls in clients]
+        acting = [pool.submit(act, *numbered) for numbered in enumerate(clients)]
     history = [event for client in acting for event in client.result()]
     return [*history, *(timed(call, begun) for call in afterwards)]
 

@@ -143,6 +143,7 @@ class CommandLine:
             identity=Identity(),
             known=load_known(self.path(known)) if known else (),
             required=None if required is None else checked(required),
+            fault=self.option("--fault"),
         )
 
     def bundled_target(self, base_url: str) -> Target:

@@ -24,6 +24,8 @@ ATTEMPT = pytest.StashKey[int]()
 CHECKS = pytest.StashKey[dict[str, list[Check]]]()
 """What set-up, call and tear-down decided."""
 
+HAR_EXCHANGES = 30
+"""The last ones of a test, which a HAR file has besides those that show a breach."""
 STATUS = {  # "failed" would be pytest's own category, of which it prints every report in full
     Outcome.FAILED: ("failing", "F", "FAILED"),
     Outcome.KNOWN: ("known to fail", "k", "KNOWN FAILURE"),
@@ -151,7 +153,8 @@ def checks_of(item: pytest.Item, call: pytest.CallInfo[None], session: RunSessio
     checks = []
     for id, ended in endings.items():
         found = recorder.findings.get(id)
-        exchanges = found.exchanges if found else tuple(recorder.exchanges)
+        exchanges = recorder.with_arrangements(found.exchanges if found else recorder.exchanges)
+        is_quiet = ended.outcome in QUIET
         check = Check(
             requirement=id,
             test=test_id(item),
@@ -160,9 +163,10 @@ def checks_of(item: pytest.Item, call: pytest.CallInfo[None], session: RunSessio
             expected=ended.expected,
             received=ended.received,
             blamed=ended.blamed,
-            exchanges=() if ended.outcome in QUIET else evidence(exchanges, base_url),
+            exchanges=() if is_quiet else evidence(exchanges, base_url, session.files.keep_body),
             started=call.start,
             seconds=call.duration,
+            omitted=0 if is_quiet else max(len(exchanges) - MAX_EXCHANGES, 0),
         )
         checks.append(session.reported(check))
     return checks
@@ -195,7 +199,7 @@ def evident(checks: list[Check], recorder: Recorder) -> list[Exchange]:
     if all(check.outcome in QUIET for check in checks):
         return []
     found = [exchange for finding in recorder.findings.values() for exchange in finding.exchanges]
-    kept = [*recorder.exchanges[-MAX_EXCHANGES:], *found]
+    kept = [*recorder.exchanges[-HAR_EXCHANGES:], *found]
     return list({id(exchange): exchange for exchange in kept}.values())
 
 

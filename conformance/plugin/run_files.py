@@ -10,6 +10,7 @@ from conformance.report import write_results
 from conformance.report.har import HarPart
 from conformance.report.journal import Journal
 from conformance.results.document import Document, Head
+from conformance.results.evidence import BODIES
 
 
 class RunFiles:
@@ -42,6 +43,16 @@ class RunFiles:
     def add_exchanges(self, test: str, exchanges: Iterable[Exchange]) -> None:
         """Keep the redacted exchanges of a test whole, for `exchanges.har`."""
         self._try(lambda: self._har.add(test, exchanges))
+
+    def keep_body(self, name: str, body: bytes) -> None:
+        """Keep a redacted body that `results.json` does not hold exactly."""
+
+        def write() -> None:
+            folder = self.path / BODIES
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_bytes(body)
+
+        self._try(write)
 
     def conclude(self, document: Document) -> None:
         """Write the results and all that is made from them; then the journal has done its work."""

@@ -23,6 +23,7 @@ from allure_commons.model2 import (
 )
 from allure_commons.types import LabelType, Severity
 
+from conformance.report.text import MAX_EXCHANGES
 from conformance.results.check import Check, Outcome
 from conformance.results.document import Document, RequirementResult
 from conformance.results.evidence import ShownExchange
@@ -80,6 +81,7 @@ def _result(logger: AllureMemoryLogger, row: RequirementResult, check: Check) ->
     test, _, case = check.test.rpartition("::")[2].partition("[")
     start = round(check.started * 1000)
     identity = f"{row.id} {check.test}"
+    numbered = list(enumerate(check.exchanges, 1))
     return TestResult(
         uuid=str(uuid4()),
         name=f"{row.id}: {test}",
@@ -95,7 +97,7 @@ def _result(logger: AllureMemoryLogger, row: RequirementResult, check: Check) ->
         ],
         links=[Link(type="requirement", url=f"../report.html#{row.id}", name=row.id)],
         parameters=[Parameter(name="case", value=case.removesuffix("]"))] if case else [],
-        steps=[_step(logger, n, exchange) for n, exchange in enumerate(check.exchanges, 1)],
+        steps=[_step(logger, n, exchange) for n, exchange in numbered[-MAX_EXCHANGES:]],
         start=start,
         stop=start + round(check.seconds * 1000),
     )

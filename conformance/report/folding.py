@@ -118,7 +118,9 @@ def rounds(exchanges: Sequence[ShownExchange]) -> list[Round]:
 
 def _is_of_one_moment(first: ShownExchange, second: ShownExchange) -> bool:
     same = (first.operation, first.method) == (second.operation, second.method)
-    later = second.started_at - first.started_at
+    if first.group is not None or second.group is not None:
+        return same and first.group == second.group and first.lane is None
+    later = second.started_at - first.started_at  # results of earlier versions have no groups
     return same and abs(later) <= SAME_MOMENT and later < first.seconds
 
 

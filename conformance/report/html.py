@@ -26,6 +26,7 @@ from conformance.report.folding import (
     title_of,
     where_to_begin,
 )
+from conformance.report.reproduction import reproduction_of
 from conformance.report.text import visible
 from conformance.results.check import Check, Outcome
 from conformance.results.document import Document, OperationTraffic, RequirementResult
@@ -47,6 +48,8 @@ MAX_KINDS = 5
 MAX_ROUNDS = 8
 MAX_AT_ONCE = 16
 """Exchanges of one moment that are shown."""
+MAX_SCRIPT = 60_000
+"""A longer script is linked, not shown."""
 MAX_BODY = 4000
 MAX_OPENED = 10
 """Requirements that are open when the page opens."""
@@ -87,6 +90,7 @@ def render_html(document: Document) -> str:
         groups=[(f, found) for f, found in [("What did not pass", first), *others] if found],
         symbols=SYMBOLS,
         evidence={row.id: evidence_of(row) for row in rows},
+        scripts=scripts_of(document),
         opened=set(told[:MAX_OPENED]),
         begin=where_to_begin(check for row in rows for check in row.checks),
         missing=missing_of(rows),
@@ -103,6 +107,7 @@ class Shown:
     title: str
     status: str
     milliseconds: float
+    group: int | None
     marked: bool
     request: list[tuple[str, bool]]
     response: list[tuple[str, bool]]
@@ -143,6 +148,16 @@ def _shown_round(one: Round, check: Check | None) -> ShownRound:
     )
 
 
+def scripts_of(document: Document) -> dict[str, str]:
+    """The scripts by requirement; a very long one is empty here."""
+    made = {row.id: reproduction_of(row, document) for row in document.requirements}
+    return {
+        id: visible(found.script) if len(found.script) <= MAX_SCRIPT else ""
+        for id, found in made.items()
+        if found is not None
+    }
+
+
 def shown(exchange: ShownExchange, check: Check | None) -> Shown:
     """One exchange; with a check, its differences are marked."""
     first = f"{exchange.method} {exchange.target}"
@@ -151,6 +166,7 @@ def shown(exchange: ShownExchange, check: Check | None) -> Shown:
         title=visible(first)[:500],
         status=visible(exchange.ending)[:200],
         milliseconds=exchange.seconds * 1000,
+        group=exchange.group,
         marked=received.startswith(f"status {exchange.status}"),
         request=_lines(first, exchange.request_headers, exchange.request_body, None),
         response=_lines(exchange.ending, exchange.response_headers, exchange.response_body, check),

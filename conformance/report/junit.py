@@ -5,6 +5,7 @@ import re
 from junitparser import Error, Failure, JUnitXml, Property, Skipped, TestCase, TestSuite
 from junitparser.junitparser import Properties
 
+from conformance.report.text import MAX_EXCHANGES
 from conformance.results.check import Check, Outcome
 from conformance.results.document import Document, RequirementResult
 
@@ -48,7 +49,7 @@ def _case(row: RequirementResult, check: Check) -> TestCase:
 
 
 def _lines(row: RequirementResult, check: Check) -> list[str]:
-    curls = [exchange.curl for exchange in check.exchanges if exchange.curl]
+    curls = [exchange.curl for exchange in check.exchanges[-MAX_EXCHANGES:] if exchange.curl]
     return [f"{row.id}: {row.sentence}", check.message, *curls]
 
 

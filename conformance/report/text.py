@@ -18,6 +18,7 @@ HEADINGS = {
 }
 MAX_BODY = 400
 MAX_COMMAND = 2000
+MAX_EXCHANGES = 30
 
 
 def explain(check: Check) -> str:
@@ -31,7 +32,8 @@ def explain(check: Check) -> str:
         lines += ["  exchanges:", *exchanges_shown(rounds(check.exchanges))]
     commands = list(reproduction(rounds(check.exchanges)))
     if commands:
-        lines += ["  reproduce:", *commands]
+        whole = f", all in reproduce/{requirement.id}.sh of the report" if check.expected else ""
+        lines += [f"  reproduce{whole}:", *commands]
     return "\n".join(lines)
 
 

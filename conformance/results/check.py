@@ -39,7 +39,7 @@ class Check(msgspec.Struct, frozen=True):
 
     `expected` and `received` are set for failures and warnings. `blamed` is the requirement that
     blocked the check. `exchanges` are the redacted requests and responses up to the outcome, in
-    order. `started` is in seconds since the epoch.
+    order; `omitted` is how many before them are left out. `started` is in seconds since the epoch.
     """
 
     requirement: str
@@ -52,6 +52,7 @@ class Check(msgspec.Struct, frozen=True):
     exchanges: tuple[ShownExchange, ...] = ()
     started: float = 0.0
     seconds: float = 0.0
+    omitted: int = 0
 
 
 class TestResult(msgspec.Struct, frozen=True):

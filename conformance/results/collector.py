@@ -59,6 +59,7 @@ def head_of(run: Run, spec: Spec, started: float, revised: Sequence[str] = ()) -
             game_id=run.identity.game_id,
             environment=run.identity.environment,
             key_variables=dict(run.target.variables),
+            fault=run.fault,
         ),
         spec=TestedSpec(
             title=spec.document["info"]["title"],

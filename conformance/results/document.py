@@ -49,7 +49,8 @@ class Conclusion(Part, frozen=True, kw_only=True):
 class TestedTarget(Part, frozen=True, kw_only=True):
     """The server. `keys` holds roles, `world` what the target file declares.
 
-    `key_variables` are the environment variables that held the keys, by role.
+    `key_variables` are the environment variables that held the keys, by role. `fault` is the
+    deviation of the bundled server, if it had one.
     """
 
     name: str
@@ -61,6 +62,7 @@ class TestedTarget(Part, frozen=True, kw_only=True):
     game_id: str | None
     environment: str | None
     key_variables: dict[str, str] = {}
+    fault: str | None = None
 
 
 class TestedSpec(Part, frozen=True, kw_only=True):

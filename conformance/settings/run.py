@@ -32,7 +32,7 @@ class Run:
     `id` is eight hexadecimal digits. `examples` is the number of generated cases of an operation,
     `shrink` the seconds for shrinking a failure, `rate` the most requests a minute (0: no limit).
     `spec` is the path of the OpenAPI description, `required` what `--require` asks for. `bundled`
-    says whether the target is the bundled reference server.
+    says whether the target is the bundled reference server, `fault` with which deviation.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Run:
     identity: Identity
     known: tuple[Known, ...] = ()
     required: str | None = None
+    fault: str | None = None
 
     @property
     def prefix(self) -> str:

@@ -193,10 +193,16 @@ def _variable(name: str, role: str, environment: Mapping[str, str]) -> str:
     return token
 
 
-def write_target(path: Path, name: str, base_url: str, world: Mapping[str, Any]) -> None:
-    """Write a target file with the default variables. OSError if that fails."""
+def write_target(
+    path: Path,
+    name: str,
+    base_url: str,
+    world: Mapping[str, Any],
+    variables: Mapping[str, str] = DEFAULT_VARIABLES,
+) -> None:
+    """Write a target file; `variables` hold the keys, by role. OSError if that fails."""
     lines = [f"name = {as_toml(name)}", f"base_url = {as_toml(base_url)}", "", "[keys]"]
-    lines += [f"{role} = {as_toml(variable)}" for role, variable in DEFAULT_VARIABLES.items()]
+    lines += [f"{role} = {as_toml(variable)}" for role, variable in variables.items()]
     lines += ["", "[world]"]
     lines += [f"{key} = {as_toml(value)}" for key, value in world.items() if value]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
