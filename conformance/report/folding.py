@@ -119,7 +119,7 @@ def rounds(exchanges: Sequence[ShownExchange]) -> list[Round]:
 def _is_of_one_moment(first: ShownExchange, second: ShownExchange) -> bool:
     same = (first.operation, first.method) == (second.operation, second.method)
     if first.group is not None or second.group is not None:
-        return same and first.group == second.group and first.lane is None
+        return same and first.group == second.group and first.started_at == second.started_at
     later = second.started_at - first.started_at  # results of earlier versions have no groups
     return same and abs(later) <= SAME_MOMENT and later < first.seconds
 
