@@ -59,7 +59,7 @@ def test_the_requirements_are_listed_for_people() -> None:
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*"))]
 SHELL = re.compile(r"(?:kraty-conformance|pytest) [^\n`#|]*")
-OF_PYTEST = {"--dist", "--flaky-runs", "--log-cli-level"}
+OF_PYTEST = {"--collect-only", "--dist", "--flaky-runs", "--log-cli-level"}
 """Options of pytest, of its plugins and of the suite's own tests."""
 OWN = {option.flag for option in OPTIONS}
 
