@@ -127,8 +127,6 @@ def spend_a_budget_alone(api: Api, call: Callable[[], Answer]) -> list[Answer]:
 @requirement("RATE-4")
 def test_remaining_falls_by_one_with_each_request(throttled_api: Api, names: Names) -> None:
     answers = spend_a_budget_alone(throttled_api, lambda: throttled_api.get_player(names.player()))
-    remaining = remaining_in(answers[:-1])
-    steepest = steepest_of(remaining)
 
     remaining = remaining_in(answers[:-1])
     steepest = steepest_of(remaining)

@@ -7,6 +7,7 @@ from typing import Any
 from conformance.fuzzing.model import LEDGERS
 from conformance.fuzzing.oracle import Oracle
 from conformance.testkit.given import Given
+from conformance.testkit.ledgers import WORDS
 
 Event = Callable[["Subject"], None]
 
@@ -28,6 +29,9 @@ class Subject:
         self.grant = self.oracle.create_grant(self.player, self.body)
         for ledger in LEDGERS:
             self.oracle.change(ledger, self.player, 3, self.key, reason="first")
+            for second in getattr(self.given.world, WORDS[ledger].world_list)[1:2]:
+                self.oracle.change(ledger, self.player, 11, item=second)
+                self.oracle.change(ledger, self.other, 17, item=second)
 
     def _entries(self) -> list[dict[str, Any]]:
         """One entry of each type that the target declares; the item has parameters."""

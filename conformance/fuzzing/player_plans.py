@@ -67,6 +67,16 @@ def merges(oracle: Oracle, pairs: Pairs) -> None:
     oracle.agree(*players[:2], *players[-2:])
 
 
+def reads(oracle: Oracle, pairs: Pairs) -> None:
+    """One player of each pair is imported; the other one stays unknown to every read."""
+    stem = oracle.given.names.key()
+    oracle.migrate("players", [(one, f"{stem}-{n}", n) for n, (one, _) in enumerate(pairs)])
+    for _, other in pairs:
+        oracle.read_profile(other)
+        oracle.agree(other)
+        oracle.unban(other)
+
+
 def rosters(oracle: Oracle, pairs: Pairs) -> None:
     """Both players of each pair sit in one lobby."""
     for pair in pairs:
@@ -78,6 +88,7 @@ PLANS: dict[str, tuple[Plan, int]] = {
     "changes": (changes, 1),
     "removals": (removals, 2),
     "merges": (merges, 1),
+    "reads": (reads, 2),
     "rosters": (rosters, 1),
 }
 """Each plan, and of how many parts of the pairs a run takes one."""
