@@ -35,6 +35,7 @@ DECIDED_BY_SEQUENCES = (
         "LOBBY-9",
         "PLAYER-1",
         "PLAYER-2",
+        "PLAYER-3",
         "PLAYER-4",
         "EXP-1",
         "HTTP-4",

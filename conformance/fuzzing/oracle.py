@@ -62,9 +62,11 @@ class Oracle:
         """Blame this requirement for a mismatch here, and for a wrong state after this step.
 
         `blame` names another requirement for some parts of that state: `wallet`, `inventory`,
-        `grants`, `lobbies`, `presence`.
+        `grants`, `lobbies`, `presence`. Until the states are compared, a part is blamed on the last
+        step that names it.
         """
-        self._accused, self._blame = requirement, blame
+        self._accused = requirement
+        self._blame |= blame
         with self._naming(requirement):
             yield
 
@@ -116,7 +118,9 @@ class Oracle:
 
     def _new_grant(self, answer: Answer, player: str, body: Mapping[str, Any]) -> str:
         sent = {name: body[name] for name in ("kind", "sourceRefId") if name in body}
-        with self.blaming("GRANT-1", grants="GRANT-8", presence="GRANT-6"):
+        with self.blaming(
+            self._freed_by(player) or "GRANT-1", grants="GRANT-8", presence="GRANT-6"
+        ):
             expect_status(answer, 201, because=f"the key {body['idempotencyKey']} is new")
             id = str(answer.data["id"])
             expect_that(id not in self.model.grants, "a grant that is new", f"the old grant {id}")
@@ -138,7 +142,8 @@ class Oracle:
         person = self.model.people.get(player)
         granted = person.grants.get(grant) if person else None
         if granted is None:
-            with self.blaming("ACK-3"):
+            end = self.model.ended.get(player) if person is None else None
+            with self.blaming({"erased": "DEL-2", "merged": "MERGE-5"}.get(end or "", "ACK-3")):
                 expect_status(answer, 404, because="the grant is not the player's")
             return
         with self.blaming("ACK-1", grants="ACK-4", wallet="ACK-6", inventory="ACK-6"):
@@ -178,7 +183,7 @@ class Oracle:
         other = next(name for name in LEDGERS if name != ledger)
         changed = "LEDGER-1" if amount > 0 else "LEDGER-2"
         burnt = key is not None and (ledger, key) in self.model.refused
-        with self.blaming("LEDGER-9" if burnt else changed):
+        with self.blaming("LEDGER-9" if burnt else freed or changed):
             because = "only a refused call had the key" if burnt else "the change is valid"
             expect_status(answer, 200, because=because)
         with self.blaming(freed or changed, **{ledger: "LEDGER-11", other: "LEDGER-8"}):
@@ -246,7 +251,8 @@ class Oracle:
         fresh = len(dict.fromkeys(news))
         answer = batch.send(sent)
         adding = kind in LEDGERS and all(player in self.model.people for player, _, _ in rows)
-        created = "MIG-7" if adding else "MIG-6"
+        freed = next(filter(None, (self._freed_by(player) for player, _, _ in rows)), None)
+        created = freed or ("MIG-7" if adding else "MIG-6")
         with self.blaming("MIG-1"):
             expect_status(answer, 200, because="the batch is well-formed")
             counted = sum(answer.data[name] for name in ("applied", "skipped", "failed"))
@@ -357,6 +363,7 @@ class Oracle:
             )
             expect_placeholder(answer.data["anonymizedExternalPlayerId"], "merged")
         self.model.merge(source, into)
+        self._known.discard(source)
 
     def erase(self, player: str) -> None:
         """An erasure, or one that finds nothing to erase."""
@@ -366,6 +373,7 @@ class Oracle:
             with self.blaming("DEL-1", presence="DEL-2"):
                 expect_placeholder(answer.data["anonymizedExternalId"], "deleted")
             self.model.erase(player)
+            self._known.discard(player)
         elif self.model.ended.get(player) == "erased":
             self._expect_erasure(answer, player, "DEL-3", "no_op_already_erased")
         elif player in self.model.ended:
@@ -399,7 +407,8 @@ class Oracle:
         answer = self.api.create_lobby(self.given.world.event("lobby_event"), body)
         known = self.model.lobbies.get(key)
         if known is None:
-            with self.blaming("LOBBY-1", lobbies="LOBBY-6", presence="LOBBY-6"):
+            freed = next(filter(None, map(self._freed_by, roster)), None)
+            with self.blaming(freed or "LOBBY-1", lobbies="LOBBY-6", presence="LOBBY-6"):
                 expect_status(answer, 201, because=f"the key {key} is new")
                 lobby = str(answer.data["id"])
                 old = lobby in self.model.lobbies.values()
@@ -450,6 +459,7 @@ class Oracle:
         """Read the profile: that of a known player lists every grant, as it is, and every lobby."""
         if player not in self.model.people:
             self.read_profile(player)
+            self.agree(player)
             return
         person = self.model.people[player]
         limit = max(len(person.grants), len(person.lobbies), 1)
@@ -468,13 +478,18 @@ class Oracle:
             missing = [id for id in person.lobbies if mention(answer.data, id) is None]
             expect_equal(missing, [], "the lobbies that the profile lacks")
 
+    def expect_whole_export(self, player: str) -> None:
+        """The export of a player who has much is the whole truth (EXP-1)."""
+        with self.blaming("EXP-1", **dict.fromkeys((*LEDGERS, "grants", "lobbies"), "EXP-1")):
+            self.agree(player)
+
     def agree(self, *players: str) -> None:
         """The export of each player agrees with the model, and no exchange broke a rule."""
         for player in players:
             reported, expected = self._reported(player), self.model.state(player)
             with self._naming(self._blamed(player, differing_part(reported, expected))):
                 expect_equal(reported, expected, f"the state of player {player}")
-        self._known = set(self.model.people)
+        self._known, self._blame = set(self.model.people), {}
         for breach in self.api.channel.recorder.breaches:
             with self._naming(breach.requirement):
                 raise Mismatch(breach.expected, breach.received)

@@ -186,9 +186,10 @@ GROUPS = 14
 def expect_contract_kept(oracle: Oracle, history: tuple[str, str], group: int) -> None:
     """Two events, a group of calls, then replays; Mismatch where one departs from the contract."""
     subject = Subject(oracle)
+    oracle.agree(subject.player)
     for event in history:
         EVENTS[event](subject)
-    oracle.agree(subject.player, subject.other)
+        oracle.agree(subject.player, subject.other)
     oracle.show(subject.player)
     for call in subject.calls()[group]:
         call()
@@ -196,4 +197,5 @@ def expect_contract_kept(oracle: Oracle, history: tuple[str, str], group: int) -
     oracle.show(subject.player)
     for call in subject.replays():
         call()
+        oracle.agree(subject.player)
     oracle.agree(subject.player, subject.other)
