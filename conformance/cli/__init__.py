@@ -22,7 +22,7 @@ COMMANDS = {
 }
 """Where each command is. A command is loaded when it is called: `run` is in a hurry."""
 SECTIONS = {
-    "Test a server": ("run", "clean", "report", "compare"),
+    "Test a server": ("run", "replay", "clean", "report", "compare"),
     "Try it": ("serve", "faults", "variants"),
     "Look up": ("requirements", "docs"),
 }

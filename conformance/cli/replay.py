@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import click
 
 from conformance import resources
+from conformance.cli.help import Command
 from conformance.cli.stopping import stop
 from conformance.failures import UsageError
 from conformance.report import read_results
@@ -45,6 +46,18 @@ class Failure:
 
 @click.command(
     name="replay",
+    cls=Command,
+    short_help="Run the tests of a failure again.",
+    examples=(
+        "kraty-conformance replay reports/latest#MERGE-8",
+        "kraty-conformance replay reports/latest MERGE-8 -n 20",
+    ),
+    exit_codes={
+        0: "the failure never came again",
+        1: "it came again at least once",
+        2: "wrong usage",
+        3: "undecided: unreachable, no valid key, or an earlier step went wrong",
+    },
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )
 @click.argument("report", metavar="REPORT[#REQUIREMENT]")
@@ -69,18 +82,11 @@ def replay_failure(
     target: Path | None,
     base_url: str | None,
 ) -> None:
-    r"""Run the failing tests of a requirement again, with new names and the seed of the run.
+    """Run the failing tests of a requirement again, with new names and the seed of the run.
 
     REPORT is the directory of a run, its results.json or its report.html. A run on the bundled
     server is repeated on a new one with the same fault; else keys come from the environment
     variables that the run used. Other options go to `run`.
-
-    \b
-    Exit codes:
-      0  the failure never came again
-      1  it came again at least once
-      2  wrong usage
-      3  undecided: unreachable, no valid key, or an earlier step went wrong
     """
     try:
         path, name = place_of(report, name)

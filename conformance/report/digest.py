@@ -104,13 +104,13 @@ def _evidence(check: Check) -> Iterator[str]:
     found = rounds(check.exchanges)
     earlier = len(found) - MAX_ROUNDS
     if earlier > 0:
-        yield f"    {earlier} earlier exchanges and all commands are in the report"
-        yield from exchanges_shown(found[earlier:], earlier + 1)
-        return
-    yield from exchanges_shown(found)
-    commands = list(reproduction(found))
+        yield f"    {earlier} earlier exchanges are in the report"
+    shown = found[max(earlier, 0) :]
+    yield from exchanges_shown(shown, max(earlier, 0) + 1)
+    commands = list(reproduction(found if earlier <= 0 else found[-1:]))
     if commands:
-        yield "    reproduce:"
+        last = f" (the last; all are in reproduce/{check.requirement}.sh of the report)"
+        yield f"    reproduce{last if earlier > 0 else ''}:"
         yield from (f"  {command}" for command in commands)
 
 
