@@ -22,7 +22,7 @@ DECIDED_BY_SEQUENCES = (
     *("PING-1", "GRANT-1", "GRANT-2", "GRANT-3", "GRANT-5", "GRANT-6", "GRANT-8"),
     *("ACK-1", "ACK-3", "ACK-4", "ACK-5", "ACK-6"),
     *("LEDGER-1", "LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-8", "LEDGER-9"),
-    *("LEDGER-10", "LEDGER-11"),
+    *("LEDGER-10", "LEDGER-11", "LEDGER-12"),
     *("MIG-1", "MIG-2", "MIG-6", "MIG-7", "BAN-1", "BAN-2", "BAN-3", "BAN-4", "BAN-6", "BAN-7"),
     *("MERGE-1", "MERGE-2", "MERGE-3", "MERGE-4", "MERGE-5", "MERGE-6", "MERGE-7"),
     "MERGE-9",

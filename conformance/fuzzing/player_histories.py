@@ -193,9 +193,8 @@ def expect_contract_kept(oracle: Oracle, history: tuple[str, str], group: int) -
     oracle.show(subject.player)
     for call in subject.calls()[group]:
         call()
-        oracle.agree(subject.player)
+        oracle.agree(subject.player, subject.other)
     oracle.show(subject.player)
     for call in subject.replays():
         call()
-        oracle.agree(subject.player)
-    oracle.agree(subject.player, subject.other)
+        oracle.agree(subject.player, subject.other)
