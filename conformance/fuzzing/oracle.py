@@ -209,7 +209,7 @@ class Oracle:
             self.model.remember(ledger, key, self.model.people[player], request, held)
 
     def _suspect(self, ledger: str) -> str | None:
-        """A call that was refused or replayed since the last comparison, and may have changed it."""
+        """What a call since the last comparison breaks if it changed the holding after all."""
         blamed = self._blame.get(ledger)
         return blamed if blamed in SUSPECTS else None
 
