@@ -220,6 +220,7 @@ def test_metadata_that_differs_anywhere_is_another_body(oracle: Oracle, given: G
     oracle.create_grant(player, body)
     for another in variations(metadata):
         oracle.create_grant(player, {**body, "metadata": another})
+    oracle.agree(player)
     oracle.create_grant(player, json.loads(json.dumps(body)))
 
     oracle.agree(player)
@@ -234,6 +235,7 @@ def test_entries_that_differ_anywhere_are_another_body(oracle: Oracle, given: Gi
     for amounts in [(5, 8), (6, 7), (7, 5), (5, 70), (12, 7), (5,), (7,), (5, 7, 1)]:
         entries = [{**entry, amount: each} for each in amounts]
         oracle.create_grant(player, {**body, "entries": entries})
+    oracle.agree(player)
     oracle.create_grant(player, body)
 
     oracle.agree(player)
