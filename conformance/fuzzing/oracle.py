@@ -203,14 +203,14 @@ class Oracle:
             because = "only a refused call had the key" if burnt else "the change is valid"
             expect_status(answer, 200, because=because)
         blame = {ledger: "LEDGER-11", other: "LEDGER-8"}
-        with self.blaming(freed or suspect or changed, **blame):
+        with self.blaming(suspect or freed or changed, **blame):
             expect_equal(api_ledger.holding(answer), held, "the holding after the change")
         if key is not None:
             self.model.remember(ledger, key, self.model.people[player], request, held)
 
-    def _suspect(self, ledger: str) -> str | None:
-        """What a call since the last comparison breaks if it changed the holding after all."""
-        blamed = self._blame.get(ledger)
+    def _suspect(self, part: str) -> str | None:
+        """What a call since the last comparison breaks if it changed a holding after all."""
+        blamed = self._blame.get(part)
         return blamed if blamed in SUSPECTS else None
 
     def _second_use(
@@ -273,8 +273,7 @@ class Oracle:
         fresh = len(dict.fromkeys(news))
         answer = batch.send(sent)
         adding = kind in LEDGERS and all(player in self.model.people for player, _, _ in rows)
-        freed = next(filter(None, (self._freed_by(player) for player, _, _ in rows)), None)
-        created = freed or ("MIG-7" if adding else "MIG-6")
+        created = "MIG-7" if adding else "MIG-6"
         with self.blaming("MIG-1"):
             expect_status(answer, 200, because="the batch is well-formed")
             counted = sum(answer.data[name] for name in ("applied", "skipped", "failed"))
@@ -524,7 +523,7 @@ class Oracle:
         part = differing_part(reported, expected)
         new = player in self.model.people and player not in self._known
         freed = new and has_more(reported, expected) and self._freed_by(player)
-        return freed or self._blame.get(part, self._accused)
+        return self._suspect(part) or freed or self._blame.get(part, self._accused)
 
     def _freed_by(self, player: str) -> str | None:
         """The requirement by which the id of a new player became free; None for a fresh id."""

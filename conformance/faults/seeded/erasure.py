@@ -70,7 +70,7 @@ class ChecksLate(Server):
         return super().alone(operation, services, call)
 
 
-@kit.medium("erasure-locks-id", "DEL-6 DEL-9 MERGE-7 LOBBY-1")
+@kit.medium("erasure-locks-id", "DEL-6 DEL-9 MERGE-7 LOBBY-1 MIG-6")
 class LocksId(GameState):
     """An erased id can never return."""
 

@@ -265,7 +265,9 @@ class KeySwallowsPlayer(Ledger):
         return super().once(change, external_id, key, amount, body)
 
 
-@kit.subtle("ledger-export-behind", "LEDGER-11 EXP-1 LEDGER-10 LEDGER-12 MERGE-2 MIG-7 LEDGER-8")
+@kit.subtle(
+    "ledger-export-behind", "LEDGER-11 EXP-1 LEDGER-10 LEDGER-12 MERGE-2 MIG-7 LEDGER-8 LEDGER-2"
+)
 @kit.change_data("exportPlayer")
 def export_behind(data: kit.Data, _: Call, services: Services) -> kit.Data:
     """The export shows the wallet as it was at the export before."""
