@@ -152,6 +152,16 @@ def test_an_interruption_before_pytest_is_there_is_a_line(monkeypatch: pytest.Mo
     assert done.stderr == "kraty-conformance: interrupted before anything was tested\n"
 
 
+def test_a_failure_of_pytest_is_a_line_and_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: list[str]) -> int:
+        raise TypeError("no line number")
+
+    monkeypatch.setattr("pytest.main", fail)
+    done = CliRunner().invoke(main, ["run", "--base-url", "http://a"])
+    assert done.exit_code == 3
+    assert done.stderr == "kraty-conformance: pytest failed: TypeError('no line number')\n"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--base-url", "http://a"]])
 def test_no_server_boots_for_a_run_that_needs_none(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch

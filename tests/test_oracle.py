@@ -1,4 +1,4 @@
-"""What the exploration is made of. `faults/seeded/first_readers.py` has servers that fail it."""
+"""What the exploration is made of. `faults/seeded/readers_1.py` has servers that fail it."""
 
 import json
 import unicodedata

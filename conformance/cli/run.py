@@ -85,6 +85,8 @@ def run_suite(context: click.Context) -> None:
         code = pytest.main(arguments)
     except KeyboardInterrupt:  # pytest, which would have dealt with it, was not loaded yet
         stop("interrupted before anything was tested", EXIT_CODES[Verdict.INCONCLUSIVE])
+    except Exception as error:  # of pytest: it cannot print every interruption (Python 3.11)
+        stop(f"pytest failed: {error!r}", EXIT_CODES[Verdict.INCONCLUSIVE])
     finally:
         stop_early()
     sys.exit(EXIT_USAGE if code in PYTEST_USAGE_ERRORS else code)
