@@ -94,8 +94,6 @@ def test_a_limit_bounds_the_grants(limit: int, given: Given, player: str) -> Non
 
     shown = len(places(profile, grants))
     expect_that(shown <= limit, f"at most {limit} grants in the profile", f"{shown} grants")
-    longest = max(len(rows) for rows in lists_of(profile))
-    expect_that(longest <= limit, f"no list longer than {limit}", f"a list of {longest}")
 
 
 @requirement("PLAYER-3")

@@ -27,7 +27,7 @@ class Granted:
 
 @dataclass(eq=False)
 class Person:
-    """A player. `grants` are by id; `lobbies` holds ids, `snapshots` what an export may show.
+    """A player. `grants` are by id; `lobbies` holds ids.
 
     `gone` is how the player ended, `merged` or `erased`, `went_into` whom they were merged into.
     """
@@ -38,7 +38,7 @@ class Person:
     inventory: dict[str, int] = field(default_factory=dict)
     grants: dict[str, Granted] = field(default_factory=dict)
     lobbies: set[str] = field(default_factory=set)
-    snapshots: list[Any] = field(default_factory=lambda: [None])
+    has_snapshot: bool = False
     gone: str = ""
     went_into: "Person | None" = None
 
@@ -122,7 +122,7 @@ class Model:
             granted.moved = True
         kept.grants |= gone.grants
         kept.lobbies |= gone.lobbies
-        kept.snapshots += gone.snapshots  # FREE: whose snapshot the target has
+        kept.has_snapshot |= gone.has_snapshot  # FREE: whose snapshot the target has
         gone.gone, gone.went_into = "merged", kept
         self.merged[source, kept] = target
         self.ended[source] = "merged"
