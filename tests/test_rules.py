@@ -66,7 +66,7 @@ ANSWERS: dict[str, tuple[Response, list[str]]] = {
     "an error of another media type": (response(409, ERROR, TEXT), ["ERR-1"]),
     "a key in a body": (response(409, LEAKING), ["AUTH-6"]),
     "a key in a header": (response(200, BALANCE, (*JSON, ("X", "very-secret"))), ["AUTH-6"]),
-    "a member missing": (response(200, {"data": {"economyKey": "g", "balance": 5}}), ["HTTP-2"]),
+    "a member missing": (response(200, {"data": {"economyKey": "gold", "balance": 5}}), ["HTTP-2"]),
     "no data": (response(200, BALANCE["data"]), ["HTTP-2"]),
     "a number that is a string": (response(200, balance("5")), ["HTTP-2"]),
     "a number below its minimum": (response(200, balance(-1)), ["HTTP-2"]),

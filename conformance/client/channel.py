@@ -93,7 +93,7 @@ class Channel:
 
     def send(self, request: Request) -> Exchange:
         """Send once. Judge the response, record the redacted exchange, and return it."""
-        named = self._note_players(request)
+        named = self._note(request)
         exchange, place = self.transport.send(request), PLACE.get()
         if place is not None:
             exchange = replace(exchange, place=place)
@@ -103,7 +103,7 @@ class Channel:
 
     def send_simultaneously(self, requests: Sequence[Request]) -> list[Exchange]:
         """Send requests at the same moment; judge and record each as `send` does."""
-        named = [self._note_players(request) for request in requests]
+        named = [self._note(request) for request in requests]
         group = new_group()
         exchanges = [
             replace(exchange, place=Place(group, lane))
@@ -114,7 +114,8 @@ class Channel:
             self._judge(exchange)
         return redacted
 
-    def _note_players(self, request: Request) -> frozenset[Player]:
+    def _note(self, request: Request) -> frozenset[Player]:
+        self.recorder.remarks.note(request)
         if self.players is None:
             return frozenset()
         return self.players.sending(self.spec.operations.get(request.operation), request)
@@ -129,5 +130,8 @@ class Channel:
     def _judge(self, exchange: Exchange) -> None:
         operation = self.spec.operations.get(exchange.request.operation)
         if operation is not None and exchange.response is not None:
-            for breach in judge(operation, exchange.request, exchange.response, self.redactor):
+            for breach in (
+                *judge(operation, exchange.request, exchange.response, self.redactor),
+                *self.recorder.remarks.judge(operation, exchange.response),
+            ):
                 self.recorder.add_breach(breach)

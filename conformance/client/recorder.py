@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from conformance.contract.exchange_rules import Breach
+from conformance.contract.breach import Breach
+from conformance.contract.consistency import Remarks
 from conformance.http.exchange import Exchange, Place
 from conformance.http.traffic import Traffic
 
@@ -59,6 +60,7 @@ class Recorder:
         self.breaches: list[Breach] = []
         self.findings: dict[str, Finding] = {}
         self.arrangements: list[Arrangement] = []
+        self.remarks = Remarks()
         self.traffic = Traffic()
 
     @contextmanager
@@ -90,6 +92,7 @@ class Recorder:
         """Forget exchanges and breaches before the next generated case; findings stay."""
         self.exchanges = []
         self.breaches = []
+        self.remarks = Remarks()
 
     def add(self, exchange: Exchange) -> None:
         """Keep an exchange, and count it."""

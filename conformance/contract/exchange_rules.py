@@ -1,14 +1,16 @@
 """The rules that every exchange must keep: AUTH-6, ERR-1, ERR-3, ERR-4, HTTP-1 and HTTP-2.
 
-`judge` is a pure function of one request and its response. It returns all breaches.
+`judge` is a pure function of one request and its response. It returns all breaches, also those of
+what an answer must repeat (`echo_rules`).
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import jsonschema
 
+from conformance.contract.breach import Breach
+from conformance.contract.echo_rules import echoes
 from conformance.contract.openapi import JSON, Operation
 from conformance.contract.request_validity import Validity, classify, is_plain_target
 from conformance.http.exchange import GATEWAY_STATUSES, Request, Response
@@ -19,15 +21,6 @@ PROTOCOL_STATUSES = frozenset([400, 404, 405, 406, 411, 413, 414, 415, 431])
 
 BEFORE_THE_API = frozenset([411, 413, 414, 431])
 """Statuses that an HTTP server may send before the API sees the request, so without envelope."""
-
-
-@dataclass(frozen=True)
-class Breach:
-    """A requirement that an exchange breaks, with what was expected and what was received."""
-
-    requirement: str
-    expected: str
-    received: str
 
 
 def judge(
@@ -43,6 +36,7 @@ def judge(
         *_refusal_of_malformed(operation, request, response),
         *_envelope(operation, request, response),
         *_shape(operation, response),
+        *echoes(operation, request, response),
     ]
 
 

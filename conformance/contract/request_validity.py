@@ -99,6 +99,15 @@ def read_json(raw: bytes) -> Any:
     return _READER.decode(raw.decode("utf-8"))
 
 
+def unambiguous(raw: bytes) -> Any:
+    """The JSON of a body; None for what is none, or has a key twice or is nested too deep."""
+    try:
+        body = read_json(raw)
+    except (ValueError, RecursionError):
+        return None
+    return None if _survey(body).ambiguous else body
+
+
 class _Ambiguous(dict[str, Any]):
     """An object with a duplicate key, which no rule gives a meaning."""
 

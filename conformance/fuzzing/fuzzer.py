@@ -8,7 +8,7 @@ from schemathesis.generation.case import Case
 
 from conformance.client.api import Answer, Api
 from conformance.client.recorder import Recorder
-from conformance.contract.exchange_rules import Breach
+from conformance.contract.breach import Breach
 from conformance.contract.openapi import Operation
 from conformance.contract.request_validity import Validity, classify
 from conformance.failures import Mismatch
