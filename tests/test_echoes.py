@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from conformance import resources
+from conformance.contract.breach import Breach
 from conformance.contract.consistency import Remarks
 from conformance.contract.echo_rules import echoes
 from conformance.contract.openapi import load_spec
-from conformance.http.exchange import Request, Response
+from conformance.http.exchange import Exchange, Request, Response
 
 SPEC = load_spec(resources.spec_file())
 JSON = (("Content-Type", "application/json"), ("Authorization", "Bearer kc_one.secret"))
@@ -287,6 +288,11 @@ VIEWS: dict[str, tuple[tuple[str, Any], tuple[str, Any], list[str]]] = {
 }
 
 
+def shown(remarks: Remarks, operation: str, data: Any) -> list[Breach]:
+    exchange = Exchange(sent("ping", {}), received(data), None, 0, 1)
+    return list(remarks.judge(SPEC.operations[operation], exchange))
+
+
 @pytest.mark.parametrize("name", list(VIEWS))
 def test_what_was_shown_once_is_shown_so_always(name: str) -> None:
     first, second, expected = VIEWS[name]
@@ -295,7 +301,7 @@ def test_what_was_shown_once_is_shown_so_always(name: str) -> None:
     found = [
         breach.requirement
         for operation, data in (first, second)
-        for breach in remarks.judge(SPEC.operations[operation], received(data))
+        for breach in shown(remarks, operation, data)
     ]
 
     assert found == expected
@@ -303,9 +309,44 @@ def test_what_was_shown_once_is_shown_so_always(name: str) -> None:
 
 def test_a_merge_may_change_who_sits_in_a_lobby() -> None:
     remarks = Remarks()
-    assert not list(remarks.judge(SPEC.operations["createLobby"], received(LOBBY, 201)))
+    assert not shown(remarks, "createLobby", LOBBY)
     remarks.note(sent("mergePlayer", PAIR))
 
-    read = received({**LOBBY, "participantCount": 1})
+    assert not shown(remarks, "getLobby", {**LOBBY, "participantCount": 1})
 
-    assert not list(remarks.judge(SPEC.operations["getLobby"], read))
+
+ERASED = {"status": "erased", "externalPlayerId": "ada/1"}
+SHOWING_ADA = {"deep": [{"name": "ada/1"}]}
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "started", "expected"),
+    [
+        ("exportPlayer", {"externalId": "bob"}, 9, ["DEL-7"]),
+        ("exportPlayer", {"externalId": "bob"}, 0, []),  # on its way when the erasure was
+        ("deletePlayer", ADA, 9, []),  # about the erased player
+    ],
+)
+def test_an_erased_id_shows_in_no_answer_about_others(
+    operation: str, path: dict[str, str], started: int, expected: list[str]
+) -> None:
+    remarks = Remarks()
+    shown(remarks, "deletePlayer", ERASED)
+    request = sent(operation, path)
+    remarks.note(request)
+    exchange = Exchange(request, received(SHOWING_ADA), None, started, 1)
+
+    found = remarks.judge(SPEC.operations[operation], exchange)
+
+    assert [breach.requirement for breach in found] == expected
+
+
+def test_an_erased_id_may_show_once_it_has_a_new_player() -> None:
+    remarks = Remarks()
+    shown(remarks, "deletePlayer", ERASED)
+    remarks.note(sent("createGrant", ADA, BODY))
+    exchange = Exchange(
+        sent("exportPlayer", {"externalId": "bob"}), received(SHOWING_ADA), None, 9, 1
+    )
+
+    assert not list(remarks.judge(SPEC.operations["exportPlayer"], exchange))

@@ -132,6 +132,6 @@ class Channel:
         if operation is not None and exchange.response is not None:
             for breach in (
                 *judge(operation, exchange.request, exchange.response, self.redactor),
-                *self.recorder.remarks.judge(operation, exchange.response),
+                *self.recorder.remarks.judge(operation, exchange),
             ):
                 self.recorder.add_breach(breach)

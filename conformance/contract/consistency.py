@@ -1,17 +1,19 @@
-"""What a server said of a grant or a lobby, it says of it always, whichever answer shows it.
+"""What a server said of a grant, a lobby or a player, it says always, whichever answer shows it.
 
 A replay, an ack, a profile, an export and the read of a lobby are views of one thing. Where two of
 them show a member of the same name, its value is the same (GRANT-2, ACK-1, ACK-2, LOBBY-2, LOBBY-8,
-PLAYER-2, EXP-1), also after a merge.
+PLAYER-2, EXP-1), also after a merge. The id of an erased player shows nowhere any more (DEL-7).
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from conformance.contract.breach import Breach, spelled
 from conformance.contract.openapi import Operation
-from conformance.http.exchange import Request, Response
+from conformance.http.exchange import Exchange, Request
 
 INSTANT = timedelta(seconds=1)
 """By how much views may round an instant."""
@@ -24,7 +26,8 @@ SEATS = ("participantCount", "botSlots")
 """What a merge or an erasure may change in a lobby."""
 VIEWS = {"getPlayer": "PLAYER-2", "exportPlayer": "EXP-1"}
 """The operations whose answers list grants and lobbies."""
-MOVING = ("mergePlayer", "deletePlayer")
+ERASING = "deletePlayer"
+MOVING = ("mergePlayer", ERASING)
 
 Row = Mapping[str, Any]
 
@@ -37,23 +40,45 @@ class Remarks:
         self._contents: dict[tuple[str, Any], Any] = {}
         self._lobbies: dict[str, dict[str, Any]] = {}
         self._have_seats_changed = False
+        self._erased: dict[str, float] = {}
 
     def note(self, request: Request) -> None:
-        """A request that is about to be sent."""
+        """A request that is about to be sent; one that may create a player makes them live."""
         self._have_seats_changed = self._have_seats_changed or request.operation in MOVING
+        if self._erased and request.method != "GET" and request.operation != ERASING:
+            for player in _mentioned(request, self._erased):
+                del self._erased[player]
 
-    def judge(self, operation: Operation, response: Response) -> Iterator[Breach]:
-        """Breaches by what a success shows of grants and lobbies that were shown before."""
-        if not 200 <= response.status < 300 or operation.id not in SHOWING:
+    def judge(self, operation: Operation, exchange: Exchange) -> Iterator[Breach]:
+        """Breaches by what a success shows of what was shown before."""
+        response = exchange.response
+        if response is None or not 200 <= response.status < 300:
             return
         try:
             document = response.json
         except ValueError:
             return  # HTTP-2 says so
+        if self._erased:
+            yield from self._shown_again(exchange, document)
         data = document.get("data") if isinstance(document, dict) else None
+        if operation.id == ERASING and isinstance(data, dict) and data.get("status") == "erased":
+            self._erased[str(data.get("externalPlayerId"))] = exchange.started + exchange.seconds
+        elif operation.id in SHOWING:
+            yield from self._views(operation, data)
+
+    def _shown_again(self, exchange: Exchange, document: Any) -> Iterator[Breach]:
+        """DEL-7, by an answer to a request that began after the erasure and is about others."""
+        late = [player for player, when in self._erased.items() if exchange.started > when]
+        own = _mentioned(exchange.request, late)
+        for player in set(late) - own:
+            if player in [value for value in _values(document) if isinstance(value, str)]:
+                yield Breach("DEL-7", "no id of a player who was erased", spelled(player))
+
+    def _views(self, operation: Operation, data: Any) -> Iterator[Breach]:
         if operation.id in VIEWS:
-            for row in _rows(data):
-                yield from self._row(VIEWS[operation.id], row)
+            for row in _values(data):
+                if isinstance(row, dict) and isinstance(row.get("id"), str):
+                    yield from self._row(VIEWS[operation.id], row)
         elif isinstance(data, dict) and isinstance(data.get("id"), str):
             if operation.id in ("createGrant", "ackGrant"):
                 yield from self._grant(_grant_requirement(operation, data), data, is_first=True)
@@ -94,6 +119,29 @@ SHOWING = (*VIEWS, "createGrant", "ackGrant", "createLobby", "getLobby")
 """The operations whose answers show grants or lobbies."""
 
 
+def _mentioned(request: Request, players: Iterable[str]) -> set[str]:
+    """Those of the players whose id is in the path or the body."""
+    text = unquote(request.target)
+    if request.body:
+        try:
+            text += json.dumps(json.loads(request.body), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            text += request.body.decode("utf-8", "replace")
+    return {player for player in players if player in text or json.dumps(player)[1:-1] in text}
+
+
+def _values(document: Any) -> Iterator[Any]:
+    """Every value in a document, however deep it is nested."""
+    left = [document]
+    while left:
+        value = left.pop()
+        yield value
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+
+
 def _grant_requirement(operation: Operation, row: Row) -> str:
     if operation.id == "ackGrant":
         return "ACK-1"
@@ -118,15 +166,3 @@ def _same(one: Any, other: Any) -> bool:
         return abs(instants[0] - instants[1]) <= INSTANT
     except (AttributeError, TypeError, ValueError):
         return False
-
-
-def _rows(value: Any) -> Iterator[Row]:
-    """Every object with an id in a document."""
-    if isinstance(value, dict):
-        if isinstance(value.get("id"), str):
-            yield value
-        value = list(value.values())
-    if isinstance(value, list):
-        for each in value:
-            if isinstance(each, dict | list):
-                yield from _rows(each)

@@ -29,10 +29,11 @@ class Granted:
 class Person:
     """A player. `grants` are by id; `lobbies` holds ids.
 
+    `banned` is None where that is FREE: a banned player was merged into this one.
     `gone` is how the player ended, `merged` or `erased`, `went_into` whom they were merged into.
     """
 
-    banned: bool = False
+    banned: bool | None = False
     was_banned: bool = False
     wallet: dict[str, int] = field(default_factory=dict)
     inventory: dict[str, int] = field(default_factory=dict)
@@ -122,6 +123,7 @@ class Model:
             granted.moved = True
         kept.grants |= gone.grants
         kept.lobbies |= gone.lobbies
+        kept.banned = None if gone.banned is not False and not kept.banned else kept.banned
         kept.has_snapshot |= gone.has_snapshot  # FREE: whose snapshot the target has
         gone.gone, gone.went_into = "merged", kept
         self.merged[source, kept] = target
@@ -151,5 +153,5 @@ class Model:
             "wallet": {key: held for key, held in person.wallet.items() if held},
             "inventory": {key: held for key, held in person.inventory.items() if held},
             "grants": {id: granted.view() for id, granted in person.grants.items()},
-            "lobbies": person.lobbies,
+            "lobbies": sorted(person.lobbies),
         }

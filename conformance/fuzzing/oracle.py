@@ -259,14 +259,19 @@ class Oracle:
 
     # Imports
 
-    def migrate(self, kind: str, rows: Sequence[tuple[str, str, int]]) -> None:
+    def migrate(
+        self, kind: str, rows: Sequence[tuple[str, str, int]], items: Sequence[str] = ()
+    ) -> None:
         """An import of (player, key, amount); `kind` is `players`, `wallet` or `inventory`.
 
         The keys must be used by no other operation: sharing them is FREE. In the players import
-        the amount is part of the snapshot.
+        the amount is part of the snapshot. `items` are the declared keys that rows take in turn,
+        the first if there is none.
         """
         batch = ImportBatch(kind, self.given)
-        sent = [self._row(batch, *row) for row in rows]
+        items = items or ([Ledger(kind, self.given).key] if kind in LEDGERS else [""])
+        named = [items[number % len(items)] for number in range(len(rows))]
+        sent = [self._row(batch, *row, item) for row, item in zip(rows, named, strict=True)]
         news = [key for _, key, _ in rows if self.model.use(f"migrate {kind}", key) is None]
         fresh = len(dict.fromkeys(news))
         answer = batch.send(sent)
@@ -282,22 +287,23 @@ class Oracle:
         with self.blaming("MIG-2" if not fresh else created, wallet="MIG-7", inventory="MIG-7"):
             if all(self._is_replay(kind, player, key) for player, key, _ in rows):
                 expect_fields(answer.data, failed=0)
-        for player, key, amount in rows:
+        for (player, key, amount), item in zip(rows, named, strict=True):
             if self.model.use(f"migrate {kind}", key) is None:
                 person = self.model.ensure(player)
                 if kind in LEDGERS:
-                    self.model.adjust(kind, player, Ledger(kind, self.given).key, amount)
+                    self.model.adjust(kind, player, item, amount)
                 else:
                     person.has_snapshot = True
                 self.model.remember(f"migrate {kind}", key, person, amount, None)
             else:
                 self._accept_new_player(player)
 
-    def _row(self, batch: ImportBatch, player: str, key: str, amount: int) -> dict[str, Any]:
+    def _row(
+        self, batch: ImportBatch, player: str, key: str, amount: int, item: str
+    ) -> dict[str, Any]:
         row: dict[str, Any] = {"externalPlayerId": player, "idempotencyKey": key}
         if batch.name in LEDGERS:
-            held = Ledger(batch.name, self.given).key
-            row |= {batch.words.key_field: held, batch.words.amount_field: amount}
+            row |= {batch.words.key_field: item, batch.words.amount_field: amount}
             row |= {"parameters": {"level": 1}} if batch.name == "inventory" else {}
         else:
             row["contextSnapshot"] = {"level": amount}
@@ -317,7 +323,9 @@ class Oracle:
         if person is not None:
             first = "BAN-2" if person.banned else "BAN-7" if person.was_banned else "BAN-1"
             with self.blaming(first, **UNTOUCHED):
-                expect_fields(answer.data, applied=not person.banned, reason=reason)
+                expect_fields(answer.data, reason=reason)
+                if person.banned is not None:
+                    expect_fields(answer.data, applied=not person.banned)
             person.banned = person.was_banned = True
 
     def unban(self, player: str) -> None:
@@ -325,8 +333,9 @@ class Oracle:
         answer = self.api.unban_player(player)
         person = self._expect_known(answer, player)
         if person is not None:
-            with self.blaming("BAN-3", **UNTOUCHED):
-                expect_fields(answer.data, applied=person.banned)
+            if person.banned is not None:
+                with self.blaming("BAN-3", **UNTOUCHED):
+                    expect_fields(answer.data, applied=person.banned)
             person.banned = False
 
     def _expect_known(self, answer: Answer, player: str) -> Person | None:
@@ -343,13 +352,14 @@ class Oracle:
         answer = self.api.merge_player(source, into)
         if self.model.was_merged(source, into):
             # FREE: whether a target that was banned since refuses the replay (MERGE-7) as well.
-            self._expect_replay(answer, 200, *([422] if people[into].banned else []))
+            may_be_banned = people[into].banned is not False
+            self._expect_replay(answer, 200, *([422] if may_be_banned else []))
         elif source not in people and self.model.went_to(source, into):
             # FREE: a replay whose target is gone.
             self._expect_replay(answer, 200, 404, 422)
         elif source not in people or into not in people:
             # FREE: an erased target, and the order of checks where two refusals apply.
-            banned = into in people and people[into].banned
+            banned = into in people and people[into].banned is not False
             odd = source == into or into in self.model.erased or banned
             allowed = (404, 422) if odd else (404,)
             with self.blaming("MERGE-7"):
@@ -359,6 +369,8 @@ class Oracle:
                 expect_status(
                     answer, 422, because="the two are one player, or the target is banned"
                 )
+        elif people[into].banned is None and answer.status == 422:
+            people[into].banned = True  # FREE: whether a ban goes with its player
         else:
             self._merged(answer, source, into)
 
@@ -427,6 +439,10 @@ class Oracle:
         }
         answer = self.api.create_lobby(self.given.world.event("lobby_event"), body)
         known = self.model.lobbies.get(key)
+        if known is None and answer.status != 201 and self._is_any_banned(roster):
+            for player in roster:  # FREE: whether a banned player is seated
+                self._accept_new_player(player)
+            return ""
         if known is None:
             freed = next(filter(None, map(self._freed_by, roster)), None)
             with self.blaming(freed or "LOBBY-1", lobbies="LOBBY-6", presence="LOBBY-6"):
@@ -448,6 +464,10 @@ class Oracle:
         for player in roster:
             self._accept_new_player(player)
         return known
+
+    def _is_any_banned(self, players: Sequence[str]) -> bool:
+        people = (self.model.people.get(player) for player in players)
+        return any(person is not None and person.banned is not False for person in people)
 
     def read_lobby(self, lobby: str) -> None:
         """Read a lobby, whose seats no bot takes, or one that does not exist."""
@@ -551,14 +571,17 @@ class Oracle:
             with self._naming("HTTP-4"):
                 expect_fields(answer.data["player"], externalPlayerId=player)
         self._expect_snapshot(player, state["snapshot"])
+        grants = {
+            str(grant["id"]): self._view(player, str(grant["id"]), grant)
+            for grant in state["grants"]
+        }
+        with self._naming(self._blame.get("grants", "EXP-1")):
+            expect_equal(len(state["grants"]), len(grants), "the rows of as many grants")
         return {
             "wallet": state["wallet"],
             "inventory": state["inventory"],
-            "grants": {
-                str(grant["id"]): self._view(player, str(grant["id"]), grant)
-                for grant in state["grants"]
-            },
-            "lobbies": set(state["lobbies"]),
+            "grants": grants,
+            "lobbies": state["lobbies"],
         }
 
     def _expect_snapshot(self, player: str, reported: Any) -> None:
