@@ -15,14 +15,16 @@ from conformance.client.recorder import Recorder
 from conformance.failures import Mismatch
 from conformance.fuzzing.player_histories import can_seat
 from conformance.http.exchange import Request
-from conformance.testkit.expect import expect_equal
-from conformance.testkit.given import Given
+from conformance.testkit.expect import expect_equal, expect_none, expect_status, expect_that
+from conformance.testkit.given import Given, mention
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import WORDS, Ledger
 
 EACH = 5
 """How often each of the two is sent."""
 START = 1000
+MAX_SHOWN = 100
+"""A profile that is asked for more rows may show fewer."""
 WALLET, INVENTORY = "wallet", "inventory"
 
 
@@ -99,6 +101,12 @@ class Meeting:
             path = {"externalId": self.player}
             yield self.api.request("banPlayer", {"reason": "conformance"}, path=path)
 
+    def reads(self, operation: str) -> Iterator[Request]:
+        """Reads, which change nothing."""
+        for _ in range(EACH):
+            self.effects.append(lambda _: None)
+            yield self.api.request(operation, path={"externalId": self.player})
+
     def merge(self, source: str, into: str) -> Iterator[Request]:
         """One merge, which moves everything."""
         self.effects.append(lambda _: None)
@@ -113,7 +121,8 @@ class Meeting:
             if answer.status < 300:
                 effect(answer)
         found = self.found()
-        what = f"what both players have after {' and '.join(operations)} at once"
+        together = f"{' and '.join(operations)} at once"
+        what = f"what both players have after {together}"
         for name, requirement in BROKEN.items():
             try:
                 expect_equal(getattr(found, name), getattr(self.expected, name), what)
@@ -121,6 +130,35 @@ class Meeting:
                 merging = any("merge" in operation for operation in operations)
                 error.requirement = requirement[merging]
                 raise
+        self._expect_profiles(together)
+
+    def _expect_profiles(self, together: str) -> None:
+        """The profiles show the grants, as they are: no view that was read meanwhile is kept."""
+        shown = [self.api.get_player(player, MAX_SHOWN) for player in (self.player, self.other)]
+        known = [answer.data for answer in shown if answer.status == 200]
+        rows = {id: mention(known, id) or {} for id in self.expected.grants}
+        statuses = {id: row.get("status", self.expected.grants[id]) for id, row in rows.items()}
+        missing = [id for id, row in rows.items() if not row]
+        expect_none(missing, f"grants that the profiles lack after {together}")
+        expect_equal(statuses, self.expected.grants, f"what the profiles show after {together}")
+
+    def erasure(self, operation: str) -> None:
+        """Erase the player while this happens; Mismatch where anything of theirs is left."""
+        grant = str(self.given.grant(self.player)["id"])
+        path = {"externalId": self.player}
+        erase = self.api.request("deletePlayer", {"reason": "test"}, path=path)
+        requests = list(OPERATIONS[operation](self))
+        old = {grant, *self.expected.grants}
+        self.api.send_simultaneously([*requests, erase])
+        state = self.given.state(self.player)
+        for name in WORDS if state is not None else ():
+            held = sum(state[name].values())  # type: ignore[index]
+            least = f"less than the {START} of before in the {name} of an erased player"
+            expect_that(held < START, least, str(held))
+        left = [id for id in self.given.grants(self.player) if id in old]
+        expect_none(left, f"grants of a player who was erased at the moment of {operation}")
+        again = self.api.ack_grant(self.player, grant)
+        expect_status(again, 404, because="the player was erased")
 
     def found(self) -> Belongings:
         """What the exports of both show."""
@@ -152,14 +190,20 @@ OPERATIONS: dict[str, Callable[[Meeting], Iterator[Request]]] = {
     "ack": Meeting.acks,
     "lobby": Meeting.lobbies,
     "ban": Meeting.bans,
+    "profile": lambda meeting: meeting.reads("getPlayer"),
+    "export": lambda meeting: meeting.reads("exportPlayer"),
     "merge": lambda meeting: meeting.merge(meeting.player, meeting.other),
     "merge into": lambda meeting: meeting.merge(meeting.other, meeting.player),
 }
 """The operations that meet; all but a merge are sent several times."""
 
+READING = ("profile", "export")
+MERGING = ("merge", "merge into")
 CREATING = {"credit", "item grant", "wallet import", "item import", "grant", "lobby"}
 """Those that create an unknown player; where two of them meet, the player is unknown."""
-PAIRS = tuple(combinations(OPERATIONS, 2))
+PAIRS = tuple(pair for pair in combinations(OPERATIONS, 2) if not set(pair) <= set(READING))
+CHANGING = tuple(name for name in OPERATIONS if name not in (*READING, *MERGING))
+"""The operations that an erasure meets: what they leave can be told from what was before."""
 
 
 def expect_nothing_lost(given: Given, recorder: Recorder, pair: tuple[str, str]) -> None:
@@ -177,6 +221,11 @@ def expect_nothing_lost(given: Given, recorder: Recorder, pair: tuple[str, str])
         raise
 
 
-def possible(given: Given, pair: tuple[str, str]) -> bool:
-    """Whether the target declares what the two need."""
-    return "lobby" not in pair or can_seat(given)
+def expect_erased_whole(given: Given, operation: str) -> None:
+    """Mismatch if a player who is erased while this happens keeps or gets back anything."""
+    Meeting(given, known=True).erasure(operation)
+
+
+def possible(given: Given, *operations: str) -> bool:
+    """Whether the target declares what these need."""
+    return "lobby" not in operations or can_seat(given)

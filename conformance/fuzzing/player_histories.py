@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from conformance.client.api import Api
+from conformance.failures import Mismatch
 from conformance.fuzzing.model import LEDGERS
 from conformance.fuzzing.oracle import Oracle
 from conformance.testkit.given import Given
 from conformance.testkit.ledgers import WORDS
 
+T = TypeVar("T")
 Event = Callable[["Subject"], None]
 
 
@@ -32,6 +35,13 @@ class Subject:
             for second in getattr(self.given.world, WORDS[ledger].world_list)[1:2]:
                 self.oracle.change(ledger, self.player, 11, item=second)
                 self.oracle.change(ledger, self.other, 17, item=second)
+        rows = [(self.player, self.given.names.key(), 2)]
+        self.imports = [partial(self.oracle.migrate, kind, rows) for kind in ("players", *LEDGERS)]
+        seats = (self.given.names.key(), [self.player, self.other], 4)
+        lobby = partial(self.oracle.create_lobby, *seats)
+        self.lobbies: list[Callable[[], object]] = [lobby] if can_seat(self.given) else []
+        for call in (*self.imports, *self.lobbies):
+            call()
 
     def _entries(self) -> list[dict[str, Any]]:
         """One entry of each type that the target declares; the item has parameters."""
@@ -47,7 +57,7 @@ class Subject:
         """Groups of calls that may touch the player, with new keys and with used ones."""
         oracle, player, given = self.oracle, self.player, self.given
         grant, ban = partial(oracle.create_grant, player), partial(oracle.ban, player)
-        unban, merge = partial(oracle.unban, player), oracle.merge
+        unban = partial(oracle.unban, player)
         groups: list[list[Callable[[], object]]] = [
             [
                 partial(grant, self.body),
@@ -57,9 +67,6 @@ class Subject:
             ],
             [partial(oracle.show, player), *[partial(oracle.ack, player, self.grant)] * 2],
             [partial(ban, "one"), partial(ban, "two"), unban, unban, partial(ban, "three")],
-            [*[partial(merge, player, self.other)] * 2, partial(merge, self.third, player)],
-            [partial(merge, player, player), *[partial(merge, self.other, player)] * 2],
-            [*[partial(oracle.erase, player)] * 2, partial(grant, given.grant_body())],
         ]
         for ledger in LEDGERS:
             change, new = partial(oracle.change, ledger, player), given.names.key()
@@ -86,6 +93,16 @@ class Subject:
         ]
         return [*groups, lobby if can_seat(given) else []]
 
+    def endings(self) -> list[list[Callable[[], object]]]:
+        """Groups of calls that end a player, or may."""
+        player, other, erase = self.player, self.other, self.oracle.erase
+        merge, body = self.oracle.merge, self.given.grant_body
+        return [
+            [*[partial(merge, player, other)] * 2, partial(merge, self.third, player)],
+            [partial(merge, player, player), *[partial(merge, other, player)] * 2],
+            [*[partial(erase, player)] * 2, partial(self.oracle.create_grant, player, body())],
+        ]
+
     def replays(self) -> list[Callable[[], object]]:
         """The calls whose keys were used before everything else: nothing may happen twice."""
         change = self.oracle.change
@@ -93,10 +110,13 @@ class Subject:
             partial(self.oracle.create_grant, self.player, self.body),
             partial(self.oracle.create_grant, self.other, self.body),
             *(partial(change, name, self.player, 3, self.key, reason="first") for name in LEDGERS),
+            *self.imports,
+            *self.lobbies,
         ]
 
     def _read_lobby(self) -> None:
-        self.oracle.read_lobby(list(self.oracle.model.lobbies.values())[-1])
+        lobbies = ["lobby-of-nobody", *self.oracle.model.lobbies.values()]
+        self.oracle.read_lobby(lobbies[-1])
 
 
 def can_seat(given: Given) -> bool:
@@ -179,22 +199,54 @@ EVENTS: dict[str, Event] = {
 }
 """What may happen to a player."""
 
-GROUPS = 14
-"""How many groups of calls there are."""
+
+def expect_contract_kept(api: Api, given: Given, events: tuple[str, ...], turn: int) -> None:
+    """Events, then every group of calls, beginning with group `turn`, then endings and replays.
+
+    States are compared after the events and now and then. Where something departs from the
+    contract, all is done again with a comparison after every call, which knows what is to blame.
+    """
+    try:
+        _live(Oracle(api, given), events, turn, compare_each=False)
+    except Mismatch:
+        with api.channel.recorder.aside():
+            _live(Oracle(api, given), events, turn, compare_each=True)
+        raise
 
 
-def expect_contract_kept(oracle: Oracle, history: tuple[str, str], group: int) -> None:
-    """Two events, a group of calls, then replays; Mismatch where one departs from the contract."""
+BETWEEN = 4
+"""How many groups of calls there are between two comparisons."""
+
+
+def _live(oracle: Oracle, events: tuple[str, ...], turn: int, *, compare_each: bool) -> None:
     subject = Subject(oracle)
-    oracle.agree(subject.player)
-    for event in history:
-        EVENTS[event](subject)
+
+    def compare() -> None:
         oracle.agree(subject.player, subject.other)
-    oracle.show(subject.player)
-    for call in subject.calls()[group]:
+        oracle.show(subject.player)
+
+    def step(call: Callable[[], object]) -> None:
         call()
-        oracle.agree(subject.player, subject.other)
-    oracle.show(subject.player)
+        if compare_each:
+            oracle.agree(subject.player, subject.other)
+
+    compare()
+    for event in events:
+        step(partial(EVENTS[event], subject))
+    compare()
+    groups = [*_turned(subject.calls(), turn), *_turned(subject.endings(), turn)]
+    for number, group in enumerate(groups):
+        for call in group:
+            step(call)
+        if number % BETWEEN == 0:
+            compare()
+    compare()
     for call in subject.replays():
-        call()
-        oracle.agree(subject.player, subject.other)
+        step(call)
+    compare()
+
+
+def _turned(groups: list[T], turn: int) -> list[T]:
+    """The same groups, in a circle, beginning with another one."""
+    first = turn % len(groups)
+    return groups[first:] + groups[:first]
