@@ -1,5 +1,8 @@
 """ACK: the studio's backend confirms that it delivered a grant."""
 
+import time
+from datetime import datetime, timedelta
+
 from conformance.testkit import (
     Api,
     Given,
@@ -127,3 +130,21 @@ def test_an_ack_puts_nothing_into_wallet_or_inventory(given: Given, player: str)
 
     state = given.state(player) or {}
     expect_fields(state, wallet={}, inventory={})
+
+
+@requirement("ACK-2", "ACK-4")
+def test_a_claimed_grant_stays_claimed_when_its_time_is_over(
+    given: Given, api: Api, player: str
+) -> None:
+    created = datetime.fromisoformat(given.grant(player)["createdAt"])
+    soon = (created + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
+    grant = given.grant(player, given.grant_body(expiresAt=soon))
+    acked = given.acked(player, grant["id"])
+
+    time.sleep(2.2)  # the server's clock has no other event
+
+    again = api.ack_grant(player, grant["id"])
+    expect_status(again, 200, because="the grant was claimed in time")
+    expect_equal(again.data, acked, "the second ack's data")
+    shown = next(row for row in given.export(player)["grants"] if row["id"] == grant["id"])
+    expect_fields(shown, status="claimed")

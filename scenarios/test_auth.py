@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from conformance.testkit import (
-    JSON,
     Answer,
     Api,
     Given,
     Ledger,
     Names,
+    Request,
     Run,
     Sample,
     Samples,
@@ -74,6 +75,11 @@ WRONG: dict[str, Callable[[str], str]] = {
     "empty": lambda _: "",
     "no scheme": lambda token: token,
     "basic scheme": lambda token: f"Basic {token}",
+    "unknown scheme": lambda token: f"Token {token}",
+    "scheme without blank": lambda token: f"Bearer{token}",
+    "two tokens": lambda token: f"Bearer {token} {token}",
+    "token in quotes": lambda token: f'Bearer "{token}"',
+    "zeros": lambda token: f"Bearer {token.partition('.')[0]}." + "0" * 32,
 }
 """Wrong Authorization headers, made from a valid token."""
 
@@ -108,20 +114,63 @@ def test_a_missing_key_is_answered_with_a_challenge(
     expect_that(bool(challenge), "a WWW-Authenticate header", "none on the 401")
 
 
+@pytest.fixture
+def wrong_credentials(run: Run) -> dict[str, str]:
+    """Authorization headers that no operation takes, each nearly right."""
+    token = run.target.token("server")
+    made = {kind: make(token) for kind, make in WRONG.items()}
+    if "revoked" in run.target.keys:
+        made["revoked"] = f"Bearer {run.target.keys['revoked']}"
+    return {kind: made[kind] for kind in made if made[kind] != f"Bearer {token}"}
+
+
+def with_credential(request: Request, *headers: tuple[str, str]) -> Request:
+    """The request with these headers instead of its Authorization."""
+    others = tuple(pair for pair in request.headers if pair[0] != "Authorization")
+    return replace(request, headers=(*others, *headers))
+
+
 @harmless
 @requirement("AUTH-2")
-@pytest.mark.parametrize("kind", list(WRONG))
-def test_a_wrong_credential_gets_401(kind: str, api: Api, run: Run) -> None:
+def test_a_wrong_credential_gets_401(
+    operation: str, samples: Samples, api: Api, wrong_credentials: dict[str, str]
+) -> None:
+    usual = samples.minimal(operation).request(api)
+
+    statuses = {
+        kind: Answer(api.send(with_credential(usual, ("Authorization", sent)))).status
+        for kind, sent in wrong_credentials.items()
+    }
+
+    accepted = {kind: status for kind, status in statuses.items() if status != 401}
+    expect_that(not accepted, "401 for every wrong credential", accepted)
+
+
+@requirement("AUTH-4")
+def test_no_wrong_credential_changes_anything(
+    operation: str, samples: Samples, given: Given, api: Api, wrong_credentials: dict[str, str]
+) -> None:
+    sample = samples.of(operation)
+    assume(bool(sample.players), f"{operation} is about no player")
+    before, usual = given.states(sample.players), sample.request(api)
+
+    for credential in wrong_credentials.values():
+        api.send(with_credential(usual, ("Authorization", credential)))
+
+    expect_unchanged(before, given.states(sample.players), "what the players have")
+
+
+@requirement("AUTH-1")
+def test_a_key_anywhere_but_in_authorization_is_none(
+    operation: str, samples: Samples, api: Api, run: Run
+) -> None:
     token = run.target.token("server")
-    credential = WRONG[kind](token)
-    assume(
-        credential != f"Bearer {token}",
-        f"no credential '{kind}' can be made of this key: it has no dot, or no letters",
-    )
+    usual = samples.minimal(operation).request(api)
+    elsewhere = [(name, token) for name in ("X-Api-Key", "Api-Key", "X-Authorization")]
 
-    answer = api.call("ping", headers=(("Accept", JSON), ("Authorization", credential)))
+    answer = Answer(api.send(with_credential(usual, *elsewhere)))
 
-    expect_status(answer, 401, because=f"the credential is wrong ({kind})")
+    expect_status(answer, 401, because="there is no Authorization header")
 
 
 @harmless
@@ -372,3 +421,45 @@ def test_one_key_is_two_changes_of_holdings_in_two_games(
     assume(answer.status not in MISSING_KEY, IT_LACKS)
     expect_status(answer, 200, because="the key was never used in that game")
     expect_equal((ledger.held(player), there.held(player)), (105, 7), "the holdings in both games")
+
+
+@requirement("AUTH-2", "ERR-3")
+def test_a_token_beyond_ascii_is_refused(operation: str, samples: Samples, api: Api) -> None:
+    answer = samples.minimal(operation).call(api.with_token("kc_caf\u00e9.\u00fcber"))
+
+    expect_status(answer, 400, 401, because="no key has such a token")
+
+
+@requirement("AUTH-7", "LOBBY-9")
+def test_a_lobby_is_not_found_in_another_game(
+    given: Given, api: Api, other_game_api: Api, player: str
+) -> None:
+    lobby = given.lobby([player])["id"]
+    here = given.game()
+    there = other_game_api.ping().body["apiKey"]["gameId"]
+    assume(there not in (None, here), "the other key has no game of its own")
+
+    answers = [
+        client.call("getLobby", path={"gameId": game, "lobbyId": lobby})
+        for client, game in ((other_game_api, there), (other_game_api, here), (api, there))
+    ]
+
+    statuses = [answer.status for answer in answers]
+    expect_that(set(statuses) <= {403, 404}, "403 or 404 for each read", statuses)
+
+
+@requirement("AUTH-7")
+def test_one_key_is_two_lobbies_in_two_games(
+    given: Given, api: Api, other_game_api: Api, player: str
+) -> None:
+    event, body = given.world.event("lobby_event"), given.lobby_body([player], capacity=4)
+    there = str(other_game_api.ping().body["apiKey"]["gameId"])
+    elsewhere = other_game_api.create_lobby(event, body, game=there)
+    assume(elsewhere.status == 201, "the other game has no such event")
+
+    answer = api.create_lobby(event, body)
+
+    expect_status(answer, 201, because="only another game used the key")
+    other = str(elsewhere.data["id"])
+    expect_that(str(answer.data["id"]) != other, "a lobby of this game", f"the lobby {other}")
+    expect_equal(given.lobbies(player), [str(answer.data["id"])], "the lobbies of the player here")

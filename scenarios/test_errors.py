@@ -14,6 +14,7 @@ from conformance.testkit import (
     Answer,
     Api,
     Given,
+    ImportBatch,
     Ledger,
     Names,
     Request,
@@ -233,10 +234,10 @@ def with_odd_texts(
     operation: str, samples: Samples, api: Api, names: Names
 ) -> Iterator[tuple[str, Request]]:
     """Valid calls of an operation, each with its own players and keys, and with one odd text."""
-    usual = samples.of(operation).body
+    usual = samples.full(operation).body
     for kind, raw in ODD_TEXTS.items():
         for path in places_for(raw, usual):
-            sample, text = samples.of(operation), raw.replace(b"NAME", names.player().encode())
+            sample, text = samples.full(operation), raw.replace(b"NAME", names.player().encode())
             body = with_text(sample.body, path, text)
             yield f"{kind} in {'.'.join(map(str, path))}", sample.request(api, body)
 
@@ -245,26 +246,61 @@ def with_odd_texts(
 def test_no_text_in_a_good_body_breaks_an_operation(
     operation: str, samples: Samples, api: Api, names: Names
 ) -> None:
-    texts = list(text_paths(samples.of(operation).body))
+    texts = list(text_paths(samples.full(operation).body))
     assume(bool(texts), f"{operation} takes no body with a text in it")
 
     expect_no_crash(api, with_odd_texts(operation, samples, api, names))
 
 
+DEEPER = "kc-goes-deeper"
+"""What a deep value replaces in a body."""
+
+
+def deep_bodies(given: Given) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Each free-form value of a body, by name: the operation, and a body that has it."""
+    lobby = given.lobby_body([given.names.player()], metadata=DEEPER)
+    bodies = {
+        "metadata of a grant": ("createGrant", given.grant_body(metadata=DEEPER)),
+        "metadata of a lobby": ("createLobby", lobby),
+        "snapshot": ("migratePlayers", imported(given, "players", contextSnapshot=DEEPER)),
+    }
+    if given.world.items:
+        item = {"type": "item", "itemKey": given.world.items[0], "quantity": 1}
+        entries = [{**item, "parameters": DEEPER}]
+        bodies["parameters of an entry"] = ("createGrant", given.grant_body(entries=entries))
+        row = imported(given, "inventory", parameters=DEEPER)
+        bodies["parameters of a row"] = ("migrateInventory", row)
+    return bodies
+
+
+def imported(given: Given, name: str, **fields: Any) -> dict[str, Any]:
+    """The body of an import of one row with these fields."""
+    return {"rows": [{**ImportBatch(name, given).row(given.names.player()), **fields}]}
+
+
 @requirement("ERR-3")
 @pytest.mark.parametrize("levels", [100, 500, 900, 3000])
-@pytest.mark.parametrize(
-    ("write", "field"), [("createGrant", "metadata"), ("createLobby", "metadata")]
-)
 def test_no_depth_in_a_good_body_breaks_an_operation(
-    write: str, field: str, levels: int, samples: Samples, api: Api
+    levels: int, samples: Samples, given: Given, api: Api
 ) -> None:
-    sample = samples.of(write)
     deep = b'{"a":' * levels + b"1" + b"}" * levels
-    body = json.dumps({**(sample.body or {}), field: 0}).encode()
-    raw = body.replace(f'"{field}": 0'.encode(), f'"{field}": '.encode() + deep)
+    requests = []
+    for name, (operation, body) in deep_bodies(given).items():
+        raw = json.dumps(body).encode().replace(json.dumps(DEEPER).encode(), deep)
+        requests.append((name, samples.minimal(operation).request(api, raw)))
 
-    expect_below_500(Answer(api.send_repeatable(sample.request(api, raw))))
+    expect_no_crash(api, requests)
+
+
+@requirement("ERR-3")
+def test_no_depth_that_was_taken_breaks_a_read(given: Given, api: Api) -> None:
+    player, deep = given.names.player(), b'{"a":' * 200 + b"1" + b"}" * 200
+    body = {"rows": [{**ImportBatch("players", given).row(player), "contextSnapshot": DEEPER}]}
+    raw = json.dumps(body).encode().replace(json.dumps(DEEPER).encode(), deep)
+
+    expect_below_500(api.call("migratePlayers", raw))
+    expect_below_500(api.export_player(player))
+    expect_below_500(api.get_player(player))
 
 
 @requirement("ERR-3")

@@ -1,6 +1,7 @@
 """HTTP: statuses, schemas, methods, ids in paths, and unknown fields."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from conformance.testkit import (
     Ledger,
     Request,
     Samples,
+    State,
     assume,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
+    expect_unchanged,
     needed,
     requirement,
 )
@@ -68,6 +71,33 @@ def test_a_valid_request_succeeds_as_documented(operation: str, samples: Samples
     answer = sample.call(api)
 
     expect_success(answer, operation, api, "the request is valid and what it names exists")
+
+
+HEADERS: dict[str, tuple[tuple[str, str], ...]] = {
+    "a charset, and no Accept": (("Content-Type", "application/json; charset=utf-8"),),
+    "another case, and any Accept": (("Content-Type", "Application/JSON"), ("Accept", "*/*")),
+    "a choice": (
+        ("Content-Type", 'application/json;charset="UTF-8"'),
+        ("Accept", "text/html, application/json;q=0.9, */*;q=0.1"),
+        ("Accept-Language", "de, en;q=0.5"),
+    ),
+}
+"""Headers that say in other words that a body is JSON, and that JSON may come back."""
+
+
+@requirement("HTTP-1")
+@pytest.mark.parametrize("kind", list(HEADERS))
+def test_a_media_type_may_be_spelled_otherwise(
+    operation: str, kind: str, samples: Samples, api: Api
+) -> None:
+    usual = samples.of(operation).request(api)
+    replaced = {"accept", "content-type"}
+    kept = [pair for pair in usual.headers if pair[0].lower() not in replaced]
+    sent = [pair for pair in HEADERS[kind] if usual.body or pair[0] != "Content-Type"]
+
+    answer = Answer(api.send(replace(usual, headers=(*kept, *sent))))
+
+    expect_success(answer, operation, api, "the request is valid, whatever the words")
 
 
 def expect_success(answer: Answer, operation: str, api: Api, because: str) -> None:
@@ -175,6 +205,57 @@ def test_unknown_fields_are_ignored(
     answer = sample.call(api, with_unknown_fields(sample.body, given.names.key()))
 
     expect_success(answer, operation, api, "unknown fields of a body are ignored")
+
+
+@requirement("HTTP-5")
+def test_fields_of_other_operations_are_ignored(
+    operation: str, samples: Samples, given: Given, api: Api
+) -> None:
+    assume(api.channel.spec.operations[operation].method == "POST", "a read has no body")
+    stranger, used = given.player(), given.grant_body(metadata={"n": 1})
+    given.grant(stranger, used)
+    before = given.state(stranger)
+    named = {"externalPlayerId": stranger, "externalId": stranger}
+    foreign = {**FOREIGN, **named, "idempotencyKey": used["idempotencyKey"]}
+    outcomes = []
+    for extra in ({}, foreign):
+        sample = samples.of(operation)
+
+        answer = sample.call(api, {**extra, **(sample.body or {})})
+
+        expect_success(answer, operation, api, "unknown fields of a body are ignored")
+        outcomes.append([outline(given.state(player)) for player in sample.players])
+
+    expect_equal(outcomes[1], outcomes[0], "what the players have, with unknown fields")
+    expect_unchanged(before, given.state(stranger), "a player whom only an unknown field names")
+
+
+FOREIGN: dict[str, Any] = {
+    "id": "kc-another",
+    "amount": 77,
+    "quantity": 77,
+    "balance": 77,
+    "applied": False,
+    "status": "claimed",
+    "playerId": "kc-another",
+    "studioId": "kc-another",
+    "createdAt": "2001-01-01T00:00:00Z",
+    "deletedAt": "2001-01-01T00:00:00Z",
+    "bannedAt": "2001-01-01T00:00:00Z",
+}
+"""Names of members of other bodies, of answers and, it may be, of columns."""
+
+
+def outline(state: State) -> dict[str, Any] | None:
+    """What two players have in common to whom the same was done; None for an unknown player."""
+    if state is None:
+        return None
+    return {
+        "wallet": state["wallet"],
+        "inventory": state["inventory"],
+        "grants": [(grant["kind"], grant["status"]) for grant in state["grants"]],
+        "lobbies": len(state["lobbies"]),
+    }
 
 
 @requirement("HTTP-5")

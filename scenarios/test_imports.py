@@ -231,10 +231,13 @@ def test_all_of_1000_rows_are_added(ledger_batch: ImportBatch, given: Given) -> 
 def test_a_batch_of_1001_rows_is_refused_whole(
     batch: ImportBatch, given: Given, player: str
 ) -> None:
-    answer = batch.send([batch.row(player) for _ in range(MAX_ROWS + 1)])
+    rows = [batch.row(player) for _ in range(MAX_ROWS + 1)]
+
+    answer = batch.send(rows)
 
     expect_status(answer, 400, because="a batch has at most 1000 rows")
     expect_unknown(given.state(player), "the player of the refused batch")
+    expect_fields(batch.send(rows[1:]).data, applied=MAX_ROWS, skipped=0, failed=0)
 
 
 @requirement("MIG-5")

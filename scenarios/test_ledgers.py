@@ -1,5 +1,6 @@
 """LEDGER: the same rules for wallet and inventory, for increments and decrements."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -404,20 +405,41 @@ def test_a_key_refused_for_lack_is_free_later(ledger: Ledger, given: Given) -> N
     expect_equal(ledger.held(player), 70, "the holding in the export")
 
 
+REFUSALS: dict[str, Callable[[Ledger, str, str], Answer]] = {
+    "unknown item or currency": lambda ledger, player, key: ledger.increment(
+        player, 5, "kc-no-such-key", idempotencyKey=key
+    ),
+    "unknown item or currency, taken": lambda ledger, player, key: ledger.decrement(
+        player, 5, "kc-no-such-key", idempotencyKey=key
+    ),
+    "too much": lambda ledger, player, key: ledger.decrement(player, 10**6, idempotencyKey=key),
+    "negative": lambda ledger, player, key: ledger.increment(player, -5, idempotencyKey=key),
+    "zero": lambda ledger, player, key: ledger.increment(player, 0, idempotencyKey=key),
+    "no amount": lambda ledger, player, key: ledger.increment(player, None, idempotencyKey=key),
+    "bad reason": lambda ledger, player, key: ledger.increment(
+        player, 5, idempotencyKey=key, reason={"not": "a text"}
+    ),
+    "a stranger's": lambda ledger, _, key: ledger.decrement(
+        ledger.given.names.player(), 5, idempotencyKey=key
+    ),
+}
+"""Calls that a server refuses, each with an idempotency key."""
+
+
 @requirement("LEDGER-9")
-@directions
-def test_a_key_refused_for_its_body_is_free_later(
-    direction: str, ledger: Ledger, given: Given
+@pytest.mark.parametrize("direction", SIGN)
+@pytest.mark.parametrize("refusal", list(REFUSALS))
+def test_a_key_of_a_refused_call_is_free(
+    refusal: str, direction: str, ledger: Ledger, given: Given
 ) -> None:
-    player, key = ledger.filled(START), given.names.key()
-    refused = ledger.change(direction, player, -5, idempotencyKey=key)
-    needed(refused, "LEDGER-7", "a refused call", status=400)
+    player, key = ledger.filled(9), given.names.key()
+    refused = REFUSALS[refusal](ledger, player, key)
+    assume(refused.status >= 400, f"the server does not refuse this ({refusal})")
 
-    answer = ledger.change(direction, player, 30, idempotencyKey=key)
+    answer = ledger.change(direction, player, 5, idempotencyKey=key)
 
-    after = START + 30 * SIGN[direction]
-    expect_status(answer, 200, because="the refused call did not use the key")
-    expect_equal(ledger.held(player), after, "the holding")
+    expect_status(answer, 200, because="only a refused call had the key")
+    expect_equal(ledger.holding(answer), 9 + 5 * SIGN[direction], "the holding after the change")
 
 
 @requirement("LEDGER-9")

@@ -10,6 +10,7 @@ from conformance.testkit import (
     Api,
     Given,
     Names,
+    assume,
     expect_equal,
     expect_fields,
     expect_none,
@@ -24,8 +25,10 @@ from conformance.testkit import (
     with_another_end,
 )
 
-FIXED = ("id", "eventId", "eventWindowId", "mode", "capacity", "participantCount")
-"""The members that do not change while a lobby fills and starts."""
+FIXED = ("id", "eventId", "eventWindowId", "mode", "capacity", "participantCount", "botSlots")
+"""The members that do not change while a lobby starts."""
+MANY_SEATS = 200
+"""An event with more seats is not filled by the suite."""
 
 
 @pytest.fixture
@@ -225,16 +228,54 @@ def test_more_players_than_seats_are_refused(
     expect_none([id for player in roster for id in given.lobbies(player)], "lobbies of the players")
 
 
-@requirement("LOBBY-8")
-def test_a_lobby_reads_as_it_was_created(
-    given: Given, api: Api, event: str, roster: list[str]
+@requirement("LOBBY-7")
+@pytest.mark.parametrize("fill", [{}, {"fillBots": True}, {"fillBots": False}])
+def test_the_seats_of_the_event_count_where_no_capacity_is_sent(
+    fill: dict[str, bool], given: Given, api: Api, event: str, names: Names
 ) -> None:
-    created = api.create_lobby(event, given.lobby_body(roster, capacity=6)).data
+    seats = given.lobby([names.player()])["capacity"]
+    assume(seats <= MANY_SEATS, f"the event has {seats} seats")
+    roster = [names.player() for _ in range(seats + 1)]
+
+    fitting = api.create_lobby(event, given.lobby_body(roster[:-1], **fill))
+    beyond = api.create_lobby(event, given.lobby_body(roster, **fill))
+
+    expect_status(fitting, 201, because=f"{seats} players fit {seats} seats")
+    expect_fields(fitting.data, participantCount=seats, capacity=seats)
+    expect_equal(fitting.data.get("botSlots", 0), 0, "the bots of a lobby without a free seat")
+    expect_status(beyond, 400, 409, because=f"{seats + 1} players do not fit {seats} seats")
+    expect_unknown(given.state(roster[-1]), "a player of the refused lobby")
+
+
+@requirement("LOBBY-1", "LOBBY-4")
+def test_a_refused_create_leaves_its_key_free(
+    given: Given, api: Api, event: str, player: str
+) -> None:
+    body = given.lobby_body([player], capacity=4)
+    refused = [
+        api.create_lobby("kc-no-such-event", body, game=given.game()),
+        api.create_lobby(event, {**body, "capacity": 0}),
+        api.create_lobby(event, body, game="kc-no-such-game"),
+    ]
+    assume(all(answer.status >= 400 for answer in refused), "the server refuses none of these")
+
+    answer = api.create_lobby(event, body)
+
+    expect_status(answer, 201, because="the refused requests created nothing")
+    expect_equal(given.lobbies(player), [str(answer.data["id"])], "the lobbies of the player")
+
+
+@requirement("LOBBY-8")
+@pytest.mark.parametrize("fill", [{}, {"fillBots": True}, {"fillBots": False}])
+def test_a_lobby_reads_as_it_was_created(
+    fill: dict[str, bool], given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    created = api.create_lobby(event, given.lobby_body(roster, capacity=6, **fill)).data
 
     read = api.get_lobby(created["id"])
 
     expect_status(read, 200, because="the lobby exists")
-    expect_fields(read.data, **{name: created[name] for name in FIXED})
+    expect_fields(read.data, **{name: created[name] for name in FIXED if name in created})
 
 
 @harmless

@@ -8,11 +8,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from conformance.client.api import Answer, Api
 from conformance.failures import Mismatch
 from conformance.fuzzing.model import LEDGERS, Granted, Model, Person, Use
+from conformance.http.last_byte_sync import SIMULTANEOUS
 from conformance.testkit.expect import (
     expect_equal,
     expect_fields,
@@ -24,6 +25,7 @@ from conformance.testkit.given import Given, mention, state_of
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger
 
+T = TypeVar("T")
 State = Mapping[str, Any] | None
 PRESENCE = "presence"
 """The part of a state that says whether the player is known."""
@@ -128,6 +130,18 @@ class Oracle:
                 with self.blaming("GRANT-2"):
                     expect_equal(answer.data, first.answer, "the replay's data")
         return str(first.answer["id"])
+
+    def create_grants(self, player: str, bodies: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Creates with new keys, many at a time; the ids of the grants."""
+        path, made = {"externalId": player}, []
+        for some in batched(bodies):
+            requests = [self.api.request("createGrant", body, path=path) for body in some]
+            answers = self.api.send_simultaneously(requests)
+            made += [
+                self._new_grant(answer, player, body)
+                for answer, body in zip(answers, some, strict=True)
+            ]
+        return made
 
     def _new_grant(self, answer: Answer, player: str, body: Mapping[str, Any]) -> str:
         sent = {name: body[name] for name in ("kind", "sourceRefId") if name in body}
@@ -438,6 +452,20 @@ class Oracle:
             "fillBots": False,
         }
         answer = self.api.create_lobby(self.given.world.event("lobby_event"), body)
+        return self._judge_lobby(answer, key, roster, capacity)
+
+    def create_lobbies(self, keys: Sequence[str], roster: Sequence[str], capacity: int) -> None:
+        """Lobbies of the same players, many at a time."""
+        path = {"gameId": self.given.game(), "eventKey": self.given.world.event("lobby_event")}
+        body = self.given.lobby_body(roster, capacity=capacity, fillBots=False)
+        for some in batched(keys):
+            bodies = [{**body, "key": key} for key in some]
+            requests = [self.api.request("createLobby", each, path=path) for each in bodies]
+            answers = self.api.send_simultaneously(requests)
+            for answer, key in zip(answers, some, strict=True):
+                self._judge_lobby(answer, key, roster, capacity)
+
+    def _judge_lobby(self, answer: Answer, key: str, roster: Sequence[str], capacity: int) -> str:
         known = self.model.lobbies.get(key)
         if known is None and answer.status != 201 and self._is_any_banned(roster):
             for player in roster:  # FREE: whether a banned player is seated
@@ -597,6 +625,12 @@ class Oracle:
         granted = person.grants.get(id) if person else None
         expected = granted.view() if granted else {"status": None}
         return {name: row.get(name, value) for name, value in expected.items()}
+
+
+def batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """As many at a time as one sends simultaneously."""
+    for start in range(0, len(items), SIMULTANEOUS):
+        yield items[start : start + SIMULTANEOUS]
 
 
 def is_near(reported: Any, sent: str) -> bool:

@@ -12,6 +12,7 @@ from conformance.testkit.given import Given
 from conformance.testkit.ledgers import WORDS
 
 T = TypeVar("T")
+Call = Callable[[], object]
 Event = Callable[["Subject"], None]
 
 
@@ -36,10 +37,12 @@ class Subject:
                 self.oracle.change(ledger, self.player, 11, item=second)
                 self.oracle.change(ledger, self.other, 17, item=second)
         rows = [(self.player, self.given.names.key(), 2)]
-        self.imports = [partial(self.oracle.migrate, kind, rows) for kind in ("players", *LEDGERS)]
+        self.imports: list[Call] = [
+            partial(self.oracle.migrate, kind, rows) for kind in ("players", *LEDGERS)
+        ]
         seats = (self.given.names.key(), [self.player, self.other], 4)
         lobby = partial(self.oracle.create_lobby, *seats)
-        self.lobbies: list[Callable[[], object]] = [lobby] if can_seat(self.given) else []
+        self.lobbies: list[Call] = [lobby] if can_seat(self.given) else []
         for call in (*self.imports, *self.lobbies):
             call()
 
@@ -53,12 +56,12 @@ class Subject:
         crates = [{"type": "crate", "crateItemKey": key, "quantity": 1} for key in world.crates[:1]]
         return [*self.given.entries(), *items, *crates]
 
-    def calls(self) -> list[list[Callable[[], object]]]:
+    def calls(self) -> list[list[Call]]:
         """Groups of calls that may touch the player, with new keys and with used ones."""
         oracle, player, given = self.oracle, self.player, self.given
         grant, ban = partial(oracle.create_grant, player), partial(oracle.ban, player)
         unban = partial(oracle.unban, player)
-        groups: list[list[Callable[[], object]]] = [
+        groups: list[list[Call]] = [
             [
                 partial(grant, self.body),
                 partial(grant, {**self.body, "metadata": {"other": 1}}),
@@ -87,13 +90,13 @@ class Subject:
             for kind in ("players", *LEDGERS)
         ]
         seats = (given.names.key(), [player, self.third], 4)
-        lobby: list[Callable[[], object]] = [
+        lobby: list[Call] = [
             *[partial(oracle.create_lobby, *seats)] * 2,
             self._read_lobby,
         ]
         return [*groups, lobby if can_seat(given) else []]
 
-    def endings(self) -> list[list[Callable[[], object]]]:
+    def endings(self) -> list[list[Call]]:
         """Groups of calls that end a player, or may."""
         player, other, erase = self.player, self.other, self.oracle.erase
         merge, body = self.oracle.merge, self.given.grant_body
@@ -103,7 +106,7 @@ class Subject:
             [*[partial(erase, player)] * 2, partial(self.oracle.create_grant, player, body())],
         ]
 
-    def replays(self) -> list[Callable[[], object]]:
+    def replays(self) -> list[Call]:
         """The calls whose keys were used before everything else: nothing may happen twice."""
         change = self.oracle.change
         return [
@@ -225,7 +228,7 @@ def _live(oracle: Oracle, events: tuple[str, ...], turn: int, *, compare_each: b
         oracle.agree(subject.player, subject.other)
         oracle.show(subject.player)
 
-    def step(call: Callable[[], object]) -> None:
+    def step(call: Call) -> None:
         call()
         if compare_each:
             oracle.agree(subject.player, subject.other)

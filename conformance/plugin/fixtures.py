@@ -10,6 +10,7 @@ from conformance.client.api import Api
 from conformance.client.channel import Channel
 from conformance.client.recorder import Recorder
 from conformance.failures import Inconclusive
+from conformance.fuzzing.oracle import Oracle
 from conformance.plugin.outcomes import ATTEMPT, RECORDER
 from conformance.plugin.session import SESSION, RunSession
 from conformance.plugin.test_ids import test_id
@@ -17,10 +18,12 @@ from conformance.settings.names import Names
 from conformance.settings.run import Run
 from conformance.settings.target import World
 from conformance.testkit.export_probe import ExportProbe
+from conformance.testkit.first_uses import FirstUses
 from conformance.testkit.given import Given
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger
 from conformance.testkit.sample_requests import Samples
+from conformance.testkit.share import Share, share_of
 
 LOCK_SECONDS = 600.0
 """How long a test waits for a key; other tests hold it for some rate windows."""
@@ -129,18 +132,50 @@ def given(
 
 
 @pytest.fixture(scope="session")
-def check_export(request: pytest.FixtureRequest) -> Callable[[Given], None]:
+def made_first() -> FirstUses:
+    """The first uses of keys, made when the export is checked."""
+    return FirstUses()
+
+
+@pytest.fixture
+def first_uses(
+    made_first: FirstUses, check_export: Callable[[Given], None], given: Given
+) -> FirstUses:
+    """The first uses of keys; made now if this is the first test."""
+    check_export(given)
+    made_first.make(given)
+    return made_first
+
+
+@pytest.fixture(scope="session")
+def check_export(request: pytest.FixtureRequest, made_first: FirstUses) -> Callable[[Given], None]:
     """Checks the export once, before a scenario relies on it, apart from its evidence."""
     session, probe = run_of(request), ExportProbe()
+    uses_keys = session.profile.most_requests is None
 
     def check(_: Given) -> None:
         if session.command_line.harmless_only:
             return  # trying the export takes writes
         own = session.api(session.channel(), "server")
         names = session.run.names(f"export-probe-{os.getpid()}")
-        probe.check(Given(own, names, session.run.target.world))
+        arranging = Given(own, names, session.run.target.world)
+        if uses_keys:
+            made_first.make(arranging)
+        probe.check(arranging)
 
     return check
+
+
+@pytest.fixture
+def oracle(api: Api, given: Given) -> Oracle:
+    """Judges what a test does."""
+    return Oracle(api, given)
+
+
+@pytest.fixture(scope="session")
+def share(run: Run) -> Share:
+    """Takes the part of a list that the run's seed chooses."""
+    return share_of(run)
 
 
 @pytest.fixture

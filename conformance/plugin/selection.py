@@ -11,7 +11,7 @@ from conformance.plugin.command_line import CommandLine
 from conformance.plugin.test_ids import requirements_of, test_id
 from conformance.settings.profiles import PROFILES, Profile, effort_of, length_of, within
 
-PREFLIGHT_REQUESTS = 40
+PREFLIGHT_REQUESTS = 50
 """About what is sent beside the tests: the preflight, and a try of the export."""
 
 

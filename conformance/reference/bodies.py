@@ -1,5 +1,6 @@
 """Request bodies: their shapes, their decoding, and when two of them are the same."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -147,12 +148,15 @@ def read(raw: bytes | msgspec.Raw, shape: type[T]) -> T:
         raise invalid("$", "nested too deep") from None
 
 
+LEAP_SECOND = re.compile(r"(:\d\d):60")
+
+
 def moment(text: str | None) -> datetime | None:
     """An RFC 3339 date-time; a leap second counts as the one before. ApiError 400 for others."""
     if text is None:
         return None
     try:
-        text = text.upper().replace(":60", ":59")
+        text = LEAP_SECOND.sub(r"\1:59", text.upper())
         if not validate_rfc3339(text):
             raise ValueError
         return datetime.fromisoformat(text)

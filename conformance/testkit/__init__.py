@@ -30,6 +30,7 @@ from conformance.testkit.expect import (
     expect_unchanged,
     expect_unknown,
 )
+from conformance.testkit.first_uses import FirstUses
 from conformance.testkit.given import (
     Given,
     State,
@@ -44,6 +45,7 @@ from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import SIGN, Ledger
 from conformance.testkit.markers import harmless, requirement
 from conformance.testkit.sample_requests import Sample, Samples
+from conformance.testkit.share import Share, is_thorough
 
 __all__ = [
     "BASE_PATH",
@@ -54,6 +56,7 @@ __all__ = [
     "SIMULTANEOUS",
     "Answer",
     "Api",
+    "FirstUses",
     "Given",
     "ImportBatch",
     "Ledger",
@@ -63,6 +66,7 @@ __all__ = [
     "Run",
     "Sample",
     "Samples",
+    "Share",
     "State",
     "World",
     "assume",
@@ -81,6 +85,7 @@ __all__ = [
     "expect_unknown",
     "harmless",
     "ids",
+    "is_thorough",
     "mention",
     "needed",
     "requirement",

@@ -1,7 +1,7 @@
 """A valid call of each operation, for rules that hold for all operations."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.client.api import Answer, Api, Body
@@ -47,6 +47,18 @@ class Samples:
         if operation not in MAKERS:
             raise NotExercised(f"the suite does not know what {operation} needs to succeed")
         return MAKERS[operation](self)
+
+    def full(self, operation: str) -> Sample:
+        """A call that succeeds, with every optional field of its body; NotExercised as in `of`."""
+        sample = self.of(operation)
+        body = dict(sample.body) if sample.body is not None else None
+        if body is None:
+            return sample
+        if "rows" in body:
+            body["rows"] = [{**row, **OPTIONAL.get(operation, {})} for row in body["rows"]]
+        else:
+            body |= OPTIONAL.get(operation, {})
+        return replace(sample, body=body)
 
     def minimal(self, operation: str) -> Sample:
         """A valid call that names nothing that exists, for calls that the server refuses anyway."""
@@ -125,6 +137,23 @@ class Samples:
         player, batch = self.given.player(), ImportBatch(name, self.given)
         return Sample(batch.operation, {}, {"rows": [batch.row(player)]}, (player,))
 
+
+CHANGE = {"reason": "quest 7", "sourceRefId": "receipt 7"}
+OPTIONAL: dict[str, Mapping[str, Any]] = {
+    "createGrant": {
+        "kind": "reward",
+        "sourceKind": "api",
+        "sourceRefId": "receipt 7",
+        "expiresAt": "2051-02-28T23:59:59Z",
+        "metadata": {"quest": "seven", "tags": ["a", "b"]},
+    },
+    "createLobby": {"capacity": 4, "fillBots": False, "metadata": {"map": "north"}},
+    **dict.fromkeys(("grantItem", "revokeItem", "creditWallet", "debitWallet"), CHANGE),
+    "migratePlayers": {"contextSnapshot": {"level": 7, "name": "ada"}},
+    "migrateWallet": {"reason": "moved"},
+    "migrateInventory": {"reason": "moved", "parameters": {"colour": "red"}},
+}
+"""The optional fields of each body, or of each row of an import."""
 
 MAKERS: dict[str, Callable[[Samples], Sample]] = {
     "ping": lambda _: Sample("ping"),

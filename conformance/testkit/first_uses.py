@@ -1,0 +1,105 @@
+"""Calls whose idempotency keys are used at the beginning of a run and replayed at its end.
+
+A server that forgets a key after some seconds, or after a thousand others, applies its replay.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.client.api import Answer, Api
+from conformance.failures import Blocked, Inconclusive, NotExercised
+from conformance.http.exchange import Request
+from conformance.testkit.given import Given
+from conformance.testkit.import_batches import ImportBatch
+from conformance.testkit.ledgers import Ledger
+
+
+@dataclass(frozen=True)
+class Use:
+    """A call with a key that had not been used: its request, and what came back."""
+
+    request: Request
+    data: Mapping[str, Any]
+
+    def replay(self, api: Api) -> Answer:
+        """The answer to the same request now."""
+        return Answer(api.send(self.request))
+
+
+class FirstUses:
+    """The first uses of keys by one process, by what was called."""
+
+    def __init__(self) -> None:
+        self._uses: dict[str, Use] = {}
+        self._is_made = False
+
+    def make(self, given: Given) -> None:
+        """Call each once; what fails is left out: other scenarios say what is wrong with it."""
+        if self._is_made:
+            return
+        self._is_made = True
+        for name, request in REQUESTS.items():
+            try:
+                sent = request(given)
+                answer = Answer(given.api.send(sent))
+                if answer.status < 300:
+                    self._uses[name] = Use(sent, answer.data)
+            except (Blocked, Inconclusive, NotExercised):
+                continue
+
+    def of(self, name: str) -> Use:
+        """The first use. NotExercised if it failed."""
+        if name not in self._uses:
+            raise NotExercised(f"the {name} at the beginning of the run did not succeed")
+        return self._uses[name]
+
+
+def _grant(given: Given) -> Request:
+    path = {"externalId": given.names.player()}
+    return given.api.request("createGrant", given.grant_body(), path=path)
+
+
+def _change(name: str) -> Callable[[Given], Request]:
+    return lambda given: Ledger(name, given).request(
+        "increment", given.names.player(), 7, idempotencyKey=given.names.key()
+    )
+
+
+def _import(name: str) -> Callable[[Given], Request]:
+    def request(given: Given) -> Request:
+        batch = ImportBatch(name, given)
+        return given.api.request(batch.operation, {"rows": [batch.row(given.names.player())]})
+
+    return request
+
+
+def _lobby(given: Given) -> Request:
+    path = {"gameId": given.game(), "eventKey": given.world.event("lobby_event")}
+    body = given.lobby_body([given.names.player()], capacity=4)
+    return given.api.request("createLobby", body, path=path)
+
+
+def _merge(given: Given) -> Request:
+    path = {"fromExternalId": given.player(), "toExternalId": given.player()}
+    return given.api.request("mergePlayer", path=path)
+
+
+def _erasure(given: Given) -> Request:
+    return given.api.request(
+        "deletePlayer", {"reason": "test"}, path={"externalId": given.player()}
+    )
+
+
+REQUESTS: dict[str, Callable[[Given], Request]] = {
+    "grant": _grant,
+    "credit": _change("wallet"),
+    "item grant": _change("inventory"),
+    "players import": _import("players"),
+    "wallet import": _import("wallet"),
+    "inventory import": _import("inventory"),
+    "lobby": _lobby,
+    "merge": _merge,
+    "erasure": _erasure,
+}
+"""A request for each operation that must know what was done before."""

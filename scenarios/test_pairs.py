@@ -1,0 +1,126 @@
+"""Pairs: whatever happens at the same moment, nothing is lost and nothing doubled."""
+
+import pytest
+
+from conformance.fuzzing.operation_pairs import (
+    CHANGING,
+    PAIRS,
+    expect_erased_whole,
+    expect_nothing_lost,
+    possible,
+)
+from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
+    Api,
+    Given,
+    ImportBatch,
+    Ledger,
+    Recorder,
+    assume,
+    expect_equal,
+    expect_none,
+    expect_that,
+    requirement,
+)
+
+pytestmark = pytest.mark.usefixtures("trusted_export")
+
+
+@pytest.mark.parametrize(
+    "differing",
+    [
+        pytest.param("player", marks=requirement("GRANT-5")),
+        pytest.param("metadata", marks=requirement("GRANT-3")),
+    ],
+)
+def test_one_key_at_once_makes_one_grant(differing: str, given: Given, api: Api) -> None:
+    for _ in range(ROUNDS):
+        players = [given.player() for _ in range(2)]
+        body = given.grant_body()
+        sent = {
+            "player": [(player, body) for player in players],
+            "metadata": [(players[0], {**body, "metadata": {"n": n}}) for n in range(2)],
+        }[differing]
+        requests = [
+            api.request("createGrant", each, path={"externalId": player}) for player, each in sent
+        ]
+
+        answers = api.send_simultaneously(requests * (SIMULTANEOUS // 2))
+
+        statuses = sorted({answer.status for answer in answers})
+        expect_none(set(statuses) - {200, 201, 409}, "statuses but 200, 201 and 409")
+        created = sum(answer.status == 201 for answer in answers)
+        made = [id for player in players for id in given.grants(player)]
+        expect_equal((created, len(made)), (1, 1), "the 201s and the grants of one key")
+
+
+@requirement("LEDGER-6")
+@pytest.mark.parametrize("direction", ["increment", "decrement"])
+def test_one_key_at_once_changes_a_holding_once(
+    direction: str, ledger: Ledger, given: Given, api: Api
+) -> None:
+    for _ in range(ROUNDS):
+        player, key = ledger.filled(1000), given.names.key()
+        requests = [
+            ledger.request(direction, player, amount, idempotencyKey=key) for amount in (1, 20)
+        ]
+
+        answers = api.send_simultaneously(requests * (SIMULTANEOUS // 2))
+
+        changed = abs(ledger.held(player) - 1000)
+        succeeded = sorted({n % 2 for n, answer in enumerate(answers) if answer.status == 200})
+        expect_that(changed in (1, 20), "a change by 1 or by 20", f"a change by {changed}")
+        expect_equal(succeeded, [int(changed == 20)], "which of the two bodies got 200")
+
+
+@requirement("MIG-10")
+def test_a_row_in_several_batches_at_once_is_applied_once(batch: ImportBatch, api: Api) -> None:
+    for _ in range(ROUNDS):
+        shared = batch.row()
+        bodies = [{"rows": [shared, batch.row()]} for _ in range(SIMULTANEOUS)]
+
+        answers = api.send_simultaneously([api.request(batch.operation, body) for body in bodies])
+
+        applied = sum(answer.data["applied"] for answer in answers)
+        expect_equal(applied, len(bodies) + 1, "the rows that all batches applied")
+        expect_equal(batch.has(shared), True, "whether the shared row was applied, once")
+
+
+@requirement("LEDGER-6", "GRANT-8", "LOBBY-6", "MERGE-2", "MERGE-3", "MERGE-4")
+@pytest.mark.parametrize("pair", [pytest.param(pair, id="-".join(pair)) for pair in PAIRS])
+def test_two_operations_at_once_lose_and_double_nothing(
+    pair: tuple[str, str], given: Given, recorder: Recorder
+) -> None:
+    assume(possible(given, *pair), "declare world.lobby_event in the target file")
+    expect_nothing_lost(given, recorder, pair)
+
+
+@requirement("DEL-2")
+@pytest.mark.parametrize("other", CHANGING)
+def test_an_erasure_at_the_moment_of_another_operation_is_whole(other: str, given: Given) -> None:
+    assume(possible(given, other), "declare world.lobby_event in the target file")
+    expect_erased_whole(given, other)
+
+
+@requirement("LEDGER-10")
+def test_one_receipt_at_once_is_a_credit_an_item_and_a_grant(given: Given, api: Api) -> None:
+    wallet, inventory = Ledger("wallet", given), Ledger("inventory", given)
+    for _ in range(ROUNDS):
+        player, receipt = given.names.player(), given.names.key()
+        requests = [
+            wallet.request("increment", player, 7, idempotencyKey=receipt),
+            inventory.request("increment", player, 5, idempotencyKey=receipt),
+            api.request(
+                "createGrant",
+                given.grant_body(idempotencyKey=receipt),
+                path={"externalId": player},
+            ),
+        ]
+
+        answers = api.send_simultaneously(requests * 5)
+
+        statuses = sorted({answer.status for answer in answers})
+        expect_equal(statuses, [200, 201], "the statuses of one receipt used for three")
+        made = (wallet.held(player), inventory.held(player), len(given.grants(player)))
+        expect_equal(made, (7, 5, 1), "currency, items and grants of one receipt")

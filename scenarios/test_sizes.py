@@ -1,0 +1,232 @@
+"""Sizes: amounts, batches and lists around the limits of columns, pages and chunks."""
+
+import pytest
+
+from conformance.fuzzing.model import LEDGERS
+from conformance.fuzzing.oracle import Oracle
+from conformance.testkit import (
+    SIGN,
+    Answer,
+    Api,
+    Given,
+    ImportBatch,
+    Ledger,
+    assume,
+    expect_equal,
+    expect_none,
+    expect_status,
+    expect_that,
+    requirement,
+)
+
+pytestmark = pytest.mark.usefixtures("trusted_export")
+
+KINDS = ("reward", "crate")
+MOST = 1000
+"""The most rows that a list of an export has (EXP-3), and more than chunks usually hold."""
+MANY = 130
+"""More lobbies than stores and clients usually put on a page."""
+LIMITS = (1, 2, 5, 19, 20, 21, 50, 99, 100)
+AMOUNTS = sorted(
+    {
+        *(2**power + near for power in (7, 8, 15, 16, 24) for near in (-1, 0, 1)),
+        *(10**power + near for power in range(1, 10) for near in (-1, 0)),
+        *(1, 2, 2**31 - 2, 2**31 - 1),
+    }
+)
+"""Around the limits of columns and formats."""
+BEYOND = (2**31, 2**32 + 5, 2**33 + 5, 2**53 - 1, 2**53 + 1, 2**63 + 5, 2**64 + 5, 10**30)
+"""Amounts of which the contract says only that no number may be wrong (LEDGER-12)."""
+BATCHES = (20, 21, 51, 101, 251, 257, 501, 999, 1000)
+"""One more than pages and chunks usually hold, and the most that an import takes."""
+
+
+@requirement("LEDGER-1", "LEDGER-2", "LEDGER-11", "LEDGER-12")
+@pytest.mark.parametrize("name", LEDGERS)
+def test_every_amount_is_added_and_taken_exactly(name: str, oracle: Oracle, given: Given) -> None:
+    player = given.names.player()
+    for amount in (3, -1, -2, *AMOUNTS):
+        oracle.change(name, player, amount)
+    oracle.agree(player)
+    for amount in AMOUNTS:
+        oracle.change(name, player, -amount)
+    oracle.change(name, player, -1)
+
+    oracle.agree(player)
+
+
+@requirement("MIG-1", "MIG-6", "MIG-7", "LEDGER-12")
+@pytest.mark.parametrize("name", LEDGERS)
+def test_every_amount_is_imported_exactly(name: str, oracle: Oracle, given: Given) -> None:
+    stem, key = given.names.player(), given.names.key()
+    rows = [(f"{stem}-{amount}", f"{key}-{amount}", amount) for amount in AMOUNTS]
+
+    oracle.migrate(name, rows)
+
+    oracle.agree(*(player for player, _, _ in rows))
+
+
+@requirement("GRANT-1")
+def test_every_amount_can_be_granted(given: Given, api: Api, player: str) -> None:
+    (entry,) = given.entries()
+    (amount,) = {"amount", "quantity"} & entry.keys()
+    body = given.grant_body(entries=[{**entry, amount: each} for each in AMOUNTS])
+
+    answer = api.create_grant(player, body)
+
+    expect_status(answer, 201, because="every amount from 1 to 2^31-1 is valid")
+
+
+@requirement("MIG-1", "MIG-2", "MIG-6", "MIG-7")
+@pytest.mark.parametrize("kind", ["players", *LEDGERS])
+@pytest.mark.parametrize("size", BATCHES)
+def test_a_batch_of_any_size_is_imported_whole(
+    size: int, kind: str, oracle: Oracle, given: Given
+) -> None:
+    stem, key = given.names.player(), given.names.key()
+    rows = [(f"{stem}-{n % 2}", f"{key}-{n}", 1 + n % 3) for n in range(size - 1)]
+    rows.append((f"{stem}-last", f"{key}-last", 9))
+
+    oracle.migrate(kind, rows)
+    oracle.migrate(kind, rows)
+
+    oracle.agree(f"{stem}-0", f"{stem}-1", f"{stem}-last")
+
+
+@requirement("MIG-1", "MIG-3")
+@pytest.mark.parametrize("name", LEDGERS)
+@pytest.mark.parametrize("size", [21, 101, 257, 1000])
+def test_bad_rows_of_a_large_batch_are_told_by_their_index(
+    size: int, name: str, given: Given
+) -> None:
+    batch, player, key = ImportBatch(name, given), given.player(), given.names.key()
+    rows = [{**batch.row(player), "idempotencyKey": f"{key}-{n}"} for n in range(size)]
+    bad = sorted({0, 1, size // 2, size - 2, size - 1, *range(0, size, 3)})
+    for index in bad:
+        rows[index][batch.words.key_field] = "kc-no-such-key"
+
+    answer = batch.send(rows)
+
+    expect_status(answer, 200, because="bad rows fail alone")
+    good = size - len(bad)
+    expected = {"applied": good, "skipped": 0, "failed": len(bad)}
+    counted = {name: answer.data[name] for name in expected}
+    expect_equal(counted, expected, "the counts")
+    told = sorted(failure["rowIndex"] for failure in answer.data["failures"])
+    expect_equal(told, bad, "the indices of the failures")
+    expect_equal(batch.held(player), batch.amount * good, "the sum of the good rows")
+
+
+@requirement("LEDGER-12")
+@pytest.mark.parametrize("direction", SIGN)
+def test_an_amount_beyond_all_bounds_is_exact_or_refused(direction: str, ledger: Ledger) -> None:
+    for amount in BEYOND:
+        player = ledger.filled(100)
+
+        answer = ledger.change(direction, player, amount)
+
+        done = answer.status == 200
+        expect_that(done or 400 <= answer.status < 500, "a success or a refusal", answer.status)
+        held = 100 + SIGN[direction] * amount * done
+        expect_that(held >= 0, f"no success of a decrement of {amount} from 100", answer.status)
+        expect_equal(ledger.held(player), held, f"the holding after {amount}, {answer.status}")
+
+
+def applied(answer: Answer) -> int:
+    """How many rows of a batch were applied; none where it was refused."""
+    return int(answer.data["applied"]) if answer.status == 200 else 0
+
+
+@requirement("LEDGER-12")
+@pytest.mark.parametrize("name", LEDGERS)
+def test_an_import_beyond_all_bounds_is_exact_or_refused(name: str, given: Given) -> None:
+    batch = ImportBatch(name, given)
+    for amount in BEYOND:
+        row = {**batch.row(), batch.words.amount_field: amount}
+
+        answer = batch.send([row])
+
+        held = batch.held(row["externalPlayerId"])
+        expect_equal(held, applied(answer) * amount, f"the holding after a row of {amount}")
+
+
+@requirement("MIG-1", "MIG-7", "LEDGER-8", "LEDGER-11")
+@pytest.mark.parametrize("name", LEDGERS)
+def test_a_batch_of_several_players_and_keys_is_sorted_out(
+    name: str, oracle: Oracle, given: Given
+) -> None:
+    ledger, stem, key = Ledger(name, given), given.names.player(), given.names.key()
+    rows = [(f"{stem}-{n % 3}", f"{key}-{n}", 1 + n) for n in range(24)]
+
+    oracle.migrate(name, rows, [ledger.key, ledger.other_key])
+    oracle.migrate(name, rows[::-1], [ledger.other_key, ledger.key])
+
+    oracle.agree(*(f"{stem}-{n}" for n in range(3)))
+
+
+@requirement("GRANT-2", "GRANT-8", "MERGE-1", "MERGE-3", "ACK-3", "DEL-2")
+@requirement("EXP-1", "EXP-3", "PLAYER-2", "PLAYER-3")
+def test_a_player_with_a_thousand_grants_is_merged_and_erased_whole(
+    oracle: Oracle, given: Given, api: Api
+) -> None:
+    source, target = given.names.player(), given.names.player()
+    bodies = [given.grant_body(kind=KINDS[number % 2]) for number in range(MOST - 1)]
+    grants = [oracle.create_grant(source, bodies[0])]
+    oracle.agree(source)
+    grants += oracle.create_grants(source, bodies[1:])
+    oracle.create_grant(target, given.grant_body())
+    for body in (bodies[0], bodies[1], bodies[-1]):
+        oracle.create_grant(source, body)
+    oracle.expect_whole_export(source)
+    for limit in LIMITS:
+        oracle.read_profile(source, limit)
+    for grant in (grants[0], grants[1], grants[-1]):
+        oracle.ack(source, grant)
+
+    oracle.merge(source, target)
+
+    oracle.agree(source, target)
+    for grant in (grants[2], grants[25], grants[MOST // 2], grants[-2]):
+        oracle.ack(target, grant)
+    oracle.agree(target)
+    oracle.create_grant(target, given.grant_body())
+    rows = len(given.export(target)["grants"])
+    expect_that(rows <= MOST, f"at most {MOST} grants in the export", f"{rows} grants")
+    oracle.erase(target)
+    for grant in (grants[1], grants[25], grants[60], grants[-2]):
+        oracle.ack(target, grant)
+    expect_status(api.export_player(target), 404, because="the player was erased")
+
+
+@requirement("MERGE-4", "LOBBY-6", "LOBBY-8", "EXP-1", "PLAYER-2", "DEL-7")
+def test_a_player_in_many_lobbies_is_merged_and_erased_whole(oracle: Oracle, given: Given) -> None:
+    source, target, other = (given.names.player() for _ in range(3))
+    keys = [given.names.key() for _ in range(MANY)]
+    oracle.create_lobby(keys[0], [source, other], 4)
+    oracle.agree(source, other)
+    oracle.create_lobbies(keys[1:], [source, other], 4)
+    oracle.expect_whole_export(source)
+    for limit in LIMITS:
+        oracle.read_profile(source, limit)
+    oracle.change("wallet", target, 1)
+
+    oracle.merge(source, target)
+
+    oracle.agree(source, target, other)
+    oracle.erase(target)
+    oracle.agree(source, target, other)
+    for lobby in list(oracle.model.created_lobbies)[::9]:
+        oracle.read_lobby(lobby)
+    oracle.agree(source, target, other)
+
+
+@requirement("LOBBY-6", "EXP-1")
+def test_every_player_of_a_large_lobby_sits_in_it(given: Given, api: Api) -> None:
+    roster = [given.names.player() for _ in range(MANY)]
+    body = given.lobby_body(roster, capacity=len(roster))
+    answer = api.create_lobby(given.world.event("lobby_event"), body)
+    assume(answer.status == 201, f"the server takes no lobby of {len(roster)}")
+
+    looked_at = sorted({*roster[::7], *roster[-2:]})
+    missing = [player for player in looked_at if given.lobbies(player) != [answer.data["id"]]]
+    expect_none(missing, "players whose export lacks the lobby")

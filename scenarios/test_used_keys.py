@@ -1,0 +1,75 @@
+"""Used keys: what was done at the beginning of a run is still known at its end."""
+
+import pytest
+
+from conformance.testkit import (
+    Api,
+    FirstUses,
+    Given,
+    Ledger,
+    expect_equal,
+    expect_fields,
+    expect_status,
+    requirement,
+)
+
+BECAUSE = "the same request succeeded at the beginning of the run"
+
+
+@requirement("GRANT-2")
+def test_a_grants_key_is_remembered_to_the_end(first_uses: FirstUses, api: Api) -> None:
+    first = first_uses.of("grant")
+
+    answer = first.replay(api)
+
+    expect_status(answer, 200, because=BECAUSE)
+    expect_equal(answer.data, first.data, "the replay's data")
+
+
+@requirement("LEDGER-3")
+@pytest.mark.parametrize(("name", "call"), [("wallet", "credit"), ("inventory", "item grant")])
+def test_a_changes_key_is_remembered_to_the_end(
+    name: str, call: str, first_uses: FirstUses, given: Given, api: Api
+) -> None:
+    first = first_uses.of(call)
+
+    answer = first.replay(api)
+
+    expect_status(answer, 200, because=BECAUSE)
+    holding = Ledger(name, given).words.holding_field
+    expect_fields(answer.data, **{holding: first.data[holding]})
+
+
+@requirement("MIG-2")
+@pytest.mark.parametrize("kind", ["players", "wallet", "inventory"])
+def test_a_rows_key_is_remembered_to_the_end(kind: str, first_uses: FirstUses, api: Api) -> None:
+    answer = first_uses.of(f"{kind} import").replay(api)
+
+    expect_status(answer, 200, because="the batch is well-formed")
+    expect_fields(answer.data, applied=0, skipped=1)
+
+
+@requirement("LOBBY-2")
+def test_a_lobbys_key_is_remembered_to_the_end(first_uses: FirstUses, api: Api) -> None:
+    first = first_uses.of("lobby")
+
+    answer = first.replay(api)
+
+    expect_status(answer, 201, because=BECAUSE)
+    expect_fields(answer.data, id=first.data["id"])
+
+
+@requirement("MERGE-6")
+def test_a_merge_is_remembered_to_the_end(first_uses: FirstUses, api: Api) -> None:
+    answer = first_uses.of("merge").replay(api)
+
+    expect_status(answer, 200, because="the two were merged at the beginning of the run")
+    expect_fields(answer.data, status="no_op_already_merged")
+
+
+@requirement("DEL-3")
+def test_an_erasure_is_remembered_to_the_end(first_uses: FirstUses, api: Api) -> None:
+    answer = first_uses.of("erasure").replay(api)
+
+    expect_status(answer, 200, because="erasing always answers 200")
+    expect_fields(answer.data, status="no_op_already_erased")
