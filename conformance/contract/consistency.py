@@ -7,16 +7,14 @@ PLAYER-2, EXP-1), also after a merge. The id of an erased player shows nowhere a
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
 from conformance.contract.breach import Breach, spelled
+from conformance.contract.instants import is_same_instant
 from conformance.contract.openapi import Operation
 from conformance.http.exchange import Exchange, Request
 
-INSTANT = timedelta(seconds=1)
-"""By how much views may round an instant."""
 GRANT = ("kind", "sourceKind", "sourceRefId", "parentGrantId", "createdAt", "expiresAt")
 CONTENTS = "contents"
 """What a grant contains; a crate may show other contents once it is claimed."""
@@ -152,17 +150,8 @@ def _differences(
     requirement: str, what: str, known: Row, row: Row, names: tuple[str, ...]
 ) -> Iterator[Breach]:
     for name in names:
-        if name in known and name in row and not _same(known[name], row[name]):
+        if name not in known or name not in row or known[name] == row[name]:
+            continue
+        if not is_same_instant(known[name], row[name]):
             expected = f"{name} of {what} to be {spelled(known[name])}, as it was shown before"
             yield Breach(requirement, expected, spelled(row[name]))
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values are equal; two spellings of one instant are."""
-    if one == other:
-        return True
-    try:
-        instants = [datetime.fromisoformat(text.upper()) for text in (one, other)]
-        return abs(instants[0] - instants[1]) <= INSTANT
-    except (AttributeError, TypeError, ValueError):
-        return False

@@ -6,13 +6,14 @@ what was done. Where the contract is FREE, the model takes over what the server 
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from conformance.client.api import Answer, Api
+from conformance.contract.instants import is_same_instant
 from conformance.failures import Mismatch
+from conformance.fuzzing.blame import Blame
 from conformance.fuzzing.model import LEDGERS, Granted, Model, Person, Use
+from conformance.fuzzing.views import Views
 from conformance.http.last_byte_sync import SIMULTANEOUS
 from conformance.testkit.expect import (
     expect_equal,
@@ -21,38 +22,19 @@ from conformance.testkit.expect import (
     expect_status,
     expect_that,
 )
-from conformance.testkit.given import Given, mention, state_of
+from conformance.testkit.given import Given
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger
 
 T = TypeVar("T")
-State = Mapping[str, Any] | None
-PRESENCE = "presence"
-"""The part of a state that says whether the player is known."""
-TOUCHED: dict[str, tuple[str, ...]] = {
-    "GRANT": ("grants",),
-    "ACK": ("grants",),
-    "LEDGER": LEDGERS,
-    "MIG": LEDGERS,
-    "LOBBY": ("lobbies",),
-    "MERGE": (*LEDGERS, "grants", "lobbies"),
-    "DEL": (*LEDGERS, "grants", "lobbies"),
-}
-"""The parts of a state that the operations of a family may change."""
 UNTOUCHED = dict.fromkeys((*LEDGERS, "grants", "lobbies"), "BAN-6")
 """What a ban leaves as it is."""
 USED_BY = {"erased": "DEL-9", "merged": "MERGE-9"}
 """What keeps a grant's key used once its player has ended."""
 LASTING = ("id", "eventId", "eventWindowId", "mode", "capacity", "botSlots")
 """What a lobby without bots is from its beginning to its end (LOBBY-8)."""
-SUSPECTS = ("LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-10", "BAN-6")
-"""What says that a call leaves a holding as it is."""
 LARGE = 2**16
 """Beyond it, LEDGER-12 says that a holding is exact."""
-INSTANT = timedelta(seconds=1)
-"""By how much a server may round an instant."""
-MAX_SHOWN = 100
-"""A profile that is asked for more rows may show fewer."""
 
 
 class Oracle:
@@ -68,34 +50,12 @@ class Oracle:
         self.api = api
         self.given = given
         self.model = Model()
-        self._on_mismatch = on_mismatch
-        self._accused = "EXP-1"
-        self._blame: dict[str, str] = {}
-        self._known: set[str] = set()
-
-    @contextmanager
-    def blaming(self, requirement: str, **blame: str) -> Iterator[None]:
-        """Blame this requirement for a mismatch here, and for a wrong state after this step.
-
-        `blame` names another requirement for some parts of that state: `wallet`, `inventory`,
-        `grants`, `lobbies`, `presence`. Until the states are compared, a part is blamed on the last
-        step that names it.
-        """
-        self._accused = requirement
-        touched = TOUCHED.get(requirement.partition("-")[0], ())
-        self._blame |= {**dict.fromkeys(touched, requirement), **blame}
-        with self._naming(requirement):
-            yield
-
-    @contextmanager
-    def _naming(self, requirement: str) -> Iterator[None]:
-        """Blame this requirement for a mismatch here, and leave the blame for later ones."""
-        try:
-            yield
-        except Mismatch as error:
-            error.requirement = error.requirement or requirement
-            self._on_mismatch(error)
-            raise
+        blame = Blame(self.model, on_mismatch)
+        views = Views(api, self.model, blame)
+        self._blame = blame
+        self.blaming = blame.on
+        self.agree, self.show = views.agree, views.show
+        self.read_profile, self.expect_whole_export = views.read_profile, views.expect_whole_export
 
     def _accept_new_player(self, player: str) -> None:
         """FREE: a refused or replayed call may have made the player known."""
@@ -146,7 +106,7 @@ class Oracle:
     def _new_grant(self, answer: Answer, player: str, body: Mapping[str, Any]) -> str:
         sent = {name: body[name] for name in ("kind", "sourceRefId") if name in body}
         with self.blaming(
-            self._freed_by(player) or "GRANT-1", grants="GRANT-8", presence="GRANT-6"
+            self._blame.freed_by(player) or "GRANT-1", grants="GRANT-8", presence="GRANT-6"
         ):
             expect_status(answer, 201, because=f"the key {body['idempotencyKey']} is new")
             id = str(answer.data["id"])
@@ -154,7 +114,7 @@ class Oracle:
             expect_fields(answer.data, **{"kind": "reward", "status": "pending", **sent})
             if "expiresAt" in body:
                 expires = answer.data["expiresAt"]
-                same = is_near(expires, body["expiresAt"])
+                same = is_same_instant(expires, body["expiresAt"])
                 expect_that(same, f"expiresAt to be the instant {body['expiresAt']}", expires)
         person = self.model.ensure(player)
         person.grants[id] = Granted(sent)
@@ -200,7 +160,7 @@ class Oracle:
         if first is not None:
             self._second_use(api_ledger, answer, player, request, first)
             return
-        freed, suspect = self._freed_by(player), self._suspect(ledger)
+        freed, suspect = self._blame.freed_by(player), self._blame.suspect(ledger)
         held = self.model.adjust(ledger, player, item, amount)
         if held is None:
             with self.blaming("LEDGER-2"):
@@ -219,11 +179,6 @@ class Oracle:
             expect_equal(api_ledger.holding(answer), held, "the holding after the change")
         if key is not None:
             self.model.remember(ledger, key, self.model.people[player], request, held)
-
-    def _suspect(self, part: str) -> str | None:
-        """What a call since the last comparison breaks if it changed a holding after all."""
-        blamed = self._blame.get(part)
-        return blamed if blamed in SUSPECTS else None
 
     def _second_use(
         self,
@@ -410,7 +365,7 @@ class Oracle:
             )
             expect_placeholder(answer.data["anonymizedExternalPlayerId"], "merged")
         self.model.merge(source, into)
-        self._known.discard(source)
+        self._blame.forget(source)
 
     def erase(self, player: str) -> None:
         """An erasure, or one that finds nothing to erase."""
@@ -420,7 +375,7 @@ class Oracle:
             with self.blaming("DEL-1", presence="DEL-2"):
                 expect_placeholder(answer.data["anonymizedExternalId"], "deleted")
             self.model.erase(player)
-            self._known.discard(player)
+            self._blame.forget(player)
         elif self.model.ended.get(player) == "erased":
             self._expect_erasure(answer, player, "DEL-3", "no_op_already_erased")
         elif player in self.model.ended:
@@ -472,7 +427,7 @@ class Oracle:
                 self._accept_new_player(player)
             return ""
         if known is None:
-            freed = next(filter(None, map(self._freed_by, roster)), None)
+            freed = next(filter(None, map(self._blame.freed_by, roster)), None)
             with self.blaming(freed or "LOBBY-1", lobbies="LOBBY-6", presence="LOBBY-6"):
                 expect_status(answer, 201, because=f"the key {key} is new")
                 lobby = str(answer.data["id"])
@@ -509,123 +464,6 @@ class Oracle:
             expect_status(answer, 200, because="the lobby exists")
             expect_fields(answer.data, **{n: v for n, v in created.items() if n in LASTING})
 
-    # Views
-
-    def read_profile(self, player: str, limit: int | None = None) -> None:
-        """Read a profile; its status is judged, and that it shows no more than the limit."""
-        person = self.model.people.get(player)
-        known = person is not None
-        answer = self.api.get_player(player, limit)
-        if person is not None and limit is not None:
-            self._expect_at_most(limit, answer, person)
-        with self.blaming("PLAYER-1", presence="PLAYER-4"):
-            because = f"the player is {'known' if known else 'unknown'}"
-            expect_status(answer, 200 if known else 404, because=because)
-
-    def _expect_at_most(self, limit: int, answer: Answer, person: Person) -> None:
-        """PLAYER-3; what a server lists besides grants and lobbies is its own affair."""
-        for listed in (person.grants, person.lobbies):
-            shown = sum(mention(answer.body, id) is not None for id in listed)
-            with self._naming("PLAYER-3"):
-                expect_that(shown <= limit, f"at most {limit} rows of a list", f"{shown} rows")
-
-    def show(self, player: str) -> None:
-        """Read the profile: that of a known player lists every grant, as it is, and every lobby."""
-        if player not in self.model.people:
-            self.read_profile(player)
-            self.agree(player)
-            return
-        person = self.model.people[player]
-        limit = max(len(person.grants), len(person.lobbies), 1)
-        if limit > MAX_SHOWN:
-            return
-        with self._naming("PLAYER-2"):
-            answer = self.api.get_player(player, limit)
-            expect_status(answer, 200, because="the player is known")
-        for id, granted in person.grants.items():
-            row = mention(answer.data, id)
-            with self._naming("GRANT-8" if granted.status == "pending" else "ACK-4"):
-                expect_that(row is not None, f"grant {id} in the profile", "a profile without it")
-                reported = (row or {}).get("status", granted.status)
-                expect_equal(reported, granted.status, f"the status of grant {id} in the profile")
-        with self._naming("PLAYER-2"):
-            missing = [id for id in person.lobbies if mention(answer.data, id) is None]
-            expect_equal(missing, [], "the lobbies that the profile lacks")
-
-    def expect_whole_export(self, player: str) -> None:
-        """The export of a player who has much is the whole truth (EXP-1)."""
-        with self.blaming("EXP-1", **dict.fromkeys((*LEDGERS, "grants", "lobbies"), "EXP-1")):
-            self.agree(player)
-
-    def agree(self, *players: str) -> None:
-        """The export of each player agrees with the model, and no exchange broke a rule."""
-        for player in players:
-            reported, expected = self._reported(player), self.model.state(player)
-            with self._naming(self._blamed(player, reported, expected)):
-                expect_equal(reported, expected, f"the state of player {player}")
-        self._known, self._blame = set(self.model.people), {}
-        for breach in self.api.channel.recorder.breaches:
-            with self._naming(breach.requirement):
-                raise Mismatch(breach.expected, breach.received)
-
-    def _blamed(self, player: str, reported: State, expected: State) -> str:
-        """The requirement to blame if the player's state is wrong.
-
-        A new player with a freed id begins with nothing, whichever operation created them.
-        """
-        part = differing_part(reported, expected)
-        new = player in self.model.people and player not in self._known
-        freed = new and has_more(reported, expected) and self._freed_by(player)
-        return self._suspect(part) or freed or self._blame.get(part, self._accused)
-
-    def _freed_by(self, player: str) -> str | None:
-        """The requirement by which the id of a new player became free; None for a fresh id."""
-        ended = self.model.ended.get(player)
-        if player in self._known or ended is None:
-            return None
-        return "MERGE-5" if ended == "merged" else "DEL-6"
-
-    def _reported(self, player: str) -> dict[str, Any] | None:
-        """The player's export, in the form of `Model.state`."""
-        answer = self.api.export_player(player)
-        if answer.status == 404:
-            return None
-        if answer.status != 200:
-            erased = self.model.ended.get(player) == "erased"
-            expected = "an export with 200 or 404"
-            raise Mismatch(expected, f"status {answer.status}", "DEL-2" if erased else "EXP-1")
-        state = state_of(answer.data)
-        if player in self.model.people:
-            with self._naming("HTTP-4"):
-                expect_fields(answer.data["player"], externalPlayerId=player)
-        self._expect_snapshot(player, state["snapshot"])
-        grants = {
-            str(grant["id"]): self._view(player, str(grant["id"]), grant)
-            for grant in state["grants"]
-        }
-        with self._naming(self._blame.get("grants", "EXP-1")):
-            expect_equal(len(state["grants"]), len(grants), "the rows of as many grants")
-        return {
-            "wallet": state["wallet"],
-            "inventory": state["inventory"],
-            "grants": grants,
-            "lobbies": state["lobbies"],
-        }
-
-    def _expect_snapshot(self, player: str, reported: Any) -> None:
-        """A player for whom none was ever imported has no snapshot of an earlier one."""
-        person = self.model.people.get(player)
-        if person is not None and not person.has_snapshot:
-            with self._naming(self._freed_by(player) or "EXP-1"):
-                expect_that(not reported, "no snapshot, as none was imported", reported)
-
-    def _view(self, player: str, id: str, row: Mapping[str, Any]) -> dict[str, Any]:
-        """The members of a grant's row that the model knows; others count as they should be."""
-        person = self.model.people.get(player)
-        granted = person.grants.get(id) if person else None
-        expected = granted.view() if granted else {"status": None}
-        return {name: row.get(name, value) for name, value in expected.items()}
-
 
 def batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """As many at a time as one sends simultaneously."""
@@ -633,35 +471,6 @@ def batched(items: Sequence[T]) -> Iterator[Sequence[T]]:
         yield items[start : start + SIMULTANEOUS]
 
 
-def is_near(reported: Any, sent: str) -> bool:
-    """Whether a date-time names the instant that was sent, whatever its offset."""
-    try:
-        instants = [datetime.fromisoformat(text.upper()) for text in (reported, sent)]
-        return abs(instants[0] - instants[1]) <= INSTANT
-    except (AttributeError, TypeError, ValueError):
-        return False
-
-
 def canonical(body: Mapping[str, Any]) -> str:
     """A body as a text that is equal only for equal JSON values; the order of keys is none."""
     return json.dumps(body, sort_keys=True)
-
-
-def has_more(reported: State, expected: State) -> bool:
-    """Whether a state has what it should not have: a leftover of an earlier player."""
-    if reported is None or expected is None:
-        return False
-    held = [
-        reported[name].get(key, 0) - expected[name].get(key, 0)
-        for name in LEDGERS
-        for key in reported[name]
-    ]
-    lists = [set(reported[name]) - set(expected[name]) for name in ("grants", "lobbies")]
-    return any(more > 0 for more in held) or any(lists)
-
-
-def differing_part(reported: State, expected: State) -> str:
-    """The first part in which two states of a player differ; empty if they are equal."""
-    if reported is None or expected is None:
-        return "" if reported is expected else PRESENCE
-    return next((name for name in expected if reported[name] != expected[name]), "")
