@@ -1,9 +1,14 @@
 """ACK: the studio's backend confirms that it delivered a grant."""
 
+import json
 import time
 from datetime import datetime, timedelta
 
+import pytest
+
 from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
     Api,
     Given,
     expect_equal,
@@ -132,19 +137,51 @@ def test_an_ack_puts_nothing_into_wallet_or_inventory(given: Given, player: str)
     expect_fields(state, wallet={}, inventory={})
 
 
-@requirement("ACK-2", "ACK-4")
-def test_a_claimed_grant_stays_claimed_when_its_time_is_over(
-    given: Given, api: Api, player: str
-) -> None:
+@pytest.fixture
+def soon(given: Given, player: str) -> str:
+    """Two seconds from now, by the server's clock."""
     created = datetime.fromisoformat(given.grant(player)["createdAt"])
-    soon = (created + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
-    grant = given.grant(player, given.grant_body(expiresAt=soon))
-    acked = given.acked(player, grant["id"])
+    return (created + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
+
+
+@requirement("ACK-2", "GRANT-2", "GRANT-3", "GRANT-8")
+def test_a_grant_is_known_when_its_time_is_over(
+    soon: str, given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body(expiresAt=soon)
+    pending, claimed = (
+        given.grant(player, body),
+        given.grant(player, given.grant_body(expiresAt=soon)),
+    )
+    acked = given.acked(player, claimed["id"])
 
     time.sleep(2.2)  # the server's clock has no other event
 
-    again = api.ack_grant(player, grant["id"])
+    again = api.ack_grant(player, claimed["id"])
     expect_status(again, 200, because="the grant was claimed in time")
     expect_equal(again.data, acked, "the second ack's data")
-    shown = next(row for row in given.export(player)["grants"] if row["id"] == grant["id"])
-    expect_fields(shown, status="claimed")
+    replay = api.create_grant(player, body)
+    expect_status(replay, 200, because="the key was used with this body")
+    expect_fields(replay.data, id=pending["id"])
+    other = api.create_grant(player, {**body, "sourceRefId": "another"})
+    expect_status(other, 409, because="the key was used with another body")
+    for view in (given.profile(player), given.export(player)):
+        rows = [mention(view, grant["id"]) for grant in (pending, claimed)]
+        expect_that(None not in rows, "both grants, whose time is over", rows)
+        expect_equal(
+            (rows[1] or {}).get("status", "claimed"), "claimed", "the claimed one's status"
+        )
+
+
+@requirement("ACK-2")
+def test_simultaneous_acks_answer_the_same(given: Given, api: Api, player: str) -> None:
+    for _ in range(ROUNDS):
+        grant = str(given.grant(player)["id"])
+        request = api.request("ackGrant", path={"externalId": player, "grantId": grant})
+
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
+
+        expect_equal({answer.status for answer in answers}, {200}, "the statuses of all acks")
+        bodies = {json.dumps(answer.data, sort_keys=True) for answer in answers}
+        again = json.dumps(given.acked(player, grant), sort_keys=True)
+        expect_equal(bodies, {again}, "the data of all acks, and of a later one")

@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from conformance.testkit import (
+    ROUNDS,
+    SIMULTANEOUS,
     Api,
     Given,
     Ledger,
+    Samples,
     expect_equal,
     expect_fields,
     expect_status,
@@ -153,3 +156,23 @@ def test_a_ban_after_an_unban_is_applied_again(given: Given, api: Api) -> None:
     api.unban_player(player)
 
     expect_fields(api.ban_player(player, {"reason": "again"}).data, applied=True, reason="again")
+
+
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        pytest.param("banPlayer", {"reason": "fraud"}, marks=requirement("BAN-2")),
+        pytest.param("unbanPlayer", None, marks=requirement("BAN-3")),
+    ],
+)
+def test_of_simultaneous_calls_one_is_applied(
+    call: str, body: dict[str, str] | None, samples: Samples, api: Api
+) -> None:
+    for _ in range(ROUNDS):
+        request = samples.of(call).request(api, body)
+
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
+
+        expect_equal({answer.status for answer in answers}, {200}, "the statuses of all calls")
+        applied = sum(answer.data["applied"] for answer in answers)
+        expect_equal(applied, 1, "how many calls say that they changed something")

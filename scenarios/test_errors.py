@@ -97,6 +97,18 @@ def test_an_unknown_path_carries_the_envelope(api: Api) -> None:
     expect_envelope(answer)
 
 
+@requirement("ERR-1")
+def test_a_method_that_a_path_lacks_carries_the_envelope(
+    operation: str, samples: Samples, api: Api
+) -> None:
+    known = samples.minimal(operation).request(api)
+
+    answer = Answer(api.send(Request("", "PATCH", known.target, known.headers, b"")))
+
+    assume(answer.status >= 300, f"the path of {operation} has a PATCH on this server")
+    expect_envelope(answer)
+
+
 @requirement("ERR-2")
 @pytest.mark.parametrize("fail", list(FAILURES))
 def test_the_code_fits_the_status(fail: str, given: Given) -> None:

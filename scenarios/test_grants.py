@@ -15,6 +15,7 @@ from conformance.testkit import (
     expect_code,
     expect_equal,
     expect_fields,
+    expect_instant,
     expect_none,
     expect_status,
     expect_success_or_refusal,
@@ -343,6 +344,32 @@ def test_simultaneous_first_grants_create_one_player(given: Given, api: Api) -> 
         expect_equal(len(created), SIMULTANEOUS, "the number of 201s for as many new keys")
         held = ids(given.export(path["externalId"])["grants"])
         expect_equal(held, created, "the grants of the player whom they all created")
+
+
+@requirement("GRANT-1", "GRANT-2", "EXP-1")
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "2038-01-19T03:14:08Z",
+        "2052-02-29T23:59:59.999Z",
+        "2051-02-28T23:59:59+05:30",
+        "2051-01-01T00:00:00.5-11:00",
+        "2100-03-01T00:00:00Z",
+        "2106-02-07T06:28:16Z",
+        "2262-04-12T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+    ],
+)
+def test_any_instant_may_end_a_grant(instant: str, given: Given, api: Api, player: str) -> None:
+    body = given.grant_body(expiresAt=instant)
+
+    created, replay = api.create_grant(player, body), api.create_grant(player, body)
+
+    expect_status(created, 201, because=f"{instant} is a date-time")
+    expect_status(replay, 200, because="the key was used with this body")
+    shown = mention(given.export(player), created.data["id"]) or {}
+    for view in (created.data, replay.data, shown):
+        expect_instant(view.get("expiresAt", instant), instant, "expiresAt")
 
 
 ENTRY_FAULTS: Body = {

@@ -107,7 +107,7 @@ def expect_success(answer: Answer, operation: str, api: Api, because: str) -> No
 
 
 @requirement("HTTP-3")
-@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
 def test_a_method_that_a_path_lacks_gets_405(
     operation: str, method: str, samples: Samples, api: Api
 ) -> None:

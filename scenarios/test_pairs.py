@@ -1,5 +1,7 @@
 """Pairs: whatever happens at the same moment, nothing is lost and nothing doubled."""
 
+from itertools import chain
+
 import pytest
 
 from conformance.fuzzing.operation_pairs import (
@@ -124,3 +126,25 @@ def test_one_receipt_at_once_is_a_credit_an_item_and_a_grant(given: Given, api: 
         expect_equal(statuses, [200, 201], "the statuses of one receipt used for three")
         made = (wallet.held(player), inventory.held(player), len(given.grants(player)))
         expect_equal(made, (7, 5, 1), "currency, items and grants of one receipt")
+
+
+@requirement("LOBBY-3")
+def test_one_key_at_once_opens_one_lobby(given: Given, api: Api) -> None:
+    path = {"gameId": given.game(), "eventKey": given.world.event("lobby_event")}
+    for _ in range(ROUNDS):
+        rosters = [[given.names.player()] for _ in range(2)]
+        body = given.lobby_body([], capacity=4)
+        requests = [
+            api.request("createLobby", {**body, "externalPlayerIds": roster}, path=path)
+            for roster in rosters
+        ]
+
+        answers = api.send_simultaneously(requests * (SIMULTANEOUS // 2))
+
+        odd = {answer.status for answer in answers} - {201, 409}
+        expect_none(odd, "statuses but 201 and 409")
+        opened = {str(answer.data["id"]) for answer in answers if answer.status == 201}
+        seated = {id for player in chain(*rosters) for id in given.lobbies(player)}
+        expect_equal(
+            (len(opened), seated), (1, opened), "the lobbies of one key, and of its players"
+        )

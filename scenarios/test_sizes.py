@@ -1,5 +1,7 @@
 """Sizes: amounts, batches and lists around the limits of columns, pages and chunks."""
 
+import json
+
 import pytest
 
 from conformance.fuzzing.model import LEDGERS
@@ -15,6 +17,7 @@ from conformance.testkit import (
     expect_equal,
     expect_none,
     expect_status,
+    expect_success_or_refusal,
     expect_that,
     requirement,
 )
@@ -230,3 +233,31 @@ def test_every_player_of_a_large_lobby_sits_in_it(given: Given, api: Api) -> Non
     looked_at = sorted({*roster[::7], *roster[-2:]})
     missing = [player for player in looked_at if given.lobbies(player) != [answer.data["id"]]]
     expect_none(missing, "players whose export lacks the lobby")
+
+
+@requirement("LOBBY-1")
+@pytest.mark.parametrize("capacity", [1, 2, 100, 127, 128, 255, 256, 1000, 32_768, 65_536])
+def test_any_capacity_is_kept_or_refused(capacity: int, given: Given, api: Api) -> None:
+    event, roster = given.world.event("lobby_event"), [given.names.player()]
+    body = given.lobby_body(roster, capacity=capacity, fillBots=False)
+
+    answer = api.create_lobby(event, body)
+
+    because = "the event may have fewer seats"
+    expect_success_or_refusal(answer, 201, 400, 409, because=because, capacity=capacity)
+
+
+@requirement("GRANT-1.contents")
+@pytest.mark.parametrize("size", [2, 10, 64, 101, 257])
+def test_any_number_of_entries_is_kept_or_refused(
+    size: int, given: Given, api: Api, player: str
+) -> None:
+    (entry,) = given.entries()
+    amount = next(iter({"amount", "quantity"} & entry.keys()))
+    entries = [{**entry, amount: 1 + number} for number in range(size)]
+
+    answer = api.create_grant(player, given.grant_body(entries=entries))
+
+    expect_status(answer, 201, 400, 413, because="a server may bound the entries of a grant")
+    kept = json.dumps(answer.body).count(f'"{amount}"')
+    expect_that(answer.status != 201 or kept == size, f"{size} entries in the contents", kept)

@@ -55,6 +55,16 @@ ECHOES: dict[str, tuple[Request, Any, list[str]]] = {
         {**GRANT, "sourceRefId": None},
         ["GRANT-1"],
     ),
+    "an expiry in another time zone": (
+        sent("createGrant", ADA, {**BODY, "expiresAt": "2030-01-01T13:00:00.5+01:00"}),
+        GRANT,
+        [],
+    ),
+    "an expiry at another hour": (
+        sent("createGrant", ADA, {**BODY, "expiresAt": "2030-01-01T12:00:00+01:00"}),
+        GRANT,
+        ["GRANT-1"],
+    ),
     "an ack": (sent("ackGrant", {**ADA, "grantId": "g1"}), CLAIMED, []),
     "the ack of another": (sent("ackGrant", {**ADA, "grantId": "g2"}), CLAIMED, ["ACK-1"]),
     "an ack that claims nothing": (

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from conformance.contract.breach import Breach, spelled
+from conformance.contract.instants import is_same_instant
 from conformance.contract.openapi import BASE_PATH, Operation
 from conformance.contract.request_validity import Validity, classify, unambiguous
 from conformance.http.exchange import Request, Response, header
@@ -70,6 +71,9 @@ def _grant(asked: Asked, document: Any) -> Iterator[Breach]:
     requirement = "GRANT-1" if data.get("status") == "pending" else "GRANT-2"
     for name in ("kind", "sourceRefId"):
         yield from _repeats(requirement, name, asked.body.get(name), data)
+    sent, shown = asked.body.get("expiresAt"), data.get("expiresAt")
+    if sent is not None and "expiresAt" in data and not is_same_instant(sent, shown):
+        yield Breach(requirement, f"expiresAt to be the instant {sent}", spelled(shown))
 
 
 def _ack(asked: Asked, document: Any) -> Iterator[Breach]:

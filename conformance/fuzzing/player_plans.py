@@ -12,6 +12,26 @@ Plan = Callable[[Oracle, Pairs], None]
 """Does something with each pair of player ids."""
 
 
+def expect_unknown_here(oracle: Callable[[], Oracle], stranger: str, grant: str) -> None:
+    """Mismatch if the player of another game, who has the grant there, is not unknown here."""
+
+    def plan(oracle: Oracle, stranger: str, grant: str) -> None:
+        known = oracle.given.names.player()
+        oracle.create_grant(known, oracle.given.grant_body())
+        call_for_stranger(oracle, stranger, known, grant)
+        oracle.create_grant(stranger, oracle.given.grant_body())
+        oracle.agree(known, stranger)
+        oracle.show(stranger)
+
+    judge = oracle()
+    try:
+        plan(judge, stranger, grant)
+    except Mismatch as error:
+        with judge.api.channel.recorder.aside():
+            plan(oracle(), judge.given.names.player(), "grant-of-nobody")
+        raise Mismatch(error.expected, error.received) from None
+
+
 def expect_two_players(
     plan: Plan, oracle: Callable[[], Oracle], pairs: Pairs, recorder: Recorder
 ) -> None:
@@ -67,14 +87,28 @@ def merges(oracle: Oracle, pairs: Pairs) -> None:
     oracle.agree(*players[:2], *players[-2:])
 
 
-def reads(oracle: Oracle, pairs: Pairs) -> None:
-    """One player of each pair is imported; the other one stays unknown to every read."""
-    stem = oracle.given.names.key()
-    oracle.migrate("players", [(one, f"{stem}-{n}", n) for n, (one, _) in enumerate(pairs)])
-    for _, other in pairs:
-        oracle.read_profile(other)
-        oracle.agree(other)
-        oracle.unban(other)
+def strangers(oracle: Oracle, pairs: Pairs) -> None:
+    """One player of each pair has something; the other one is unknown to every operation."""
+    for one, other in pairs:
+        grant = oracle.create_grant(one, oracle.given.grant_body())
+        for ledger in LEDGERS:
+            oracle.change(ledger, one, 50)
+        call_for_stranger(oracle, other, one, grant)
+        oracle.agree(one)
+
+
+def call_for_stranger(oracle: Oracle, stranger: str, known: str, grant: str) -> None:
+    """Every operation that creates nobody, for an unknown player; `grant` is not theirs."""
+    oracle.read_profile(stranger)
+    oracle.ban(stranger, "conformance")
+    oracle.unban(stranger)
+    oracle.ack(stranger, grant)
+    for ledger in LEDGERS:
+        oracle.change(ledger, stranger, -1)
+    oracle.merge(stranger, known)
+    oracle.merge(known, stranger)
+    oracle.erase(stranger)
+    oracle.agree(stranger)
 
 
 def rosters(oracle: Oracle, pairs: Pairs) -> None:
@@ -88,7 +122,7 @@ PLANS: dict[str, tuple[Plan, int]] = {
     "changes": (changes, 1),
     "removals": (removals, 2),
     "merges": (merges, 1),
-    "reads": (reads, 2),
+    "strangers": (strangers, 6),
     "rosters": (rosters, 1),
 }
 """Each plan, and of how many parts of the pairs a run takes one."""

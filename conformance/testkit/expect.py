@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from conformance.client.api import Answer, Api
+from conformance.contract.instants import is_same_instant
 from conformance.failures import Mismatch
 
 UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -63,6 +64,11 @@ def expect_equal(received: Any, expected: Any, what: str) -> None:
     """Two JSON values are equal; 1 and true differ. `what` names the value in the message."""
     if not same(received, expected):
         raise Mismatch(f"{what} to be {shown(expected)}", shown(received))
+
+
+def expect_instant(received: Any, sent: str, what: str) -> None:
+    """A date-time names the instant that was sent; its spelling is the server's."""
+    expect_that(is_same_instant(received, sent), f"{what} to be the instant {sent}", received)
 
 
 def expect_none(found: Iterable[Any], what: str) -> None:

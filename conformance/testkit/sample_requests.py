@@ -6,11 +6,15 @@ from typing import Any
 
 from conformance.client.api import Answer, Api, Body
 from conformance.contract.openapi import Schemas
-from conformance.failures import NotExercised
+from conformance.failures import Blocked, Mismatch, NotExercised
 from conformance.http.exchange import Request
+from conformance.testkit.expect import expect_fields, expect_status
 from conformance.testkit.given import Given
-from conformance.testkit.import_batches import ImportBatch
+from conformance.testkit.import_batches import OPERATIONS, ImportBatch
 from conformance.testkit.ledgers import Ledger
+
+HELD, CHANGED = 10, 3
+"""What a player holds before a sample changes it, and by how much."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,13 @@ class Sample:
     path: Mapping[str, str] = field(default_factory=dict)
     body: Body | None = None
     players: tuple[str, ...] = ()
+
+    def judge_first(self, answer: Answer, because: str) -> None:
+        """Mismatch if the answer is not that of a call which nothing like it has preceded."""
+        status, fields = FIRST.get(self.operation, (200, {}))
+        expect_status(answer, status, because=because)
+        if fields:
+            expect_fields(answer.data, **fields)
 
     def request(self, api: Api, body: Body | bytes | None = None) -> Request:
         """The request; `body` replaces the sample's body."""
@@ -47,6 +58,19 @@ class Samples:
         if operation not in MAKERS:
             raise NotExercised(f"the suite does not know what {operation} needs to succeed")
         return MAKERS[operation](self)
+
+    def expect_first(self, sample: Sample, because: str) -> None:
+        """The call is answered as the first of its kind. Blocked if no first call is."""
+        api = self.given.api
+        try:
+            sample.judge_first(sample.call(api), because)
+        except Mismatch:
+            another = self.of(sample.operation)
+            try:
+                another.judge_first(another.call(api), "nothing was called before")
+            except Mismatch as error:
+                raise Blocked("HTTP-1", error.expected, error.received) from None
+            raise
 
     def full(self, operation: str) -> Sample:
         """A call that succeeds, with every optional field of its body; NotExercised as in `of`."""
@@ -104,6 +128,12 @@ class Samples:
         grant = self.given.grant(player)
         return Sample("ackGrant", {"externalId": player, "grantId": grant["id"]}, None, (player,))
 
+    def unban(self) -> Sample:
+        """The end of a ban."""
+        sample = self.about_player("unbanPlayer")
+        self.given.banned(sample.players[0])
+        return sample
+
     def lobby(self) -> Sample:
         """A new lobby with one known player."""
         player = self.given.player()
@@ -127,8 +157,8 @@ class Samples:
     def change(self, operation: str, name: str) -> Sample:
         """A change of a holding that is large enough."""
         player, ledger = self.given.player(), Ledger(name, self.given)
-        ledger.fill(player, 10)
-        body = {ledger.words.amount_field: 3, "idempotencyKey": self.given.names.key()}
+        ledger.fill(player, HELD)
+        body = {ledger.words.amount_field: CHANGED, "idempotencyKey": self.given.names.key()}
         path = {"externalId": player, ledger.words.path_field: ledger.key}
         return Sample(operation, path, body, (player,))
 
@@ -138,6 +168,21 @@ class Samples:
         return Sample(batch.operation, {}, {"rows": [batch.row(player)]}, (player,))
 
 
+FIRST: dict[str, tuple[int, Mapping[str, Any]]] = {
+    "createGrant": (201, {"status": "pending"}),
+    "createLobby": (201, {"participantCount": 1}),
+    "ackGrant": (200, {"status": "claimed"}),
+    "banPlayer": (200, {"applied": True}),
+    "unbanPlayer": (200, {"applied": True}),
+    "mergePlayer": (200, {"status": "merged"}),
+    "grantItem": (200, {"quantity": HELD + CHANGED}),
+    "revokeItem": (200, {"quantity": HELD - CHANGED}),
+    "creditWallet": (200, {"balance": HELD + CHANGED}),
+    "debitWallet": (200, {"balance": HELD - CHANGED}),
+    **dict.fromkeys(OPERATIONS.values(), (200, {"applied": 1})),
+    "deletePlayer": (200, {"status": "erased"}),
+}
+"""What the first call of a sample is answered with; 200 where nothing is said."""
 CHANGE = {"reason": "quest 7", "sourceRefId": "receipt 7"}
 OPTIONAL: dict[str, Mapping[str, Any]] = {
     "createGrant": {
@@ -163,7 +208,7 @@ MAKERS: dict[str, Callable[[Samples], Sample]] = {
     "getLobby": Samples.lobby_read,
     "getPlayer": lambda make: make.about_player("getPlayer"),
     "banPlayer": lambda make: make.about_player("banPlayer", {"reason": "conformance"}),
-    "unbanPlayer": lambda make: make.about_player("unbanPlayer"),
+    "unbanPlayer": Samples.unban,
     "mergePlayer": Samples.merge,
     "grantItem": lambda make: make.change("grantItem", "inventory"),
     "revokeItem": lambda make: make.change("revokeItem", "inventory"),
