@@ -1,5 +1,6 @@
 """MIG: bulk imports, in which an invalid row fails alone."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from conformance.testkit import (
     Given,
     ImportBatch,
     Ledger,
+    Samples,
+    assume,
     expect_equal,
     expect_fields,
     expect_status,
@@ -192,6 +195,40 @@ def test_an_amount_of_a_wrong_type_is_never_applied(
     expect_equal(holdings, ({}, {}), "the holdings of the bad row's player")
 
 
+WRONG_TYPES: dict[str, tuple[Any, ...]] = {
+    "externalPlayerId": (7, True, {"id": "ada"}, ["ada"]),
+    "idempotencyKey": (7, False, {}, ["key"]),
+    "economyKey": (7, {}, ["gold"]),
+    "itemKey": (7, {}, ["sword"]),
+    "reason": (7, {"text": "moved"}, ["moved"]),
+    "parameters": (7, "red", ["red"]),
+    "contextSnapshot": (7, "level 7", [7]),
+}
+"""For each field of a row, values of types that its schema does not have."""
+
+
+@requirement("MIG-3")
+@pytest.mark.parametrize("field", list(WRONG_TYPES))
+def test_a_field_of_a_wrong_type_is_never_applied(field: str, batch: ImportBatch, api: Api) -> None:
+    schema = row_schema(api, batch.operation)
+    assume(field in schema["properties"], f"the rows of the {batch.name} import have no {field}")
+    good = batch.row()
+
+    for value in WRONG_TYPES[field]:
+        answer = batch.send([{**batch.row(), field: value}])
+
+        because = "a row of a wrong type fails alone or refuses the batch"
+        expect_success_or_refusal(answer, 200, 400, because=because, applied=0, failed=1)
+    expect_counts(batch.send([good]), applied=1)
+
+
+def row_schema(api: Api, operation: str) -> Mapping[str, Any]:
+    """The documented schema of a row."""
+    known = api.channel.spec.operation(operation)
+    body = known.schemas.resolve(known.body_schema or {})
+    return known.schemas.resolve(body["properties"]["rows"]["items"])
+
+
 @requirement("MIG-3")
 def test_a_bad_row_leaves_its_key_free(ledger_batch: ImportBatch) -> None:
     bad = ledger_batch.broken("zero")
@@ -314,6 +351,22 @@ def test_a_snapshot_shows_in_the_export(
     expect_equal(
         given.export(player)["player"]["lastContextSnapshot"], snapshot, "lastContextSnapshot"
     )
+
+
+@requirement("MIG-9")
+@pytest.mark.parametrize("before", ["createGrant", "creditWallet", "banPlayer", "unbanPlayer"])
+def test_a_snapshot_of_a_known_player_shows_in_the_export(
+    before: str, samples: Samples, given: Given
+) -> None:
+    sample, players = samples.of(before), ImportBatch("players", given)
+    sample.call(given.api)
+    (player,) = sample.players
+
+    for level in (1, 2):
+        players.send([{**players.row(player), "contextSnapshot": {"level": level}}])
+
+    shown = given.export(player)["player"]["lastContextSnapshot"]
+    expect_equal(shown, {"level": 2}, "lastContextSnapshot after two imports")
 
 
 @requirement("MIG-10")

@@ -244,7 +244,19 @@ def test_the_seats_of_the_event_count_where_no_capacity_is_sent(
     expect_fields(fitting.data, participantCount=seats, capacity=seats)
     expect_equal(fitting.data.get("botSlots", 0), 0, "the bots of a lobby without a free seat")
     expect_status(beyond, 400, 409, because=f"{seats + 1} players do not fit {seats} seats")
-    expect_unknown(given.state(roster[-1]), "a player of the refused lobby")
+    expect_none(given.lobbies(roster[-1]), "lobbies of a player of the refused one")
+
+
+@requirement("LOBBY-1")
+def test_a_key_of_a_grant_is_no_key_of_a_lobby(
+    given: Given, api: Api, event: str, player: str
+) -> None:
+    body = given.grant_body()
+    given.grant(player, body)
+
+    answer = api.create_lobby(event, {**given.lobby_body([player]), "key": body["idempotencyKey"]})
+
+    expect_status(answer, 201, because="no lobby has the key")
 
 
 @requirement("LOBBY-1", "LOBBY-4")

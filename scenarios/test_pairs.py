@@ -1,6 +1,7 @@
 """Pairs: whatever happens at the same moment, nothing is lost and nothing doubled."""
 
-from itertools import chain
+from collections.abc import Iterable
+from itertools import chain, pairwise
 
 import pytest
 
@@ -19,6 +20,7 @@ from conformance.testkit import (
     ImportBatch,
     Ledger,
     Recorder,
+    Request,
     assume,
     expect_equal,
     expect_none,
@@ -148,3 +150,73 @@ def test_one_key_at_once_opens_one_lobby(given: Given, api: Api) -> None:
         expect_equal(
             (len(opened), seated), (1, opened), "the lobbies of one key, and of its players"
         )
+
+
+# Many players: whatever order locks are taken in, nobody waits for ever and nothing is lost.
+
+SOURCES = 8
+"""How many players are merged at the same moment."""
+
+
+def merges(api: Api, pairs: Iterable[tuple[str, str]]) -> list[Request]:
+    """The request of each merge, from the first player of a pair into the second."""
+    return [
+        api.request("mergePlayer", path={"fromExternalId": source, "toExternalId": target})
+        for source, target in pairs
+    ]
+
+
+@requirement("MERGE-2")
+@pytest.mark.parametrize("shape", ["star", "chain", "circle"])
+def test_merges_at_once_lose_and_double_nothing(
+    shape: str, ledger: Ledger, given: Given, api: Api
+) -> None:
+    for _ in range(ROUNDS):
+        players = [ledger.filled(2**number) for number in range(SOURCES)]
+        pairs = {
+            "star": [(player, players[0]) for player in players[1:]],
+            "chain": list(pairwise(players)),
+            "circle": list(pairwise([*players, players[0]])),
+        }[shape]
+
+        api.send_simultaneously(merges(api, pairs))
+
+        left = [state for state in given.states(players).values() if state is not None]
+        held = sum(sum(state[ledger.name].values()) for state in left)
+        expect_equal(held, 2**SOURCES - 1, f"what all players hold together after a {shape}")
+
+
+@requirement("MIG-7")
+def test_batches_in_other_orders_at_once_all_add(ledger_batch: ImportBatch, api: Api) -> None:
+    for _ in range(ROUNDS):
+        players = [ledger_batch.given.names.player() for _ in range(12)]
+        orders = [players[turn:] + players[:turn] for turn in range(0, 12, 3)]
+        requests = [
+            api.request(ledger_batch.operation, {"rows": [ledger_batch.row(who) for who in order]})
+            for order in (*orders, *(order[::-1] for order in orders))
+        ]
+
+        answers = api.send_simultaneously(requests)
+
+        expect_equal([answer.status for answer in answers], [200] * 8, "the statuses of all")
+        held = [ledger_batch.held(player) for player in players]
+        expect_equal(held, [8 * ledger_batch.amount] * 12, "what each player holds after 8 batches")
+
+
+@requirement("LOBBY-6")
+def test_lobbies_of_the_same_players_at_once_all_show(given: Given, api: Api) -> None:
+    path = {"gameId": given.game(), "eventKey": given.world.event("lobby_event")}
+    for _ in range(ROUNDS):
+        roster = [given.names.player() for _ in range(4)]
+        orders = [roster[turn:] + roster[:turn] for turn in range(4)]
+        requests = [
+            api.request("createLobby", given.lobby_body(order, capacity=4), path=path)
+            for order in (*orders, *(order[::-1] for order in orders))
+        ]
+
+        answers = api.send_simultaneously(requests)
+
+        expect_equal([answer.status for answer in answers], [201] * 8, "the statuses of all")
+        opened = sorted(str(answer.data["id"]) for answer in answers)
+        shown = [given.lobbies(player) for player in roster]
+        expect_equal(shown, [opened] * 4, "the lobbies of each player")

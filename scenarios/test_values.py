@@ -30,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("trusted_export")
 
 TEXTS = ("reason", "sourceRefId")
 """What a change of a holding says about itself."""
+CHANGES = [(ledger, amount) for ledger in LEDGERS for amount in (2, -2)]
 LONG = (201, 256, 300, 513, 1025, 4097, 10_001)
 """Longer than usual columns. A server may refuse such a text, but it may not cut it."""
 
@@ -62,11 +63,16 @@ def test_keys_of_changes_that_look_alike_are_two(
     oracle: Oracle, given: Given, share: Share
 ) -> None:
     player, pairs = given.names.player(), confusable(given.names.key())
-    for number, pair in enumerate(pairs):
-        for key in pair:
-            oracle.change(LEDGERS[number % 2], player, 2, key)
-    for one, _ in share(pairs[::2], 4):
-        oracle.change(LEDGERS[0], player, 2, one)
+    for ledger in LEDGERS:
+        oracle.change(ledger, player, 1000)
+    calls = {
+        key: CHANGES[number % len(CHANGES)] for number, pair in enumerate(pairs) for key in pair
+    }
+    for key, (ledger, amount) in calls.items():
+        oracle.change(ledger, player, amount, key)
+    for one, _ in share(pairs, 6):
+        ledger, amount = calls[one]
+        oracle.change(ledger, player, amount, one)
 
     oracle.agree(player)
 

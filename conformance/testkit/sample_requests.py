@@ -61,16 +61,20 @@ class Samples:
 
     def expect_first(self, sample: Sample, because: str) -> None:
         """The call is answered as the first of its kind. Blocked if no first call is."""
-        api = self.given.api
         try:
-            sample.judge_first(sample.call(api), because)
+            sample.judge_first(sample.call(self.given.api), because)
         except Mismatch:
-            another = self.of(sample.operation)
-            try:
-                another.judge_first(another.call(api), "nothing was called before")
-            except Mismatch as error:
-                raise Blocked("HTTP-1", error.expected, error.received) from None
+            self.called(sample.operation)
             raise
+
+    def called(self, operation: str) -> Sample:
+        """A sample that was called. Blocked if it is not answered as the first of its kind."""
+        sample = self.of(operation)
+        try:
+            sample.judge_first(sample.call(self.given.api), "nothing was called before")
+        except Mismatch as error:
+            raise Blocked("HTTP-1", error.expected, error.received) from None
+        return sample
 
     def full(self, operation: str) -> Sample:
         """A call that succeeds, with every optional field of its body; NotExercised as in `of`."""
