@@ -196,7 +196,7 @@ def test_an_amount_of_a_wrong_type_is_never_applied(
 
 
 WRONG_TYPES: dict[str, tuple[Any, ...]] = {
-    "externalPlayerId": (7, True, {"id": "ada"}, ["ada"]),
+    "externalPlayerId": (7, True, {"id": "ada"}, []),
     "idempotencyKey": (7, False, {}, ["key"]),
     "economyKey": (7, {}, ["gold"]),
     "itemKey": (7, {}, ["sword"]),
