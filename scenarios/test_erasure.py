@@ -204,3 +204,18 @@ def test_a_grants_key_stays_used_for_others_after_the_erasure(
 
     expect_status(answer, 200, 409, because="the key was used before the erasure")
     expect_none(given.grants(other), "grants of the other player")
+
+
+@requirement("DEL-7")
+def test_a_replayed_create_of_a_lobby_does_not_show_the_erased_id(given: Given, api: Api) -> None:
+    erased, other = given.names.player(), given.names.player()
+    body = given.lobby_body([erased, other], capacity=4)
+    given.lobby([erased, other], **body)
+    given.erased(erased)
+
+    answer = api.create_lobby(
+        given.world.event("lobby_event"), {**body, "externalPlayerIds": [other]}
+    )
+
+    text = answer.response.body.decode("utf-8", "replace")
+    expect_that(erased not in text, "no id of the erased player", f"{erased} in the answer")

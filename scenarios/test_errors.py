@@ -316,6 +316,21 @@ def test_no_depth_that_was_taken_breaks_a_read(given: Given, api: Api) -> None:
 
 
 @requirement("ERR-3")
+@pytest.mark.parametrize(
+    "instant",
+    [
+        *("9999-12-31T23:59:59-14:00", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"),
+        *("10000-01-01T00:00:00Z", "-0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        *("2051-12-31T23:59:60Z", "2051-01-01T00:00:00.123456789012Z", "2051-01-01T00:00:00+99:99"),
+    ],
+)
+def test_no_instant_breaks_a_grant(instant: str, given: Given, api: Api, player: str) -> None:
+    expect_below_500(api.create_grant(player, given.grant_body(expiresAt=instant)))
+    expect_below_500(api.get_player(player))
+    expect_below_500(api.export_player(player))
+
+
+@requirement("ERR-3")
 @pytest.mark.parametrize("segment", ["%00", "%FF%FE", "%ED%A0%80", "%0D%0AX:%20y"])
 def test_no_path_breaks_a_write(segment: str, samples: Samples, given: Given, api: Api) -> None:
     stem = given.names.player()

@@ -442,6 +442,20 @@ def test_a_bad_field_gets_400(fault: str, given: Given, api: Api, player: str) -
 
 
 @requirement("GRANT-7")
+@pytest.mark.parametrize("fault", [name for name in FIELD_FAULTS if "key" not in name])
+def test_a_bad_field_is_refused_under_a_used_key(
+    fault: str, given: Given, api: Api, player: str
+) -> None:
+    body = given.grant_body()
+    first = given.grant(player, body)["id"]
+
+    answer = api.create_grant(player, {**body, **FIELD_FAULTS[fault]})
+
+    expect_status(answer, 400, 409, because="the body is not valid, and not that of the key")
+    expect_equal(given.grants(player), [first], "the grants of the player")
+
+
+@requirement("GRANT-7")
 @pytest.mark.parametrize("kind", ["currency", "item", "crate"])
 @pytest.mark.parametrize("fault", list(AMOUNT_FAULTS))
 def test_a_bad_amount_gets_400(kind: str, fault: str, given: Given, api: Api, player: str) -> None:

@@ -247,6 +247,34 @@ def test_the_seats_of_the_event_count_where_no_capacity_is_sent(
     expect_none(given.lobbies(roster[-1]), "lobbies of a player of the refused one")
 
 
+@requirement("LOBBY-4")
+def test_a_used_key_opens_nothing_elsewhere(
+    given: Given, api: Api, event: str, player: str
+) -> None:
+    body = given.lobby_body([player], capacity=4)
+    lobby = str(given.lobby([player], **body)["id"])
+
+    unknown = api.create_lobby("kc-no-such-event", body, game=given.game())
+    elsewhere = api.create_lobby(event, body, game="kc-no-such-game")
+
+    expect_status(unknown, 404, because="there is no such event, whatever the key")
+    expect_status(elsewhere, 403, 404, because="there is no such game, whatever the key")
+    expect_equal(given.lobbies(player), [lobby], "the lobbies of the player")
+
+
+@requirement("LOBBY-5")
+def test_a_used_key_opens_nothing_in_an_event_of_another_mode(
+    given: Given, api: Api, event: str, player: str
+) -> None:
+    other = given.world.event("other_mode_event")
+    body = given.lobby_body([player], capacity=4)
+    expect_status(api.create_lobby(event, body), 201, because="the key is new")
+
+    answer = api.create_lobby(other, body)
+
+    expect_status(answer, 409, because="the event has another mode, whatever the key")
+
+
 @requirement("LOBBY-1")
 def test_a_key_of_a_grant_is_no_key_of_a_lobby(
     given: Given, api: Api, event: str, player: str

@@ -3,10 +3,12 @@
 from conformance.testkit import (
     Api,
     Run,
+    assume,
     expect_equal,
     expect_fields,
     expect_no_secret,
     expect_status,
+    expect_that,
     harmless,
     requirement,
 )
@@ -29,3 +31,15 @@ def test_ping_shows_no_secret(api: Api) -> None:
     api.ping()
 
     expect_no_secret(api)
+
+
+@harmless
+@requirement("PING-1")
+def test_ping_describes_each_key_of_the_game(api: Api, throttled_api: Api, run: Run) -> None:
+    first, second = api.ping(), throttled_api.ping()
+
+    assume(second.status == 200, "the budget of the throttled key is spent")
+    prefix = run.target.token("throttled").partition(".")[0]
+    expect_fields(second.body["apiKey"], prefix=prefix)
+    ids = [answer.body["apiKey"]["id"] for answer in (first, second)]
+    expect_that(ids[0] != ids[1], "the id of each key", f"{ids[0]} for two keys")

@@ -3,6 +3,7 @@
 import pytest
 
 from conformance.testkit import (
+    BRIEF,
     Api,
     FirstUses,
     Given,
@@ -24,6 +25,17 @@ def test_a_grants_key_is_remembered_to_the_end(first_uses: FirstUses, api: Api) 
 
     expect_status(answer, 200, because=BECAUSE)
     expect_equal(answer.data, first.data, "the replay's data")
+
+
+@requirement("GRANT-2")
+def test_a_grants_key_is_remembered_when_its_time_is_over(first_uses: FirstUses, api: Api) -> None:
+    first = first_uses.of("brief grant")
+    first.wait(BRIEF + 0.2)
+
+    answer = first.replay(api)
+
+    expect_status(answer, 200, because=f"{BECAUSE}, and an expired grant keeps its key")
+    expect_fields(answer.data, id=first.data["id"])
 
 
 @requirement("LEDGER-3")

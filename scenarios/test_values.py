@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("trusted_export")
 TEXTS = ("reason", "sourceRefId")
 """What a change of a holding says about itself."""
 CHANGES = [(ledger, amount) for ledger in LEDGERS for amount in (2, -2)]
-LONG = (201, 256, 300, 513, 1025, 4097, 10_001)
+LONG = (201, 256, 300, 513, 1025, 4097, 2**14 + 1, 2**16 + 1)
 """Longer than usual columns. A server may refuse such a text, but it may not cut it."""
 
 
@@ -288,6 +288,17 @@ def test_an_event_that_looks_alike_is_unknown(given: Given, api: Api, player: st
 
         expect_status(answer, 404, because="there is no such event")
     expect_unknown(given.state(player), "the player of the refused lobbies")
+
+
+@requirement("PLAYER-1", "EXP-2")
+def test_an_id_of_another_kind_names_no_player(given: Given, api: Api, player: str) -> None:
+    grant = given.grant(player)["id"]
+    own = given.export(player)["player"]["id"]
+    lobby = given.lobby([player])["id"]
+
+    for id in (own, grant, lobby):
+        expect_status(api.get_player(str(id)), 404, because=f"{id} is no external id")
+        expect_status(api.export_player(str(id)), 404, because=f"{id} is no external id")
 
 
 def looking_like(key: str) -> list[str]:

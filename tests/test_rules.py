@@ -48,6 +48,12 @@ CREDIT = request("creditWallet", {"amount": 5}, WALLET)
 TEXT = (("Content-Type", "text/plain"),)
 WIDE = {"data": {**BALANCE["data"], "traceId": "x"}, "meta": {}}
 LEAKING = {"error": {"code": "x", "message": f"the key {TOKEN} is bad"}}
+SPENT = (
+    ("RateLimit-Limit", "60"),
+    ("RateLimit-Remaining", "0"),
+    ("RateLimit-Reset", "30"),
+    ("Retry-After", "30"),
+)
 ANSWERS: dict[str, tuple[Response, list[str]]] = {
     "a right one": (response(200, BALANCE), []),
     "further members": (response(200, WIDE), []),
@@ -56,6 +62,16 @@ ANSWERS: dict[str, tuple[Response, list[str]]] = {
     "502": (response(502, b"<html>", ()), []),
     "503": (response(503, b"<html>", ()), []),
     "504": (response(504, b"<html>", ()), []),
+    "429": (response(429, ERROR, (*JSON, *SPENT)), []),
+    "429 without a header": (response(429, ERROR, (*JSON, *SPENT[1:])), ["RATE-1"]),
+    "429 with a date": (
+        response(429, ERROR, (*JSON, *SPENT[:3], ("Retry-After", "tomorrow"))),
+        ["RATE-2"],
+    ),
+    "429 with something left": (
+        response(429, ERROR, (*JSON, *SPENT[:1], ("RateLimit-Remaining", "1"), *SPENT[2:])),
+        ["RATE-2"],
+    ),
     "an undocumented success": (response(202, BALANCE), ["HTTP-1"]),
     "an undocumented refusal": (response(422, ERROR), ["HTTP-1"]),
     "a crash": (response(500, ERROR), ["ERR-3"]),
@@ -171,6 +187,7 @@ def grant(more: dict[str, Any] | None = None, **members: Any) -> dict[str, Any]:
         ("createGrant", {"idempotencyKey": "k", "entries": []}, Validity.MALFORMED),
         ("createGrant", grant({"parameters": None}), Validity.FREE),
         ("createGrant", grant(expiresAt="2099-01-01 00:00:00"), Validity.FREE),
+        ("createGrant", grant(expiresAt="2051-12-31T23:59:60Z"), Validity.FREE),
         ("createGrant", grant(expiresAt="tomorrow"), Validity.MALFORMED),
     ],
 )

@@ -17,6 +17,9 @@ Path = Mapping[str, str]
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
+STAMP = "idempotencyKey"
+
+
 class JsonObject(dict[str, Any]):
     """A JSON object of a response. Reading a missing member blocks the scenario (HTTP-2)."""
 
@@ -96,6 +99,17 @@ class Api:
         self.waits_on_429 = waits_on_429
         self.retries_writes = retries_writes
         self.authorization = None if token is None else f"Bearer {token}"
+        self.stamp: str | None = None
+
+    def stamping(self, key: str) -> "Api":
+        """The same client, which stamps an idempotency key onto each body that has no such field.
+
+        The published clients stamp every body (HTTP-5): to an operation without the field it means
+        nothing.
+        """
+        client = copy.copy(self)
+        client.stamp = key
+        return client
 
     def with_retries(self) -> "Api":
         """The same client with `retries_writes`."""
@@ -136,6 +150,8 @@ class Api:
     ) -> Request:
         """The request that `call` would send."""
         known = self.channel.spec.operation(operation)
+        if self.stamp is not None and known.ignores(STAMP) and not isinstance(body, bytes):
+            body = {**(body or {}), STAMP: self.stamp}
         raw = body if isinstance(body, bytes) else encode(body)
         usual: list[tuple[str, str]] = [("Accept", JSON)]
         if self.authorization:

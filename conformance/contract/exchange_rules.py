@@ -1,4 +1,4 @@
-"""The rules that every exchange must keep: AUTH-6, ERR-1, ERR-3, ERR-4, HTTP-1 and HTTP-2.
+"""The rules that every exchange must keep: AUTH-6, ERR-1, 3 and 4, HTTP-1 and 2, RATE-1 and 2.
 
 `judge` is a pure function of one request and its response. It returns all breaches, also those of
 what an answer must repeat (`echo_rules`).
@@ -13,7 +13,7 @@ from conformance.contract.breach import Breach
 from conformance.contract.echo_rules import echoes
 from conformance.contract.openapi import JSON, Operation
 from conformance.contract.request_validity import Validity, classify, is_plain_target
-from conformance.http.exchange import GATEWAY_STATUSES, Request, Response
+from conformance.http.exchange import GATEWAY_STATUSES, Request, Response, header
 from conformance.http.redaction import Redactor
 
 PROTOCOL_STATUSES = frozenset([400, 404, 405, 406, 411, 413, 414, 415, 431])
@@ -21,6 +21,15 @@ PROTOCOL_STATUSES = frozenset([400, 404, 405, 406, 411, 413, 414, 415, 431])
 
 BEFORE_THE_API = frozenset([411, 413, 414, 431])
 """Statuses that an HTTP server may send before the API sees the request, so without envelope."""
+
+
+THROTTLED = {
+    "RateLimit-Limit": range(1, 10**12),
+    "RateLimit-Remaining": range(1),
+    "RateLimit-Reset": range(10**12),
+    "Retry-After": range(1, 61),
+}
+"""The headers of a 429, and what their numbers may be (RATE-2)."""
 
 
 def judge(
@@ -36,6 +45,7 @@ def judge(
         *_refusal_of_malformed(operation, request, response),
         *_envelope(operation, request, response),
         *_shape(operation, response),
+        *_budget(response),
         *echoes(operation, request, response),
     ]
 
@@ -110,6 +120,27 @@ def _envelope_problem(response: Response) -> str | None:
         return "no object `error` in the body"
     missing = [name for name in ("code", "message") if not isinstance(member.get(name), str)]
     return f"no text {' and '.join(missing)} in `error`" if missing else None
+
+
+def _budget(response: Response) -> Iterator[Breach]:
+    """The headers of a 429, whichever operation it is of; one without an envelope breaks ERR-1."""
+    if response.status != 429 or _envelope_problem(response):
+        return
+    sent = {name: header(response.headers, name) for name in THROTTLED}
+    missing = [name for name, value in sent.items() if value is None]
+    if missing:
+        yield Breach("RATE-1", "a 429 to carry its headers", f"no {', '.join(missing)}")
+    wrong = [
+        f"{name}: {value}"
+        for name, value in sent.items()
+        if value is not None and not _is_within(value, THROTTLED[name])
+    ]
+    if wrong:
+        yield Breach("RATE-2", "whole numbers in range on a 429", ", ".join(wrong))
+
+
+def _is_within(value: str, bounds: range) -> bool:
+    return value.isascii() and value.isdigit() and int(value) in bounds
 
 
 def _shape(operation: Operation, response: Response) -> Iterator[Breach]:

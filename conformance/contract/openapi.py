@@ -123,6 +123,11 @@ class Operation:
         schema: Mapping[str, Any] = self._bodies[JSON]["schema"]
         return schema
 
+    def ignores(self, field: str) -> bool:
+        """Whether a field of the body is not documented, so that it means nothing (HTTP-5)."""
+        schema = self.schemas.resolve(self.body_schema or {})
+        return self.method == "POST" and field not in schema.get("properties", {})
+
     @cached_property
     def body_validator(self) -> Validator:
         """The validator of request bodies. KeyError for an operation that takes none."""

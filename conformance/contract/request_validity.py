@@ -25,6 +25,8 @@ LONG_ID = 200
 LARGE_BODY = 100_000
 DEEP = 50
 _LONGEST_NUMBER = 400
+_LEAP = re.compile(r"(:\d\d):60")
+"""A leap second, which RFC 3339 knows and Python does not."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -162,7 +164,7 @@ def _relaxed(schema: Any, schemas: Schemas) -> Any:
 
 
 def _iso(text: object) -> bool:
-    return not isinstance(text, str) or bool(datetime.fromisoformat(text))
+    return not isinstance(text, str) or bool(datetime.fromisoformat(_LEAP.sub(r"\1:59", text)))
 
 
 def _plain(value: Any) -> bool:

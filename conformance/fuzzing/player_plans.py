@@ -20,6 +20,7 @@ def expect_unknown_here(oracle: Callable[[], Oracle], stranger: str, grant: str)
         oracle.create_grant(known, oracle.given.grant_body())
         call_for_stranger(oracle, stranger, known, grant)
         oracle.create_grant(stranger, oracle.given.grant_body())
+        oracle.ack(stranger, grant)
         oracle.agree(known, stranger)
         oracle.show(stranger)
 

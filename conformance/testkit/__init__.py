@@ -31,7 +31,7 @@ from conformance.testkit.expect import (
     expect_unchanged,
     expect_unknown,
 )
-from conformance.testkit.first_uses import FirstUses
+from conformance.testkit.first_uses import BRIEF, FirstUses
 from conformance.testkit.given import (
     Given,
     State,
@@ -50,6 +50,7 @@ from conformance.testkit.share import Share, is_thorough
 
 __all__ = [
     "BASE_PATH",
+    "BRIEF",
     "JSON",
     "PROFILES",
     "ROUNDS",

@@ -3,8 +3,10 @@
 A server that forgets a key after some seconds, or after a thousand others, applies its replay.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from conformance.client.api import Answer, Api
@@ -14,6 +16,9 @@ from conformance.testkit.given import Given
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger
 
+BRIEF = 2.0
+"""After so many seconds the time of the brief grant is over."""
+
 
 @dataclass(frozen=True)
 class Use:
@@ -21,6 +26,11 @@ class Use:
 
     request: Request
     data: Mapping[str, Any]
+    made: float
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the call is so many seconds old."""
+        time.sleep(max(self.made + seconds - time.monotonic(), 0.0))
 
     def replay(self, api: Api) -> Answer:
         """The answer to the same request now."""
@@ -44,7 +54,7 @@ class FirstUses:
                 sent = request(given)
                 answer = Answer(given.api.send(sent))
                 if answer.status < 300:
-                    self._uses[name] = Use(sent, answer.data)
+                    self._uses[name] = Use(sent, answer.data, time.monotonic())
             except (Blocked, Inconclusive, NotExercised):
                 continue
 
@@ -58,6 +68,14 @@ class FirstUses:
 def _grant(given: Given) -> Request:
     path = {"externalId": given.names.player()}
     return given.api.request("createGrant", given.grant_body(), path=path)
+
+
+def _brief_grant(given: Given) -> Request:
+    player = given.names.player()
+    created = datetime.fromisoformat(given.grant(player)["createdAt"])
+    expires = (created + timedelta(seconds=BRIEF)).isoformat().replace("+00:00", "Z")
+    body = given.grant_body(expiresAt=expires)
+    return given.api.request("createGrant", body, path={"externalId": player})
 
 
 def _change(name: str) -> Callable[[Given], Request]:
@@ -93,6 +111,7 @@ def _erasure(given: Given) -> Request:
 
 REQUESTS: dict[str, Callable[[Given], Request]] = {
     "grant": _grant,
+    "brief grant": _brief_grant,
     "credit": _change("wallet"),
     "item grant": _change("inventory"),
     "players import": _import("players"),
