@@ -337,6 +337,8 @@ def test_a_player_of_another_game_is_unknown_here(
     created = other_game_api.create_grant(stranger, there.grant_body())
     assume(created.status == 201, IT_LACKS)
     before, shown = there.state(stranger), there.profile(stranger)
+    expect_status(api.get_player(stranger), 404, because="only another game has the player")
+    expect_status(api.export_player(stranger), 404, because="only another game has the player")
 
     expect_unknown_here(lambda: Oracle(api, given), stranger, str(created.data["id"]))
 

@@ -3,12 +3,15 @@
 import pytest
 
 from conformance.testkit import (
+    GRANT_FIELDS,
     Api,
     Given,
     Ledger,
     Run,
+    Samples,
     expect_equal,
     expect_fields,
+    expect_instant,
     expect_none,
     expect_status,
     expect_that,
@@ -63,6 +66,23 @@ def test_an_export_tells_every_grant(given: Given, player: str) -> None:
         listed = exported[grant["id"]]
         same = {name: grant[name] for name in ("id", "status") if name in listed}
         expect_fields(listed, **same)
+
+
+@requirement("EXP-1")
+@pytest.mark.parametrize("source", ["api", "admin"])
+@pytest.mark.parametrize("kind", ["reward", "crate"])
+def test_an_export_tells_a_grant_as_it_was_created(
+    kind: str, source: str, samples: Samples, given: Given, player: str
+) -> None:
+    body = {**(samples.full("createGrant").body or {}), "kind": kind, "sourceKind": source}
+    grant = given.grant(player, body)
+
+    (row,) = given.export(player)["grants"]
+
+    told = {name: grant[name] for name in GRANT_FIELDS if name in row and name in grant}
+    expect_instant(row.get("expiresAt", body["expiresAt"]), body["expiresAt"], "expiresAt")
+    instants = ("expiresAt", "createdAt")  # whose spelling may differ
+    expect_fields(row, **{name: told[name] for name in told if name not in instants})
 
 
 @requirement("EXP-1")

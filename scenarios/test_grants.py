@@ -97,6 +97,17 @@ def test_a_crate_is_a_grant_of_its_kind(given: Given, api: Api, player: str) -> 
     expect_fields(answer.data, status="pending", kind="crate")
 
 
+@requirement("GRANT-1")
+@pytest.mark.parametrize("entry", ["currency", "item", "crate"])
+def test_without_a_kind_a_grant_is_a_reward(
+    entry: str, given: Given, api: Api, player: str
+) -> None:
+    answer = api.create_grant(player, given.grant_body(entries=[entry_of(entry, given)]))
+
+    expect_status(answer, 201, because="the key is new")
+    expect_fields(answer.data, kind="reward")
+
+
 @requirement("GRANT-1.contents")
 def test_the_contents_carry_the_entries(given: Given, api: Api, player: str) -> None:
     item = {**entry_of("item", given), "quantity": 3, "parameters": {"level": 7}}

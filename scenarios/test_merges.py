@@ -8,6 +8,7 @@ from conformance.testkit import (
     Given,
     Ledger,
     Request,
+    assume,
     expect_equal,
     expect_fields,
     expect_none,
@@ -20,6 +21,8 @@ from conformance.testkit import (
     requirement,
 )
 
+EXACT = 2**53 - 1
+"""The largest holding of which the contract says that it is exact (LEDGER-12)."""
 LARGE = 2**31 - 1
 
 
@@ -69,6 +72,18 @@ def test_large_holdings_are_summed_exactly(ledger: Ledger, given: Given) -> None
     given.merged(source, target)
 
     expect_equal(ledger.held(target), 2 * LARGE, "the target's holding")
+
+
+@requirement("LEDGER-12")
+def test_a_sum_beyond_the_exact_is_never_wrong(ledger: Ledger, given: Given, api: Api) -> None:
+    source, target = given.names.player(), given.names.player()
+    filled = [ledger.increment(source, EXACT), ledger.increment(target, 2)]
+    assume(all(answer.status == 200 for answer in filled), f"the server takes no {EXACT} at once")
+
+    answer = api.merge_player(source, target)
+
+    moved = answer.status == 200
+    expect_equal(ledger.held(target), 2 + EXACT * moved, f"the target's holding ({answer.status})")
 
 
 @requirement("MERGE-2")

@@ -167,7 +167,7 @@ def test_a_batch_of_several_players_and_keys_is_sorted_out(
     oracle.agree(*(f"{stem}-{n}" for n in range(3)))
 
 
-@requirement("GRANT-2", "GRANT-8", "MERGE-1", "MERGE-3", "ACK-3", "DEL-2")
+@requirement("GRANT-2", "GRANT-8", "MERGE-1", "MERGE-3", "ACK-1", "ACK-3", "DEL-2")
 @requirement("EXP-1", "EXP-3", "PLAYER-2", "PLAYER-3")
 def test_a_player_with_a_thousand_grants_is_merged_and_erased_whole(
     oracle: Oracle, given: Given, api: Api

@@ -123,12 +123,11 @@ class Meeting:
         found = self.found()
         together = f"{' and '.join(operations)} at once"
         what = f"what both players have after {together}"
-        for name, requirement in BROKEN.items():
+        for name in BROKEN:
             try:
                 expect_equal(getattr(found, name), getattr(self.expected, name), what)
             except Mismatch as error:
-                merging = any("merge" in operation for operation in operations)
-                error.requirement = requirement[merging]
+                error.requirement = broken_by(name, operations)
                 raise
         self._expect_profiles(together)
 
@@ -179,6 +178,19 @@ BROKEN = {
 }
 """What is broken where something is lost, without a merge and with one."""
 
+
+def broken_by(part: str, operations: tuple[str, ...]) -> str:
+    """The requirement that these break when they lose or double something of this part."""
+    if any(operation in MERGING for operation in operations):
+        return BROKEN[part][1]
+    changes = [operation for operation in operations if operation in HOLDING]
+    if part == "held" and changes and all("import" in operation for operation in changes):
+        return "MIG-7"
+    return BROKEN[part][0]
+
+
+HOLDING = ("credit", "debit", "item grant", "item revoke", "wallet import", "item import")
+MERGING = ("merge", "merge into")
 OPERATIONS: dict[str, Callable[[Meeting], Iterator[Request]]] = {
     "credit": lambda meeting: meeting.adjustment(WALLET, 7),
     "debit": lambda meeting: meeting.adjustment(WALLET, -3),
@@ -198,7 +210,6 @@ OPERATIONS: dict[str, Callable[[Meeting], Iterator[Request]]] = {
 """The operations that meet; all but a merge are sent several times."""
 
 READING = ("profile", "export")
-MERGING = ("merge", "merge into")
 CREATING = {"credit", "item grant", "wallet import", "item import", "grant", "lobby"}
 """Those that create an unknown player; where two of them meet, the player is unknown."""
 PAIRS = tuple(pair for pair in combinations(OPERATIONS, 2) if not set(pair) <= set(READING))

@@ -103,6 +103,7 @@ class Subject:
         return [
             [*[partial(merge, player, other)] * 2, partial(merge, self.third, player)],
             [partial(merge, player, player), *[partial(merge, other, player)] * 2],
+            [partial(erase, other)],
             [*[partial(erase, player)] * 2, partial(self.oracle.create_grant, player, body())],
         ]
 

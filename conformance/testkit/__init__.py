@@ -33,6 +33,7 @@ from conformance.testkit.expect import (
 )
 from conformance.testkit.first_uses import BRIEF, FirstUses
 from conformance.testkit.given import (
+    GRANT_FIELDS,
     Given,
     State,
     assume,
@@ -51,6 +52,7 @@ from conformance.testkit.share import Share, is_thorough
 __all__ = [
     "BASE_PATH",
     "BRIEF",
+    "GRANT_FIELDS",
     "JSON",
     "PROFILES",
     "ROUNDS",
