@@ -10,7 +10,7 @@ from conformance.faults.variants.registration import VARIANTS
 
 MODULES = (
     *("free_points", "protocol", "answers", "identifiers", "instants", "profiles"),
-    *("order", "ledgers", "players", "budgets"),
+    *("order", "grants", "ledgers", "players", "budgets"),
 )
 """In the order of the table in `docs/free-points.md`."""
 

@@ -23,7 +23,7 @@ def respelled(response: Response, spell: Callable[[Any], str]) -> Response:
     """The response with its JSON body in another spelling."""
     response.body = spell(json.loads(bytes(response.body))).encode()
     length = (b"content-length", str(len(response.body)).encode())
-    others = [pair for pair in response.raw_headers if pair[0] != b"content-length"]
+    others = [pair for pair in response.raw_headers if pair[0].lower() != b"content-length"]
     response.raw_headers = [*others, length]
     return response
 

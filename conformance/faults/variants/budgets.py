@@ -3,6 +3,7 @@
 import math
 import time
 from contextvars import ContextVar
+from dataclasses import replace
 
 import msgspec
 from starlette.requests import Request
@@ -37,6 +38,14 @@ class LeakyBucket(Budget):
         until_full = math.ceil((key.budget - tokens) / rate)
         seconds = until_full if allowed else until_one
         return Spent(allowed, seconds, self.headers(key.budget, int(tokens), seconds))
+
+
+@variant("pings-count")
+class PingsCount(Server):
+    """Whether the budget can refuse a ping: can."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        return await super().answer(replace(operation, limited=True), request)
 
 
 class BudgetOfOperations(Budget):

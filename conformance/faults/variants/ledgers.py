@@ -6,17 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.faults.variants.registration import variant
-from conformance.reference.bodies import (
-    Adjustment,
-    CrateEntry,
-    GrantBody,
-    ImportBody,
-    InventoryRow,
-    WalletRow,
-)
+from conformance.reference.bodies import Adjustment, ImportBody, InventoryRow, WalletRow
 from conformance.reference.erasure import Gdpr
-from conformance.reference.errors import invalid
-from conformance.reference.grants import Grants
 from conformance.reference.imports import Imports
 from conformance.reference.ledger import Inventory, Ledger
 from conformance.reference.merging import Merging
@@ -106,14 +97,3 @@ class UnknownRowsFirst(Imports):
         if isinstance(row, InventoryRow):
             self.ledgers[1].check_key(row.key)
         return super().row(scope, row, apply)
-
-
-@variant("crates-alone")
-class CratesAlone(Grants):
-    """Entries of another type in a grant of the kind crate: get 400."""
-
-    def create(self, external_id: str, body: GrantBody) -> Reply:
-        alone = all(isinstance(entry, CrateEntry) for entry in body.entries)
-        if body.kind == "crate" and not alone:
-            raise invalid("$.entries", "a crate holds crates")
-        return super().create(external_id, body)

@@ -36,13 +36,12 @@ class KeyFirst(Server):
 
 @variant("sense-first")
 class SenseFirst(Merging):
-    """A merge of strangers with themselves, or into a banned target: gets 422."""
+    """A merge of strangers with themselves, or into a target that is banned (since): gets 422."""
 
     def merge(self, source_id: str, target_id: str) -> Reply:
         target = self.state.players.get(target_id)
         if source_id == target_id:
             raise unprocessable("a player cannot be merged into itself")
-        is_replay = self.earlier(source_id, target_id) is not None
-        if target is not None and target.banned_at is not None and not is_replay:
+        if target is not None and target.banned_at is not None:
             raise unprocessable("the target is banned")
         return super().merge(source_id, target_id)

@@ -1,15 +1,21 @@
 """Servers whose bans, merges, erasures and lobbies do more than the contract says."""
 
+from dataclasses import replace
 from typing import Any
 
 from conformance.faults.variants.registration import variant
-from conformance.reference.bodies import LobbyBody, PlayerRow
+from conformance.reference.app import Server
+from conformance.reference.bodies import BanBody, LobbyBody, PlayerRow
 from conformance.reference.erasure import Gdpr
+from conformance.reference.errors import ApiError
 from conformance.reference.imports import Imports
 from conformance.reference.lobbies import Lobbies
 from conformance.reference.merging import Merging
+from conformance.reference.operations import Call, Operation
+from conformance.reference.players import Players
 from conformance.reference.replies import Reply
-from conformance.reference.state import Lobby, Player, now
+from conformance.reference.services import Services
+from conformance.reference.state import Lobby, Player, now, stamp
 from conformance.reference.world import Event
 
 
@@ -21,6 +27,45 @@ class BansMove(Merging):
         if source.banned_at is not None:
             target.banned_at, target.ban_reason = source.banned_at, source.ban_reason
         return super().move(source, target)
+
+
+@variant("bans-anew")
+class BansAnew(Players):
+    """The `bannedAt` of a second ban: is that of the second."""
+
+    def ban(self, external_id: str, body: BanBody) -> Reply:
+        reply = super().ban(external_id, body)
+        player = self.state.known(external_id)
+        player.banned_at = now()
+        return replace(reply, data={**reply.data, "bannedAt": stamp(player.banned_at)})
+
+
+@variant("no-op-nulls")
+class NoOpNulls(Server):
+    """The placeholder, and the counts, of an erasure or a merge that is a no-op: are null and 0."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        reply = super().alone(operation, services, call)
+        data = reply.data
+        if data.get("status") == "no_op_already_merged":
+            counts = dict.fromkeys(data["counts"], 0)
+            data = {**data, "anonymizedExternalPlayerId": None, "counts": counts}
+        elif data.get("status") == "no_op_already_erased":
+            data = {**data, "anonymizedExternalId": None, "playerId": None, "lobbiesAnonymized": 0}
+        return replace(reply, data=data)
+
+
+@variant("conflicts-introduce")
+class ConflictsIntroduce(Server):
+    """Whether a stranger with a used key becomes known: does, before the 409."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        try:
+            return super().alone(operation, services, call)
+        except ApiError as error:
+            if error.code == "idempotency_conflict":
+                services.state.ensure(call.path["externalId"])
+            raise
 
 
 @variant("counts-otherwise")

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from conformance.faults.building_blocks import scratch
+from conformance.faults.variants.instants import spelling, to_the_second
 from conformance.faults.variants.registration import variant
 from conformance.reference.errors import invalid
 from conformance.reference.players import Players, newest
 from conformance.reference.replies import Reply
+from conformance.reference.state import Player
 
 
 @variant("tabbed-profile")
@@ -37,6 +40,32 @@ class ShortPages(Players):
 
     def limit(self, asked: str | None) -> int:
         return 10 if asked is None else min(super().limit(asked), 25)
+
+
+@variant("seconds-of-rows", parts=(spelling(to_the_second),))
+class SecondsOfRows(Players):
+    """Which of two rows of one second is the newer: is not known, and ids decide."""
+
+    def profile(self, external_id: str, limit: str | None) -> Reply:
+        data = super().profile(external_id, limit).data
+        player = self.state.known(external_id)
+        grants = sorted(player.grants, key=lambda row: (int(row.created_at.timestamp()), row.id))
+        lobbies = sorted(player.lobbies, key=lambda row: (int(row.created_at.timestamp()), row.id))
+        lists = {
+            "grants": [grant.view() for grant in newest(grants, self.limit(limit))],
+            "lobbies": [lobby.summary() for lobby in newest(lobbies, self.limit(limit))],
+        }
+        return Reply(200, {**data, **lists})
+
+
+@variant("counted-reads")
+class CountedReads(Players):
+    """What else the summary counts: are its own reads."""
+
+    def summary(self, player: Player) -> dict[str, int]:
+        reads = scratch(self.state, "reads")
+        reads[player.id] = reads.get(player.id, 0) + 1
+        return {**super().summary(player), "reads": reads[player.id]}
 
 
 @variant("small-limits")

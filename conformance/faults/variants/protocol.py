@@ -33,7 +33,7 @@ class Chunked(Changed):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the body piece by piece."""
-        headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
+        headers = [pair for pair in self.raw_headers if pair[0].lower() != b"content-length"]
         start = {"type": "http.response.start", "status": self.status_code, "headers": headers}
         await send(start)
         size = len(self.body) // PIECES + 1
@@ -62,7 +62,7 @@ class ZippedAnswers(Server):
         zipped = Changed(response)
         zipped.body = gzip.compress(bytes(response.body))
         zipped.raw_headers = [
-            *(pair for pair in response.raw_headers if pair[0] != b"content-length"),
+            *(pair for pair in response.raw_headers if pair[0].lower() != b"content-length"),
             (b"content-length", str(len(zipped.body)).encode()),
             (b"content-encoding", b"gzip"),
             (b"vary", b"Accept-Encoding"),
@@ -87,7 +87,7 @@ class LoudHeaders(Server):
     async def answer(self, operation: Operation, request: Request) -> Response:
         response = await super().answer(operation, request)
         kind = (b"CONTENT-TYPE", b'Application/JSON; Charset="UTF-8"')
-        others = [pair for pair in response.raw_headers if pair[0] != b"content-type"]
+        others = [pair for pair in response.raw_headers if pair[0].lower() != b"content-type"]
         response.raw_headers = [*((name.upper(), value) for name, value in others), kind]
         return response
 
