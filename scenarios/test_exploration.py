@@ -3,8 +3,8 @@
 import json
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
@@ -34,6 +34,7 @@ from conformance.testkit import (
     expect_status,
     expect_that,
     expect_unchanged,
+    instant,
     requirement,
     with_another_end,
 )
@@ -274,11 +275,13 @@ def test_every_amount_is_imported_exactly(name: str, oracle: Oracle, given: Give
 def test_every_amount_can_be_granted(given: Given, api: Api, player: str) -> None:
     (entry,) = given.entries()
     (amount,) = {"amount", "quantity"} & entry.keys()
-    body = given.grant_body(entries=[{**entry, amount: each} for each in AMOUNTS])
+    for start in range(0, len(AMOUNTS), 5):  # few at a time: a server may have a bound
+        entries = [{**entry, amount: each} for each in AMOUNTS[start : start + 5]]
+        body = given.grant_body(entries=entries)
 
-    answer = api.create_grant(player, body)
+        answer = api.create_grant(player, body)
 
-    expect_status(answer, 201, because="every amount from 1 to 2^31-1 is valid")
+        expect_status(answer, 201, because="every amount from 1 to 2^31-1 is valid")
 
 
 @requirement("MIG-1", "MIG-2", "MIG-6", "MIG-7")
@@ -321,12 +324,22 @@ def test_bad_rows_of_a_large_batch_are_told_by_their_index(
     expect_equal(batch.held(player), batch.amount * good, "the sum of the good rows")
 
 
+def body_of_kind(given: Given, kind: str) -> dict[str, Any]:
+    """A body of this kind: a server may want crates, and nothing else, in a grant of kind crate."""
+    if kind != "crate":
+        return given.grant_body(kind=kind)
+    if not given.world.crates:
+        return given.grant_body()
+    entry = {"type": "crate", "crateItemKey": given.world.crates[0], "quantity": 1}
+    return given.grant_body(kind=kind, entries=[entry])
+
+
 @requirement("MERGE-1", "MERGE-3", "ACK-3", "DEL-2", "EXP-1", "GRANT-8", "PLAYER-2", "PLAYER-3")
 def test_a_player_with_many_grants_is_merged_and_erased_whole(
     oracle: Oracle, given: Given, many: int
 ) -> None:
     source, target = given.names.player(), given.names.player()
-    bodies = [given.grant_body(kind=KINDS[number % 2]) for number in range(many)]
+    bodies = [body_of_kind(given, KINDS[number % 2]) for number in range(many)]
     grants = [oracle.create_grant(source, bodies[0])]
     oracle.agree(source)
     grants += [oracle.create_grant(source, body) for body in bodies[1:]]
@@ -480,7 +493,7 @@ def test_two_operations_at_once_lose_and_double_nothing(
 def test_a_claimed_grant_stays_claimed_when_its_time_is_over(
     given: Given, api: Api, player: str
 ) -> None:
-    created = datetime.fromisoformat(given.grant(player)["createdAt"])
+    created = instant(given.grant(player)["createdAt"])
     soon = (created + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
     grant = given.grant(player, given.grant_body(expiresAt=soon))
     acked = given.acked(player, grant["id"])

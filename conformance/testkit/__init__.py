@@ -15,6 +15,16 @@ from conformance.settings.names import Names
 from conformance.settings.profiles import PROFILES
 from conformance.settings.run import Run
 from conformance.settings.target import World
+from conformance.testkit.documents import (
+    ids,
+    instant,
+    is_near,
+    lists_of,
+    mention,
+    mentions,
+    row_of,
+    with_another_end,
+)
 from conformance.testkit.expect import (
     expect_below_500,
     expect_code,
@@ -30,16 +40,7 @@ from conformance.testkit.expect import (
     expect_unchanged,
     expect_unknown,
 )
-from conformance.testkit.given import (
-    Given,
-    State,
-    assume,
-    ids,
-    mention,
-    needed,
-    state_of,
-    with_another_end,
-)
+from conformance.testkit.given import Given, State, assume, needed, state_of
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import SIGN, Ledger
 from conformance.testkit.markers import harmless, requirement
@@ -81,9 +82,14 @@ __all__ = [
     "expect_unknown",
     "harmless",
     "ids",
+    "instant",
+    "is_near",
+    "lists_of",
     "mention",
+    "mentions",
     "needed",
     "requirement",
+    "row_of",
     "state_of",
     "with_another_end",
 ]
