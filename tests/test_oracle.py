@@ -125,6 +125,14 @@ def a_merge_into_one_who_took_over_a_ban(oracle: Oracle) -> None:
     oracle.agree(banned, other, third)
 
 
+def a_replay_after_the_erasure(oracle: Oracle) -> None:
+    player, key = oracle.given.names.player(), oracle.given.names.key()
+    oracle.change("wallet", player, 5, key)
+    oracle.erase(player)
+    oracle.change("wallet", player, 5, key)
+    oracle.agree(player)
+
+
 def more_grants_than_the_limit(oracle: Oracle) -> None:
     player = oracle.given.names.player()
     grants = [oracle.create_grant(player, oracle.given.grant_body()) for _ in range(4)]
@@ -140,6 +148,8 @@ def more_grants_than_the_limit(oracle: Oracle) -> None:
     [
         ("keys-move", a_key_of_two_who_merge),
         ("keys-end", a_key_of_two_who_merge),
+        ("keys-stay", a_replay_after_the_erasure),
+        ("keys-end", a_replay_after_the_erasure),
         ("key-of-holding", a_replay_that_looks_like_a_change),
         ("bans-move", a_merge_into_one_who_took_over_a_ban),
         ("tabbed-profile", more_grants_than_the_limit),

@@ -15,6 +15,7 @@ CLASHING = {
         "seconds-of-rows",
         "tabbed-profile",
         "keys-move",
+        "keys-stay",
     ),
     "rest": ("leaky-bucket", "instants-of-the-store", "closed-connections", "chunked-answers"),
 }

@@ -231,8 +231,8 @@ class Oracle:
                 expect_status(answer, 409, because="the key was used with another body")
         else:
             self._free_use(api_ledger, answer, player, request)
-            if answer.status == 200:
-                first.others.append(self.model.ensure(player))
+            if answer.status == 200 and player in self.model.people:
+                first.others.append(self.model.people[player])
 
     def _free_use(
         self,
@@ -255,17 +255,16 @@ class Oracle:
         person = self.model.people.get(player)
         held = person.holdings(api_ledger.name).get(item, 0) if person else 0
         reports = answer.status == 200 and api_ledger.holding(answer) == held + amount
-        if reports and not (person and self._holds(api_ledger, player, item, held)):
+        if reports and not self._holds(api_ledger, player, item, held):
             self.model.adjust(api_ledger.name, player, item, amount)
         else:
             self._accept_new_player(player)
 
     def _holds(self, api_ledger: Ledger, player: str, item: str, amount: int) -> bool:
-        """Whether the export shows this holding."""
+        """Whether the export shows this holding; an unknown player holds nothing."""
         answer = self.api.export_player(player)
-        if answer.status != 200:
-            return False
-        return held_in(answer.data, api_ledger.name, item) == amount
+        shown = held_in(answer.data, api_ledger.name, item) if answer.status == 200 else 0
+        return shown == amount
 
     # Imports
 

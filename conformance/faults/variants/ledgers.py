@@ -65,6 +65,19 @@ class KeysEnd(Gdpr):
         return super().erase(player, external_id)
 
 
+@variant("keys-stay")
+class KeysStay(Ledger):
+    """The replay of a change whose player is gone: gets the first answer, and creates nobody."""
+
+    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
+        first = self.state.remembered(self.name).get(body.idempotencyKey or "")
+        if first is not None and first.player is not None and first.player.external_id[:2] == "__":
+            used = first.fingerprint == self.fingerprint(change, key, body)
+            if used and external_id not in self.state.players:
+                return self.replay(first)
+        return super().once(change, external_id, key, amount, body)
+
+
 @variant("imports-share-keys")
 class ImportsShareKeys(Imports):
     """One key for an import and a change of the same ledger: is used by whichever came first."""
