@@ -43,7 +43,7 @@ def in_india(text: str) -> str:
 
 def to_the_second(text: str) -> str:
     """The instant without a fraction, in small letters."""
-    moment = datetime.fromisoformat(text)
+    moment = datetime.fromisoformat(text.upper())
     return moment.isoformat(timespec="seconds").replace("+00:00", "z").replace("T", "t")
 
 

@@ -1,5 +1,6 @@
 """Servers whose bans, merges, erasures and lobbies do more than the contract says."""
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -137,8 +138,9 @@ class BotsOnDemand(Lobbies):
     """Whether bots take seats where `fillBots` is left out: do not, and none are mentioned."""
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
-        body.fillBots = bool(body.fillBots)
-        lobby = super().open(event, body)
+        asked = copy(body)
+        asked.fillBots = bool(body.fillBots)
+        lobby = super().open(event, asked)
         lobby.__class__ = QuietLobby
         return lobby
 
