@@ -17,7 +17,6 @@ from conformance.testkit import (
     expect_status,
     expect_that,
     harmless,
-    ids,
     lists_of,
     mention,
     mentions,
@@ -40,13 +39,13 @@ def test_the_profile_of_an_unknown_player_gets_404(api: Api, player: str) -> Non
     expect_status(api.get_player(player), 404, because="no request has named the player yet")
 
 
-def strays(profile: Any, export: Any, foreign: str) -> list[Any]:
+def strays(given: Given, player: str, foreign: str, own: list[str]) -> list[Any]:
     """What the profile shows of a foreign grant or lobby, unless something own has the same id.
 
     Tables that count from 1 give a player, a grant and a lobby the same id.
     """
-    own = [str(export["player"]["id"]), *ids(export["grants"]), *ids(export["lobbies"])]
-    return [row for row in mentions(profile, foreign) if foreign not in own]
+    known = [*own, given.export(player)["player"]["id"]]
+    return [row for row in mentions(given.profile(player), foreign) if foreign not in known]
 
 
 @requirement("PLAYER-2")
@@ -59,7 +58,7 @@ def test_a_profile_shows_what_was_done(given: Given, player: str) -> None:
 
     missing = [id for id in grants if mention(profile, id) is None]
     expect_none(missing, "grants missing from the profile")
-    stray = strays(profile, given.export(player), foreign)
+    stray = strays(given, player, foreign, grants)
     expect_none(stray, "grants of another player in the profile")
 
 
@@ -72,7 +71,7 @@ def test_a_profile_shows_its_lobbies(given: Given, player: str) -> None:
 
     missing = [id for id in lobbies if mention(profile, id) is None]
     expect_none(missing, "lobbies missing from the profile")
-    stray = strays(profile, given.export(player), foreign)
+    stray = strays(given, player, foreign, lobbies)
     expect_none(stray, "lobbies without the player in the profile")
 
 
