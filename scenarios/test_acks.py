@@ -2,7 +2,7 @@
 
 import json
 import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from conformance.testkit import (
     ROUNDS,
@@ -15,8 +15,10 @@ from conformance.testkit import (
     expect_that,
     expect_unchanged,
     expect_unknown,
-    mention,
+    instant,
+    mentions,
     requirement,
+    row_of,
     with_another_end,
 )
 
@@ -90,12 +92,13 @@ def test_an_ack_shows_in_profile_and_export(given: Given, player: str) -> None:
     grant = given.grant(player)
     given.acked(player, grant["id"])
 
-    exported = mention(given.export(player), grant["id"]) or {}
-    shown = mention(given.profile(player), grant["id"]) or {}
+    exported = row_of(given.export(player)["grants"], grant["id"]) or {}
+    rows = mentions(given.profile(player), grant["id"])
+    shown = [row["status"] for row in rows if "status" in row]
     expect_equal(exported.get("status"), "claimed", "the status of the grant in the export")
     # A profile has no fixed members: the status is compared where there is one.
-    status = shown.get("status", "claimed")
-    expect_equal(status, "claimed", "the status of the grant in the profile")
+    claimed = not shown or "claimed" in shown
+    expect_that(claimed, "the grant to be claimed in the profile", shown)
 
 
 @requirement("ACK-4")
@@ -103,7 +106,7 @@ def test_an_ack_leaves_the_other_grants_pending(given: Given, player: str) -> No
     first, second = given.grant(player), given.grant(player)
     given.acked(player, first["id"])
 
-    shown = mention(given.export(player), second["id"]) or {}
+    shown = row_of(given.export(player)["grants"], second["id"]) or {}
     expect_equal(shown.get("status"), "pending", "the status of the grant that was not acked")
 
 
@@ -139,7 +142,7 @@ def test_an_ack_puts_nothing_into_wallet_or_inventory(given: Given, player: str)
 def test_a_claimed_grant_stays_claimed_when_its_time_is_over(
     given: Given, api: Api, player: str
 ) -> None:
-    created = datetime.fromisoformat(given.grant(player)["createdAt"])
+    created = instant(given.grant(player)["createdAt"])
     soon = (created + timedelta(seconds=2)).isoformat().replace("+00:00", "Z")
     grant = given.grant(player, given.grant_body(expiresAt=soon))
     acked = given.acked(player, grant["id"])

@@ -33,6 +33,7 @@ from conformance.testkit import (
     harmless,
     mention,
     requirement,
+    row_of,
 )
 
 WRITES = [
@@ -395,7 +396,7 @@ def test_one_key_is_two_grants_in_two_games(given: Given, other_game_api: Api, p
     assume(there.status not in MISSING_KEY, IT_LACKS)
     expect_status(there, 201, because="the key was never used in that game")
     given.acked(player, here["id"])
-    pending = mention(other_game_api.export_player(player).data, there.data["id"]) or {}
+    pending = row_of(other_game_api.export_player(player).data["grants"], there.data["id"]) or {}
     expect_equal(pending.get("status"), "pending", "the other game's grant after an ack here")
 
 

@@ -1,6 +1,7 @@
 """Sizes: amounts, batches and lists around the limits of columns, pages and chunks."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -73,11 +74,12 @@ def test_every_amount_is_imported_exactly(name: str, oracle: Oracle, given: Give
 def test_every_amount_can_be_granted(given: Given, api: Api, player: str) -> None:
     (entry,) = given.entries()
     (amount,) = {"amount", "quantity"} & entry.keys()
-    body = given.grant_body(entries=[{**entry, amount: each} for each in AMOUNTS])
+    for start in range(0, len(AMOUNTS), 5):  # few at a time: a server may have a bound
+        entries = [{**entry, amount: each} for each in AMOUNTS[start : start + 5]]
 
-    answer = api.create_grant(player, body)
+        answer = api.create_grant(player, given.grant_body(entries=entries))
 
-    expect_status(answer, 201, because="every amount from 1 to 2^31-1 is valid")
+        expect_status(answer, 201, because="every amount from 1 to 2^31-1 is valid")
 
 
 @requirement("MIG-1", "MIG-2", "MIG-6", "MIG-7")
@@ -167,13 +169,23 @@ def test_a_batch_of_several_players_and_keys_is_sorted_out(
     oracle.agree(*(f"{stem}-{n}" for n in range(3)))
 
 
+def body_of_kind(given: Given, kind: str) -> dict[str, Any]:
+    """A body of this kind: a server may want crates, and nothing else, in a grant of kind crate."""
+    if kind != "crate":
+        return given.grant_body(kind=kind)
+    if not given.world.crates:
+        return given.grant_body()
+    entry = {"type": "crate", "crateItemKey": given.world.crates[0], "quantity": 1}
+    return given.grant_body(kind=kind, entries=[entry])
+
+
 @requirement("GRANT-2", "GRANT-8", "MERGE-1", "MERGE-3", "ACK-1", "ACK-3", "DEL-2")
 @requirement("EXP-1", "EXP-3", "PLAYER-2", "PLAYER-3")
 def test_a_player_with_a_thousand_grants_is_merged_and_erased_whole(
     oracle: Oracle, given: Given, api: Api
 ) -> None:
     source, target = given.names.player(), given.names.player()
-    bodies = [given.grant_body(kind=KINDS[number % 2]) for number in range(MOST - 1)]
+    bodies = [body_of_kind(given, KINDS[number % 2]) for number in range(MOST - 1)]
     grants = [oracle.create_grant(source, bodies[0])]
     oracle.agree(source)
     grants += oracle.create_grants(source, bodies[1:])

@@ -91,3 +91,76 @@ def test_no_history_departs_on_the_reference_server() -> None:
             expect_contract_kept(oracle.api, oracle.given, (event, event), turn)
 
     assert with_fault("traced", each) is None
+
+
+def a_key_of_two_who_merge(oracle: Oracle) -> None:
+    one, other, key = (oracle.given.names.player() for _ in range(3))
+    oracle.change("wallet", other, 5, key)
+    oracle.change("wallet", one, 7, key)
+    oracle.agree(one, other)
+    oracle.merge(one, other)
+    oracle.change("wallet", other, 5, key)
+    oracle.change("wallet", other, 6, key)
+    oracle.agree(one, other)
+
+
+def a_replay_that_looks_like_a_change(oracle: Oracle) -> None:
+    one, other, key = (oracle.given.names.player() for _ in range(3))
+    oracle.change("wallet", one, 5, key)
+    oracle.change("wallet", other, 5, key)
+    oracle.change("wallet", other, -5)
+    oracle.change("wallet", other, 5, key)
+    oracle.agree(one, other)
+
+
+def a_merge_into_one_who_took_over_a_ban(oracle: Oracle) -> None:
+    banned, other, third = (oracle.given.names.player() for _ in range(3))
+    for player in (banned, other, third):
+        oracle.change("wallet", player, 5)
+    oracle.ban(banned, "cheat")
+    oracle.merge(banned, other)
+    oracle.merge(third, other)
+    oracle.unban(other)
+    oracle.ban(other, "again")
+    oracle.agree(banned, other, third)
+
+
+def a_replay_after_the_erasure(oracle: Oracle) -> None:
+    player, key = oracle.given.names.player(), oracle.given.names.key()
+    oracle.change("wallet", player, 5, key)
+    oracle.erase(player)
+    oracle.change("wallet", player, 5, key)
+    oracle.agree(player)
+
+
+def more_grants_than_the_limit(oracle: Oracle) -> None:
+    player = oracle.given.names.player()
+    grants = [oracle.create_grant(player, oracle.given.grant_body()) for _ in range(4)]
+    for grant in grants[:2]:
+        oracle.ack(player, grant)
+    for limit in (1, 2, 3):
+        oracle.read_profile(player, limit)
+    oracle.show(player)
+
+
+@pytest.mark.parametrize(
+    ("id", "act"),
+    [
+        ("keys-move", a_key_of_two_who_merge),
+        ("keys-end", a_key_of_two_who_merge),
+        ("keys-stay", a_replay_after_the_erasure),
+        ("keys-end", a_replay_after_the_erasure),
+        ("key-of-holding", a_replay_that_looks_like_a_change),
+        ("bans-move", a_merge_into_one_who_took_over_a_ban),
+        ("tabbed-profile", more_grants_than_the_limit),
+        ("numbered-rows", more_grants_than_the_limit),
+        *(
+            ("traced", act)
+            for act in (a_key_of_two_who_merge, a_merge_into_one_who_took_over_a_ban)
+        ),
+    ],
+)
+def test_the_oracle_follows_what_the_contract_leaves_open(
+    id: str, act: Callable[[Oracle], None]
+) -> None:
+    assert with_fault(id, act) is None

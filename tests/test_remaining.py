@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from support import Runner
 
-from conformance.faults.variants import SlidingBudget
+from conformance.faults.variants.free_points import SlidingBudget
 from conformance.reference.app import Settings
 from conformance.reference.budget import Budget, Spent
 from conformance.reference.services import Parts

@@ -1,4 +1,4 @@
-"""Servers that read the free points the other way are never accused."""
+"""Conformant servers that do otherwise where the contract lets them are never accused."""
 
 import pytest
 from support import Runner
@@ -6,9 +6,21 @@ from support import Runner
 from conformance.faults.deviations import settings_of
 from conformance.faults.variants import VARIANTS
 
-CLASHING = ("catalogue-200", "sliding-budget")
-"""Variants that read a point otherwise than another variant: one server cannot have both."""
-BUNDLES = {"most": [id for id in VARIANTS if id not in CLASHING], "others": list(CLASHING)}
+CLASHING = {
+    "others": (
+        "catalogue-200",
+        "sliding-budget",
+        "numbered-rows",
+        "instants-to-the-second",
+        "seconds-of-rows",
+        "tabbed-profile",
+        "keys-move",
+        "keys-stay",
+    ),
+    "rest": ("leaky-bucket", "instants-of-the-store", "closed-connections", "chunked-answers"),
+}
+"""Variants that clash with others, by the server that has them: no server can have all."""
+BUNDLES = {"most": [id for id in VARIANTS if id not in sum(CLASHING.values(), ())], **CLASHING}
 
 
 @pytest.mark.parametrize("bundle", list(BUNDLES))
@@ -16,5 +28,5 @@ def test_a_server_of_variants_is_conformant(bundle: str, run_suite: Runner) -> N
     server = settings_of(VARIANTS[id] for id in BUNDLES[bundle])
     ended = run_suite("--examples", "3", "-n", "2", "-q", server=server)
 
-    assert ended.with_outcome("failed", "inconclusive", "blocked") == [], ended.output
+    assert ended.with_outcome("failed", "inconclusive", "blocked", "warned") == [], ended.output
     assert ended.code == 0

@@ -31,6 +31,8 @@ class Person:
 
     `banned` is None where that is FREE: a banned player was merged into this one.
     `gone` is how the player ended, `merged` or `erased`, `went_into` whom they were merged into.
+    `banned` is None where a banned player was merged into them: the contract does not say whether
+    the ban moves.
     """
 
     banned: bool | None = False
@@ -48,6 +50,12 @@ class Person:
         """How the player ended, or who has what was theirs: `merged`, `erased` or nothing."""
         return (self.went_into and self.went_into.end) or self.gone
 
+    def became(self, other: "Person") -> bool:
+        """Whether the player was merged into the other, directly or with others between."""
+        return self.went_into is other or (
+            self.went_into is not None and self.went_into.became(other)
+        )
+
     def holdings(self, ledger: str) -> dict[str, int]:
         """What the player holds in a ledger, by key."""
         return self.wallet if ledger == "wallet" else self.inventory
@@ -57,12 +65,18 @@ class Person:
 class Use:
     """The first use of an idempotency key: the player, the request, and the answer.
 
-    The `person` may have been merged or erased since.
+    The `person` may have been merged or erased since. `others` used the key after them, where the
+    server lets each player have their own keys.
     """
 
     person: Person
     request: Any
     answer: Any
+    others: list[Person] = field(default_factory=list)
+
+    def is_mixed(self) -> bool:
+        """Whether a merge gave the first player the key of another: FREE what it means then."""
+        return any(other.became(self.person) for other in self.others)
 
 
 @dataclass
@@ -123,8 +137,8 @@ class Model:
             granted.moved = True
         kept.grants |= gone.grants
         kept.lobbies |= gone.lobbies
-        kept.banned = None if gone.banned is not False and not kept.banned else kept.banned
         kept.has_snapshot |= gone.has_snapshot  # FREE: whose snapshot the target has
+        kept.banned = kept.banned if gone.banned is False else None
         gone.gone, gone.went_into = "merged", kept
         self.merged[source, kept] = target
         self.ended[source] = "merged"

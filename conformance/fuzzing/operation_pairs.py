@@ -14,17 +14,17 @@ from conformance.client.api import Answer
 from conformance.client.recorder import Recorder
 from conformance.failures import Mismatch
 from conformance.fuzzing.player_histories import can_seat
+from conformance.fuzzing.views import PAGE
 from conformance.http.exchange import Request
+from conformance.testkit.documents import mention
 from conformance.testkit.expect import expect_equal, expect_none, expect_status, expect_that
-from conformance.testkit.given import Given, mention
+from conformance.testkit.given import Given
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import WORDS, Ledger
 
 EACH = 5
 """How often each of the two is sent."""
 START = 1000
-MAX_SHOWN = 100
-"""A profile that is asked for more rows may show fewer."""
 WALLET, INVENTORY = "wallet", "inventory"
 
 
@@ -133,7 +133,7 @@ class Meeting:
 
     def _expect_profiles(self, together: str) -> None:
         """The profiles show the grants, as they are: no view that was read meanwhile is kept."""
-        shown = [self.api.get_player(player, MAX_SHOWN) for player in (self.player, self.other)]
+        shown = [self.api.get_player(player, PAGE) for player in (self.player, self.other)]
         known = [answer.data for answer in shown if answer.status == 200]
         rows = {id: mention(known, id) or {} for id in self.expected.grants}
         statuses = {id: row.get("status", self.expected.grants[id]) for id, row in rows.items()}

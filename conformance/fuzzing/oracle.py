@@ -24,7 +24,7 @@ from conformance.testkit.expect import (
 )
 from conformance.testkit.given import Given
 from conformance.testkit.import_batches import ImportBatch
-from conformance.testkit.ledgers import Ledger
+from conformance.testkit.ledgers import Ledger, held_in
 
 T = TypeVar("T")
 UNTOUCHED = dict.fromkeys((*LEDGERS, "grants", "lobbies"), "BAN-6")
@@ -189,7 +189,7 @@ class Oracle:
         first: Use,
     ) -> None:
         """The key was used before: this is a replay, a conflict, or a use that is FREE."""
-        same_player = first.person is self.model.people.get(player)
+        same_player = first.person is self.model.people.get(player) and not first.is_mixed()
         if same_player and first.request == request:
             with self.blaming("LEDGER-3"):
                 expect_status(answer, 200, because="the key was used with this body")
@@ -201,6 +201,8 @@ class Oracle:
                 expect_status(answer, 409, because="the key was used with another body")
         else:
             self._free_use(api_ledger, answer, player, request)
+            if answer.status == 200 and player in self.model.people:
+                first.others.append(self.model.people[player])
 
     def _free_use(
         self,
@@ -211,7 +213,8 @@ class Oracle:
     ) -> None:
         """FREE: one key for two players or items, or up and down, or after a merge or an erasure.
 
-        Nothing may change that the answer does not report.
+        Nothing may change that the answer does not report. An answer that reports a change may also
+        be a replay of one, if the key counts for each player: then the export shows no change.
         """
         item, is_up, size, _ = request
         amount = size if is_up else -size
@@ -221,10 +224,17 @@ class Oracle:
             )
         person = self.model.people.get(player)
         held = person.holdings(api_ledger.name).get(item, 0) if person else 0
-        if answer.status == 200 and api_ledger.holding(answer) == held + amount:
+        reports = answer.status == 200 and api_ledger.holding(answer) == held + amount
+        if reports and not self._holds(api_ledger, player, item, held):
             self.model.adjust(api_ledger.name, player, item, amount)
         else:
             self._accept_new_player(player)
+
+    def _holds(self, api_ledger: Ledger, player: str, item: str, amount: int) -> bool:
+        """Whether the export shows this holding; an unknown player holds nothing."""
+        answer = self.api.export_player(player)
+        shown = held_in(answer.data, api_ledger.name, item) if answer.status == 200 else 0
+        return shown == amount
 
     # Imports
 
@@ -333,15 +343,20 @@ class Oracle:
             allowed = (404, 422) if odd else (404,)
             with self.blaming("MERGE-7"):
                 expect_status(answer, *allowed, because="one of the two is unknown")
-        elif source == into or people[into].banned:
+        elif source == into or people[into].banned or self._has_moved_ban(answer, into):
             with self.blaming("MERGE-7"):
                 expect_status(
                     answer, 422, because="the two are one player, or the target is banned"
                 )
-        elif people[into].banned is None and answer.status == 422:
-            people[into].banned = True  # FREE: whether a ban goes with its player
         else:
             self._merged(answer, source, into)
+
+    def _has_moved_ban(self, answer: Answer, into: str) -> bool:
+        """Whether a merge shows that an earlier one banned its target, which is FREE."""
+        person = self.model.people[into]
+        if person.banned is None:
+            person.banned = answer.status == 422
+        return person.banned
 
     def _expect_replay(self, answer: Answer, *statuses: int) -> None:
         with self.blaming("MERGE-6"):

@@ -3,8 +3,9 @@
 from conformance.client.api import Answer, Api, Body
 from conformance.failures import Blocked
 from conformance.linearizability.models import Call, Kind
+from conformance.testkit.documents import row_of
 from conformance.testkit.expect import describe, shown
-from conformance.testkit.given import mention, needed
+from conformance.testkit.given import needed
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger, held_in
 
@@ -72,7 +73,7 @@ class GrantCalls:
     def read(self, who: str) -> Call:
         """The grant's status in the player's export; None if it is not listed."""
         answer = self.api.export_player(self.names[who])
-        found = mention(answer.data["grants"], self.grant) if answer.status == 200 else None
+        found = row_of(answer.data["grants"], self.grant) if answer.status == 200 else None
         status = str(found["status"]) if found else None
         return Call(kind=Kind.READ, player=who, status=answer.status, reported=status)
 

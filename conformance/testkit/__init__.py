@@ -8,6 +8,7 @@
 
 from conformance.client.api import Answer, Api
 from conformance.client.recorder import Recorder
+from conformance.contract.instants import instant, is_same_instant
 from conformance.contract.openapi import BASE_PATH, JSON
 from conformance.http.exchange import Request
 from conformance.http.last_byte_sync import ROUNDS, SIMULTANEOUS
@@ -15,6 +16,14 @@ from conformance.settings.names import Names
 from conformance.settings.profiles import PROFILES
 from conformance.settings.run import Run
 from conformance.settings.target import World
+from conformance.testkit.documents import (
+    ids,
+    lists_of,
+    mention,
+    mentions,
+    row_of,
+    with_another_end,
+)
 from conformance.testkit.expect import (
     expect_below_500,
     expect_code,
@@ -32,17 +41,7 @@ from conformance.testkit.expect import (
     expect_unknown,
 )
 from conformance.testkit.first_uses import BRIEF, FirstUses
-from conformance.testkit.given import (
-    GRANT_FIELDS,
-    Given,
-    State,
-    assume,
-    ids,
-    mention,
-    needed,
-    state_of,
-    with_another_end,
-)
+from conformance.testkit.given import GRANT_FIELDS, Given, State, assume, needed, state_of
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import SIGN, Ledger
 from conformance.testkit.markers import harmless, requirement
@@ -90,10 +89,15 @@ __all__ = [
     "expect_unknown",
     "harmless",
     "ids",
+    "instant",
+    "is_same_instant",
     "is_thorough",
+    "lists_of",
     "mention",
+    "mentions",
     "needed",
     "requirement",
+    "row_of",
     "state_of",
     "with_another_end",
 ]

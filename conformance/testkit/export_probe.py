@@ -7,8 +7,9 @@ states would fail. Instead they are blocked, and the scenarios of EXP say what i
 from contextlib import suppress
 
 from conformance.failures import Blocked, NotExercised
+from conformance.testkit.documents import row_of
 from conformance.testkit.expect import describe, shown
-from conformance.testkit.given import GRANT_FIELDS, Given, mention
+from conformance.testkit.given import GRANT_FIELDS, Given
 
 
 class ExportProbe:
@@ -39,9 +40,9 @@ def defect_of(given: Given) -> tuple[str, str, str] | None:
     one, other = given.player(), given.player()
     own, others = given.grant(one), given.grant(other)
     first, again = given.export(one), given.export(one)
-    if mention(first["grants"], str(others["id"])) is not None:
+    if row_of(first["grants"], others["id"]) is not None:
         return "EXP-4", "an export of the player's own grants", "another player's grant"
-    rows = [mention(export["grants"], str(own["id"])) or {} for export in (first, again)]
+    rows = [row_of(export["grants"], own["id"]) or {} for export in (first, again)]
     seen = [{name: row[name] for name in GRANT_FIELDS if name in row} for row in rows]
     if seen[0] != seen[1]:
         return "EXP-4", "an export that changes nothing", f"{shown(seen[0])}, then {shown(seen[1])}"

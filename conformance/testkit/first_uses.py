@@ -6,10 +6,11 @@ A server that forgets a key after some seconds, or after a thousand others, appl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from conformance.client.api import Answer, Api
+from conformance.contract.instants import instant
 from conformance.failures import Blocked, Inconclusive, NotExercised
 from conformance.http.exchange import Request
 from conformance.testkit.given import Given
@@ -72,7 +73,7 @@ def _grant(given: Given) -> Request:
 
 def _brief_grant(given: Given) -> Request:
     player = given.names.player()
-    created = datetime.fromisoformat(given.grant(player)["createdAt"])
+    created = instant(given.grant(player)["createdAt"])
     expires = (created + timedelta(seconds=BRIEF)).isoformat().replace("+00:00", "Z")
     body = given.grant_body(expiresAt=expires)
     return given.api.request("createGrant", body, path={"externalId": player})

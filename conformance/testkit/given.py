@@ -12,6 +12,7 @@ from conformance.client.api import Answer, Api, JsonObject
 from conformance.failures import Blocked, NotExercised
 from conformance.settings.names import Names
 from conformance.settings.target import World
+from conformance.testkit.documents import ids
 from conformance.testkit.expect import describe, shown
 
 State = dict[str, Any] | None
@@ -174,35 +175,6 @@ def state_of(export: JsonObject) -> dict[str, Any]:
         "wallet": {key: held for key, held in wallet.items() if held},
         "inventory": {key: held for key, held in inventory.items() if held},
     }
-
-
-def ids(rows: Iterable[JsonObject]) -> list[str]:
-    """The ids of the rows of an export, sorted."""
-    return sorted(str(row["id"]) for row in rows)
-
-
-def mention(document: Any, id: str) -> dict[str, Any] | None:
-    """The innermost object of a document that has the id as a value, or None.
-
-    The members of a profile have no fixed names, so a scenario finds things in it by their ids.
-    An id that is itself a row of a list is returned as `{"id": id}`.
-    """
-    if isinstance(document, dict):
-        if id in [value for value in document.values() if isinstance(value, str)]:
-            return document
-        document = list(document.values())
-    if not isinstance(document, list):
-        return None
-    if id in document:
-        return {"id": id}
-    found = (mention(item, id) for item in document)
-    return next((item for item in found if item is not None), None)
-
-
-def with_another_end(id: str) -> str:
-    """An unused id of the same form: the last four characters are changed."""
-    changed = "".join("1" if c != "1" else "2" for c in id[-4:])
-    return id[:-4] + changed
 
 
 def assume(holds: bool, otherwise: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from conformance.faults.building_blocks import T, check_first, document, gap, leaves
-from conformance.faults.deviations import Variant
+from conformance.faults.building_blocks import check_first, document, gap, leaves
+from conformance.faults.variants.registration import variant
 from conformance.reference.app import Server
 from conformance.reference.bodies import (
     Adjustment,
@@ -40,22 +40,6 @@ from conformance.reference.replies import Reply
 from conformance.reference.services import Services
 from conformance.reference.state import Grant, Player, Remembered, now
 from conformance.reference.world import Key
-
-VARIANTS: dict[str, Variant] = {}
-
-
-def variant(id: str, *, parts: tuple[type, ...] = (), threads: bool = False) -> Callable[[T], T]:
-    """Register the decorated class as a variant; `parts` deviate together with it.
-
-    Its docstring names the free point, then, after a colon, what the variant does.
-    """
-
-    def register(cls: T) -> T:
-        point, _, summary = (cls.__doc__ or "").strip().removesuffix(".").partition(": ")
-        VARIANTS[id] = Variant(id, summary, (cls, *parts), threads=threads, point=point)
-        return cls
-
-    return register
 
 
 @variant("whole-floats")
