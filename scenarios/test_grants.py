@@ -366,10 +366,6 @@ def test_simultaneous_first_grants_create_one_player(given: Given, api: Api) -> 
         "2052-02-29T23:59:59.999Z",
         "2051-02-28T23:59:59+05:30",
         "2051-01-01T00:00:00.5-11:00",
-        "2100-03-01T00:00:00Z",
-        "2106-02-07T06:28:16Z",
-        "2262-04-12T00:00:00Z",
-        "9999-12-31T23:59:59Z",
     ],
 )
 def test_any_instant_may_end_a_grant(instant: str, given: Given, api: Api, player: str) -> None:
@@ -382,6 +378,26 @@ def test_any_instant_may_end_a_grant(instant: str, given: Given, api: Api, playe
     shown = mention(given.export(player), created.data["id"]) or {}
     for view in (created.data, replay.data, shown):
         expect_instant(view.get("expiresAt", instant), instant, "expiresAt")
+
+
+@requirement("GRANT-1")
+@pytest.mark.parametrize(
+    "instant",
+    [
+        "2100-03-01T00:00:00Z",
+        "2106-02-07T06:28:16Z",
+        "2262-04-12T00:00:00Z",
+        "9999-12-31T12:00:00Z",
+    ],
+)
+def test_a_distant_instant_is_kept_or_refused(
+    instant: str, given: Given, api: Api, player: str
+) -> None:
+    answer = api.create_grant(player, given.grant_body(expiresAt=instant))
+
+    expect_status(answer, 201, 400, because="a server may bound how long a grant lasts")
+    assume(answer.status == 201, f"the server takes no {instant}")
+    expect_instant(answer.data.get("expiresAt", instant), instant, "expiresAt")
 
 
 ENTRY_FAULTS: Body = {

@@ -36,9 +36,11 @@ def spelling(spell: Callable[[str], str], *operations: str) -> type[Server]:
 
 
 def in_india(text: str) -> str:
-    """The instant with an offset and six digits of a fraction."""
-    moment = datetime.fromisoformat(text).astimezone(INDIA)
-    return moment.isoformat(timespec="microseconds")
+    """The instant with an offset and six digits of a fraction; one at the end of time as it is."""
+    try:
+        return datetime.fromisoformat(text).astimezone(INDIA).isoformat(timespec="microseconds")
+    except OverflowError:
+        return text
 
 
 def to_the_second(text: str) -> str:
