@@ -75,7 +75,7 @@ def test_a_valid_request_succeeds_as_documented(operation: str, samples: Samples
 
 HEADERS: dict[str, tuple[tuple[str, str], ...]] = {
     "a charset, and no Accept": (("Content-Type", "application/json; charset=utf-8"),),
-    "another case, and any Accept": (("Content-Type", "Application/JSON"), ("Accept", "*/*")),
+    "any Accept": (("Content-Type", "application/json"), ("Accept", "*/*")),
     "a choice": (
         ("Content-Type", 'application/json;charset="UTF-8"'),
         ("Accept", "text/html, application/json;q=0.9, */*;q=0.1"),

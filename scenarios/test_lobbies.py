@@ -233,7 +233,7 @@ def test_more_players_than_seats_are_refused(
 def test_the_seats_of_the_event_count_where_no_capacity_is_sent(
     fill: dict[str, bool], given: Given, api: Api, event: str, names: Names
 ) -> None:
-    seats = given.lobby([names.player()])["capacity"]
+    seats = int(given.lobby([names.player()])["capacity"])
     assume(seats <= MANY_SEATS, f"the event has {seats} seats")
     roster = [names.player() for _ in range(seats + 1)]
 

@@ -16,8 +16,8 @@ from conformance.contract.openapi import Operation
 from conformance.http.exchange import Exchange, Request
 
 GRANT = ("kind", "sourceKind", "sourceRefId", "parentGrantId", "createdAt", "expiresAt")
-CONTENTS = "contents"
-"""What a grant contains; a crate may show other contents once it is claimed."""
+ENTRIES = "entries"
+"""What the contents of a pending grant may list. Once it is claimed, a crate may show others."""
 CLAIMED_AT = "claimedAt"
 LOBBY = ("eventId", "eventWindowId", "mode", "capacity")
 SEATS = ("participantCount", "botSlots")
@@ -35,7 +35,7 @@ class Remarks:
 
     def __init__(self) -> None:
         self._grants: dict[str, dict[str, Any]] = {}
-        self._contents: dict[tuple[str, Any], Any] = {}
+        self._contents: dict[str, Row] = {}
         self._lobbies: dict[str, dict[str, Any]] = {}
         self._have_seats_changed = False
         self._erased: dict[str, float] = {}
@@ -103,9 +103,10 @@ class Remarks:
                 known[CLAIMED_AT] = row[CLAIMED_AT]
             claimed = "ACK-2" if requirement == "ACK-1" else requirement
             yield from _differences(claimed, name, known, row, (CLAIMED_AT,))
-        if row.get(CONTENTS) is not None and "status" in row:
-            first = self._contents.setdefault((row["id"], row["status"]), row[CONTENTS])
-            yield from _differences(requirement, name, {CONTENTS: first}, row, (CONTENTS,))
+        contents = row.get("contents")
+        if isinstance(contents, dict) and row.get("status") == "pending":
+            first = self._contents.setdefault(row["id"], contents)
+            yield from _differences(requirement, name, first, contents, (ENTRIES,))
 
     def _lobby(self, requirement: str, row: Row) -> Iterator[Breach]:
         known = self._lobbies.setdefault(row["id"], dict(row))
