@@ -88,6 +88,16 @@ def test_an_export_tells_a_grant_as_it_was_created(
 
 
 @requirement("EXP-1")
+def test_an_export_names_the_game_of_the_key(given: Given, api: Api, player: str) -> None:
+    given.grant(player)
+    key = api.ping().body["apiKey"]
+
+    told = given.export(player)["player"]
+
+    expect_fields(told, **{name: key[name] for name in ("studioId", "gameId") if key[name]})
+
+
+@requirement("EXP-1")
 def test_an_export_tells_every_holding(given: Given, player: str) -> None:
     wallet, inventory = Ledger("wallet", given), Ledger("inventory", given)
     wallet.fill(player, 50)
