@@ -16,6 +16,9 @@ from conformance.cli.docs import pages
 from conformance.contract.requirements import catalogue
 from conformance.faults.campaign import read_journal
 from conformance.faults.registry import faults
+from conformance.fuzzing.confusable import ENDINGS, LENGTHS
+from conformance.fuzzing.operation_pairs import CHANGING, MERGING, OPERATIONS, PAIRS, READING
+from conformance.fuzzing.player_histories import EVENTS
 from conformance.settings.options import OPTIONS
 
 
@@ -109,3 +112,21 @@ def test_recipes_are_yaml_and_gate_on_the_whole_suite(name: str) -> None:
     (run,) = re.findall(r"kraty-conformance run.*", text)
     assert " -k " not in run
     assert "--requirement" not in run
+
+
+def test_the_page_of_the_exploration_shows_what_there_is() -> None:
+    text = (ROOT / "docs" / "exploration.md").read_text()
+    first, *lines = text[text.index("| at once with |") :].splitlines()
+    columns = first.strip(" |").split(" | ")[1:]
+    met = {
+        (name, column)
+        for name, *cells in (line.strip(" |").split(" | ") for line in lines[1:])
+        for column, cell in zip(columns, cells, strict=True)
+        if cell == "●"
+    }
+    pairs = {pair for one, other in PAIRS for pair in ((one, other), (other, one))}
+    alone = {(name, name) for name in OPERATIONS if name not in (*READING, *MERGING)}
+    assert met == pairs | alone | {(name, "erasure") for name in CHANGING}
+    assert f"{len(ENDINGS)} pairs of texts" in text
+    assert f"{len(LENGTHS)} lengths" in text
+    assert len(EVENTS) == 12, "the page says twelve"

@@ -158,6 +158,11 @@ class Meeting:
         expect_none(left, f"grants of a player who was erased at the moment of {operation}")
         again = self.api.ack_grant(self.player, grant)
         expect_status(again, 404, because="the player was erased")
+        other = self.given.state(self.other)
+        for name in WORDS:
+            left_to_other = sum(other[name].values()) if other is not None else None
+            whole = left_to_other in LEFT_TO_OTHER.get(operation, (START,))
+            expect_that(whole, f"all of what the other held in the {name}", str(left_to_other))
 
     def found(self) -> Belongings:
         """What the exports of both show."""
@@ -213,8 +218,13 @@ READING = ("profile", "export")
 CREATING = {"credit", "item grant", "wallet import", "item import", "grant", "lobby"}
 """Those that create an unknown player; where two of them meet, the player is unknown."""
 PAIRS = tuple(pair for pair in combinations(OPERATIONS, 2) if not set(pair) <= set(READING))
-CHANGING = tuple(name for name in OPERATIONS if name not in (*READING, *MERGING))
-"""The operations that an erasure meets: what they leave can be told from what was before."""
+CHANGING = tuple(name for name in OPERATIONS if name not in READING)
+"""The operations that an erasure meets."""
+LEFT_TO_OTHER: dict[str, tuple[int | None, ...]] = {
+    "merge": (START, 2 * START),
+    "merge into": (START, None),
+}
+"""What another player may hold when somebody is erased at the moment of a merge."""
 
 
 def expect_nothing_lost(given: Given, recorder: Recorder, pair: tuple[str, str]) -> None:
