@@ -81,7 +81,7 @@ def test_a_run_that_is_asked_to_end_cleans_up_and_writes_its_results(
     tmp_path: Path,
 ) -> None:
     with on_reference(tmp_path, "-n", processes, preexec_fn=before) as process:
-        until_reported(tmp_path, 30)
+        until_reported(tmp_path, 100)
         stop(process)
         assert process.wait(HANG) == 3
 

@@ -16,6 +16,7 @@ from conformance.lifecycle.preflight import environments, identify, misconfigure
 from conformance.plugin.collection import COLLECTION, Collection
 from conformance.plugin.command_line import CommandLine
 from conformance.plugin.conclusion import CONCLUSION, Conclusion
+from conformance.plugin.orphans import end_with_parent
 from conformance.plugin.selection import SELECTION, Selection
 from conformance.plugin.session import CONTROLLER, SESSION, RunSession
 from conformance.report import RunDirectory
@@ -48,6 +49,7 @@ def selects_scenarios(config: pytest.Config) -> bool:
 
 def join(config: pytest.Config) -> None:
     """Take part in a run as a worker of pytest-xdist, whose controller has settled everything."""
+    end_with_parent()
     received = config.workerinput  # type: ignore[attr-defined]
     run = Run.unpacked(received["conformance"])
     directory = Path(received["conformance_directory"])
