@@ -14,6 +14,7 @@ from conformance.testkit import (
     Given,
     ImportBatch,
     Ledger,
+    Share,
     assume,
     expect_equal,
     expect_none,
@@ -193,10 +194,10 @@ def test_a_player_with_a_thousand_grants_is_merged_and_erased_whole(
     for body in (bodies[0], bodies[1], bodies[-1]):
         oracle.create_grant(source, body)
     oracle.expect_whole_export(source)
-    for limit in LIMITS:
-        oracle.read_profile(source, limit)
     for grant in (grants[0], grants[1], grants[-1]):
         oracle.ack(source, grant)
+    for limit in LIMITS:
+        oracle.read_profile(source, limit)
 
     oracle.merge(source, target)
 
@@ -205,12 +206,29 @@ def test_a_player_with_a_thousand_grants_is_merged_and_erased_whole(
         oracle.ack(target, grant)
     oracle.agree(target)
     oracle.create_grant(target, given.grant_body())
-    rows = len(given.export(target)["grants"])
-    expect_that(rows <= MOST, f"at most {MOST} grants in the export", f"{rows} grants")
+    with oracle.blaming("EXP-3"):
+        rows = len(given.export(target)["grants"])
+        expect_that(rows <= MOST, f"at most {MOST} grants in the export", f"{rows} grants")
     oracle.erase(target)
     for grant in (grants[1], grants[25], grants[60], grants[-2]):
         oracle.ack(target, grant)
-    expect_status(api.export_player(target), 404, because="the player was erased")
+    with oracle.blaming("DEL-2"):
+        expect_status(api.export_player(target), 404, because="the player was erased")
+
+
+@requirement("LEDGER-3", "LEDGER-4")
+def test_a_key_is_remembered_after_a_thousand_others(
+    oracle: Oracle, given: Given, share: Share
+) -> None:
+    for name in share(LEDGERS, 2):
+        player, key, stem = given.names.player(), given.names.key(), given.names.key()
+        oracle.change(name, player, 7, key)
+
+        oracle.change_often(name, player, [f"{stem}-{number}" for number in range(MOST + 1)])
+
+        oracle.change(name, player, 7, key)
+        oracle.change(name, player, 8, key)
+        oracle.agree(player)
 
 
 @requirement("MERGE-4", "LOBBY-6", "LOBBY-8", "EXP-1", "PLAYER-2", "DEL-7")

@@ -175,8 +175,9 @@ def _ping(asked: Asked, document: Any) -> Iterator[Breach]:
     key = document.get("apiKey") if isinstance(document, dict) else None
     token = (header(asked.request.headers, "authorization") or "").partition(" ")[2]
     prefix, dot, _ = token.partition(".")
-    if isinstance(key, dict) and dot:
-        yield from _repeats("PING-1", "prefix", prefix, key)
+    shown = key.get("prefix") if isinstance(key, dict) else None
+    if dot and isinstance(shown, str) and shown.casefold() != prefix.casefold():
+        yield Breach("PING-1", f"the prefix {prefix} of the key that asks", spelled(shown))
 
 
 COUNTS = ("applied", "skipped", "failed")

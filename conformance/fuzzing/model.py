@@ -107,6 +107,12 @@ class Model:
         """The first use of a key in a scope, or None."""
         return self.uses.get((scope, key))
 
+    def end_of(self, grant: str) -> str | None:
+        """How the player ended who had the grant last; None for one who has not."""
+        owners = {id(use.person): use.person for use in self.uses.values()}.values()
+        ends = (person.end for person in owners if grant in person.grants)
+        return next(filter(None, ends), None)
+
     def remember(self, scope: str, key: str, person: Person, request: Any, answer: Any) -> None:
         """Note the first use of a key."""
         self.uses[scope, key] = Use(person, request, answer)

@@ -129,7 +129,7 @@ class Oracle:
         person = self.model.people.get(player)
         granted = person.grants.get(grant) if person else None
         if granted is None:
-            end = self.model.ended.get(player) if person is None else None
+            end = self.model.ended.get(player) if person is None else self.model.end_of(grant)
             with self.blaming({"erased": "DEL-2", "merged": "MERGE-5"}.get(end or "", "ACK-3")):
                 expect_status(answer, 404, because="the grant is not the player's")
             return
@@ -179,6 +179,18 @@ class Oracle:
             expect_equal(api_ledger.holding(answer), held, "the holding after the change")
         if key is not None:
             self.model.remember(ledger, key, self.model.people[player], request, held)
+
+    def change_often(self, ledger: str, player: str, keys: Sequence[str]) -> None:
+        """Increments by one with new keys, many at a time."""
+        api_ledger = Ledger(ledger, self.given)
+        for some in batched(keys):
+            answers = self.api.send_simultaneously(
+                [api_ledger.request("increment", player, 1, idempotencyKey=key) for key in some]
+            )
+            with self.blaming("LEDGER-1"):
+                for answer in answers:
+                    expect_status(answer, 200, because="the key is new")
+            self.model.adjust(ledger, player, api_ledger.key, len(some))
 
     def _second_use(
         self,
@@ -386,7 +398,8 @@ class Oracle:
         """An erasure, or one that finds nothing to erase."""
         answer = self.api.delete_player(player, {"reason": "test"})
         if player in self.model.people:
-            self._expect_erasure(answer, player, "DEL-1", "erased")
+            first = "DEL-6" if player in self.model.erased else "DEL-1"
+            self._expect_erasure(answer, player, first, "erased")
             with self.blaming("DEL-1", presence="DEL-2"):
                 expect_placeholder(answer.data["anonymizedExternalId"], "deleted")
             self.model.erase(player)

@@ -108,7 +108,10 @@ class Subject:
         ]
 
     def replays(self) -> list[Call]:
-        """The calls whose keys were used before everything else: nothing may happen twice."""
+        """The calls whose keys were used before everything else, of which nothing may happen twice.
+
+        Then whoever has the id is banned: a ban of an earlier player is none of theirs.
+        """
         change = self.oracle.change
         return [
             partial(self.oracle.create_grant, self.player, self.body),
@@ -116,6 +119,9 @@ class Subject:
             *(partial(change, name, self.player, 3, self.key, reason="first") for name in LEDGERS),
             *self.imports,
             *self.lobbies,
+            partial(self.oracle.create_grant, self.player, self.given.grant_body()),
+            partial(self.oracle.ban, self.player, "again"),
+            partial(self.oracle.unban, self.player),
         ]
 
     def _read_lobby(self) -> None:

@@ -55,7 +55,7 @@ class ClaimsAll(Grants):
             super().claim(each)
 
 
-@kit.subtle("ack-frees-key", "ACK-5 GRANT-2 GRANT-5")
+@kit.subtle("ack-frees-key", "ACK-5 GRANT-2 GRANT-5 DEL-9")
 class FreesKey(Grants):
     """Only pending grants hold their key: a replay after the ack makes a second grant."""
 

@@ -246,7 +246,7 @@ class GrantKeySpace(Wallet):
         return reply
 
 
-@kit.subtle("ledger-key-swallows-currency", "LEDGER-10")
+@kit.subtle("ledger-key-swallows-currency", "LEDGER-10 LEDGER-1 LEDGER-2")
 class KeySwallowsOther(Ledger):
     """A used key answers the first call for another currency or item too."""
 

@@ -38,7 +38,7 @@ class KeyWithRoster(Lobbies):
         return super().create(game_id, event_key, body)
 
 
-@kit.subtle("lobby-joins-newcomers", "LOBBY-3")
+@kit.subtle("lobby-joins-newcomers", "LOBBY-3 MERGE-5 DEL-6")
 class JoinsNewcomers(Lobbies):
     """Another roster for a used key opens a second lobby for the new players."""
 

@@ -76,7 +76,7 @@ class LobbiesTwice(Merging):
         return moved
 
 
-@kit.subtle("merge-source-is-alias", "MERGE-5 MERGE-6 MERGE-9 ACK-3 MERGE-2 MERGE-3")
+@kit.subtle("merge-source-is-alias", "MERGE-5 MERGE-6 MERGE-9 ACK-3 MERGE-2 MERGE-3 HTTP-4")
 class SourceIsAlias(Merging):
     """The source's id becomes another id of the target."""
 
@@ -88,7 +88,7 @@ class SourceIsAlias(Merging):
         return reply
 
 
-@kit.subtle("merge-no-op-forever", "MERGE-6")
+@kit.subtle("merge-no-op-forever", "MERGE-6 MERGE-1")
 class NoOpForever(Merging):
     """A second merge of two ids is always a no-op, even if a new player has the id."""
 
@@ -151,7 +151,7 @@ class Race(Merging):
         self.state.players.pop(source_id, None)
 
 
-@kit.subtle("merge-frees-grant-keys", "MERGE-9 GRANT-5")
+@kit.subtle("merge-frees-grant-keys", "MERGE-9 GRANT-5 DEL-9")
 class FreesGrantKeys(Merging):
     """The idempotency keys of the source's grants are free after the merge."""
 

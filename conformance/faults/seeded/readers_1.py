@@ -281,7 +281,7 @@ class ExpiresAnyway(Grant):
         return super().status()
 
 
-@kit.subtle("r1-ack-expires", "ACK-4 ACK-2")
+@kit.subtle("r1-ack-expires", "ACK-4 ACK-2 ACK-1")
 class AckExpires(Grants):
     """A claimed grant becomes an expired one when its `expiresAt` passes."""
 
