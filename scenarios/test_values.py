@@ -214,6 +214,7 @@ def test_other_entries_are_another_body(oracle: Oracle, given: Given) -> None:
         for other in [each for each in other_entries(entry, given) if each != entry]:
             entries = [*sent[:place], other, *sent[place + 1 :]]
             oracle.create_grant(player, {**body, "entries": entries})
+    oracle.agree(player)
     oracle.create_grant(player, body)
 
     oracle.agree(player)
