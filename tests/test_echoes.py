@@ -1,6 +1,7 @@
 """What answers repeat of requests, and of each other: each rule both passes and accuses."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -349,6 +350,15 @@ def test_an_erased_id_shows_in_no_answer_about_others(
     found = remarks.judge(SPEC.operations[operation], exchange)
 
     assert [breach.requirement for breach in found] == expected
+
+
+def test_what_another_key_is_told_is_another_matter() -> None:
+    remarks = Remarks()
+    shown(remarks, "createGrant", GRANT)
+    request = replace(sent("ping", {}), headers=(("Authorization", "Bearer kc_two.secret"),))
+    exchange = Exchange(request, received({**GRANT, "kind": "crate"}), None, 0, 1)
+
+    assert not list(remarks.judge(SPEC.operations["ackGrant"], exchange))
 
 
 def test_an_erased_id_may_show_once_it_has_a_new_player() -> None:

@@ -6,6 +6,7 @@ PLAYER-2, EXP-1), also after a merge. The id of an erased player shows nowhere a
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -13,7 +14,7 @@ from urllib.parse import unquote
 from conformance.contract.breach import Breach, spelled
 from conformance.contract.instants import is_same_instant
 from conformance.contract.openapi import Operation
-from conformance.http.exchange import Exchange, Request
+from conformance.http.exchange import Exchange, Request, header
 
 GRANT = ("kind", "sourceKind", "sourceRefId", "parentGrantId", "createdAt", "expiresAt")
 ENTRIES = "entries"
@@ -31,7 +32,26 @@ Row = Mapping[str, Any]
 
 
 class Remarks:
-    """What the answers of one test said. `note` what is sent before, `judge` what comes back."""
+    """What the answers of one test said. `note` what is sent before, `judge` what comes back.
+
+    Each key is told its own: another one may be of another game, which has ids of its own (AUTH-7).
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[str | None, _Told] = defaultdict(_Told)
+
+    def note(self, request: Request) -> None:
+        """A request that is about to be sent."""
+        self._told[header(request.headers, "authorization")].note(request)
+
+    def judge(self, operation: Operation, exchange: Exchange) -> Iterator[Breach]:
+        """Breaches by what a success shows of what was shown before."""
+        told = self._told[header(exchange.request.headers, "authorization")]
+        yield from told.judge(operation, exchange)
+
+
+class _Told:
+    """What the answers to one key said."""
 
     def __init__(self) -> None:
         self._grants: dict[str, dict[str, Any]] = {}
@@ -41,14 +61,14 @@ class Remarks:
         self._erased: dict[str, float] = {}
 
     def note(self, request: Request) -> None:
-        """A request that is about to be sent; one that may create a player makes them live."""
+        """One that may create an erased player anew makes them live."""
         self._have_seats_changed = self._have_seats_changed or request.operation in MOVING
         if self._erased and request.method != "GET" and request.operation != ERASING:
             for player in _mentioned(request, self._erased):
                 del self._erased[player]
 
     def judge(self, operation: Operation, exchange: Exchange) -> Iterator[Breach]:
-        """Breaches by what a success shows of what was shown before."""
+        """Breaches by a success."""
         response = exchange.response
         if response is None or not 200 <= response.status < 300:
             return
@@ -86,9 +106,9 @@ class Remarks:
 
     def _row(self, requirement: str, row: Row) -> Iterator[Breach]:
         """A row of a view, if it is about a grant or a lobby that is known."""
-        if row["id"] in self._grants:
+        if row["id"] in self._grants and "kind" in row:  # not another thing with the same number
             yield from self._grant(requirement, row)
-        elif row["id"] in self._lobbies:
+        elif row["id"] in self._lobbies and "eventId" in row:
             known = self._lobbies[row["id"]]
             yield from _differences(requirement, f"lobby {row['id']}", known, row, ("eventId",))
 
