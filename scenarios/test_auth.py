@@ -75,6 +75,7 @@ WRONG: dict[str, Callable[[str], str]] = {
     "secret made longer": lambda token: f"Bearer {token}0",
     "prefix only": lambda token: f"Bearer {token.partition('.')[0]}",
     "secret only": lambda token: f"Bearer {token.partition('.')[2]}",
+    "one part more": lambda token: f"Bearer {token}.x",
     "empty secret": lambda token: f"Bearer {token.partition('.')[0]}.",
     "other case": lambda token: f"Bearer {token.swapcase()}",
     "no dot": lambda _: "Bearer nonsense",
@@ -366,6 +367,20 @@ def test_a_key_of_another_game_erases_no_player_of_this_one(
         status="no_op_never_existed",
     )
     expect_unchanged(before, given.state(player), "the player of this game")
+
+
+@requirement("AUTH-7")
+def test_a_player_erased_in_another_game_never_was_in_this_one(
+    given: Given, api: Api, other_game_api: Api, player: str
+) -> None:
+    row = {"externalPlayerId": player, "idempotencyKey": given.names.key()}
+    other_game_api.migrate_players({"rows": [row]})
+    erased = other_game_api.delete_player(player, {"reason": "test"})
+    assume(erased.status == 200, "the other game erases nobody")
+
+    answer = api.delete_player(player, {"reason": "test"})
+
+    expect_fields(answer.data, status="no_op_never_existed", playerId=None)
 
 
 @requirement("AUTH-7")

@@ -219,3 +219,15 @@ def test_a_replayed_create_of_a_lobby_does_not_show_the_erased_id(given: Given, 
 
     text = answer.response.body.decode("utf-8", "replace")
     expect_that(erased not in text, "no id of the erased player", f"{erased} in the answer")
+
+
+@requirement("DEL-2")
+def test_a_player_whom_one_looked_at_before_is_unknown(given: Given, api: Api) -> None:
+    player = given.player()
+    given.profile(player)
+    given.export(player)
+
+    given.erased(player)
+
+    for answer in (api.get_player(player), api.export_player(player)):
+        expect_status(answer, 404, because="the player is erased, whatever was read before")

@@ -1,6 +1,7 @@
 """ERR: how the API reports failures, and that no input crashes it."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -193,6 +194,20 @@ def test_no_body_breaks_an_operation(operation: str, samples: Samples, api: Api)
 @requirement("ERR-3")
 def test_no_long_string_breaks_an_operation(operation: str, samples: Samples, api: Api) -> None:
     expect_below_500(Answer(api.send_repeatable(samples.minimal(operation).request(api, LONG))))
+
+
+@requirement("ERR-3")
+@pytest.mark.parametrize("length", [201, 256, 1025, 3000, 9000, 70_000])
+def test_no_long_key_breaks_an_operation(length: int, samples: Samples, api: Api) -> None:
+    requests = []
+    for operation in ("createGrant", "createLobby", "creditWallet", "grantItem", "migrateWallet"):
+        sample = samples.full(operation)
+        text = json.dumps(sample.body)
+        for name in ("idempotencyKey", "key"):
+            text = re.sub(rf'"{name}": "([^"]*)"', f'"{name}": "\\1{"x" * length}"', text)
+        requests.append((operation, sample.request(api, text.encode())))
+
+    expect_no_crash(api, requests)
 
 
 EMPTY = b'""'

@@ -88,6 +88,20 @@ def test_an_export_tells_a_grant_as_it_was_created(
 
 
 @requirement("EXP-1")
+def test_an_export_tells_the_status_of_a_lobby(given: Given, api: Api, player: str) -> None:
+    lobby = str(given.lobby([player], capacity=4)["id"])
+
+    before, (row,), after = (
+        api.get_lobby(lobby),
+        given.export(player)["lobbies"],
+        api.get_lobby(lobby),
+    )
+
+    seen = {before.data["status"], after.data["status"]}
+    expect_that(row.get("status") in {*seen, None}, f"a status as its read has it: {seen}", row)
+
+
+@requirement("EXP-1")
 def test_an_export_names_the_game_of_the_key(given: Given, api: Api, player: str) -> None:
     given.grant(player)
     key = api.ping().body["apiKey"]

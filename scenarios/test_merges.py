@@ -316,3 +316,16 @@ def test_a_grants_key_stays_used_for_the_freed_id(given: Given, api: Api) -> Non
     expect_status(answer, 200, 409, because="the key was used before the merge")
     expect_none(given.grants(source), "grants of a new player with the freed id")
     expect_equal(ids(given.export(target)["grants"]), [grant], "the grants of the target")
+
+
+@requirement("MERGE-5")
+def test_a_source_whom_one_looked_at_before_is_unknown(given: Given, api: Api) -> None:
+    source, target = given.player(), given.player()
+    for player in (source, target):
+        given.profile(player)
+        given.export(player)
+
+    given.merged(source, target)
+
+    for answer in (api.get_player(source), api.export_player(source)):
+        expect_status(answer, 404, because="the player was merged, whatever was read before")

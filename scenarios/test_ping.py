@@ -1,6 +1,7 @@
 """PING: the server describes the key of the request."""
 
 from conformance.testkit import (
+    SIMULTANEOUS,
     Api,
     Run,
     assume,
@@ -43,3 +44,16 @@ def test_ping_describes_each_key_of_the_game(api: Api, throttled_api: Api, run: 
     expect_fields(second.body["apiKey"], prefix=prefix)
     ids = [answer.body["apiKey"]["id"] for answer in (first, second)]
     expect_that(ids[0] != ids[1], "the id of each key", f"{ids[0]} for two keys")
+
+
+@harmless
+@requirement("PING-1")
+def test_simultaneous_pings_describe_each_its_key(api: Api, other_game_api: Api) -> None:
+    requests = [client.request("ping") for client in (api, other_game_api)]
+
+    answers = api.send_simultaneously(requests * (SIMULTANEOUS // 2))
+
+    described = {str(answer.body["apiKey"]["prefix"]) for answer in answers[::2]}
+    others = {str(answer.body["apiKey"]["prefix"]) for answer in answers[1::2]}
+    expect_equal((len(described), len(others)), (1, 1), "how many keys are described to each key")
+    expect_that(described != others, "another prefix for another key", f"{described} for both")

@@ -88,6 +88,16 @@ def test_a_profile_lists_the_newest_first(given: Given, player: str) -> None:
     )
 
 
+@requirement("PLAYER-2.order")
+def test_an_ack_moves_no_grant_in_the_list(given: Given, player: str) -> None:
+    grants = grants_of_different_times(given, player)
+    given.acked(player, grants[0])
+
+    found = places(given.profile(player), grants)
+
+    expect_equal(found, sorted(found, reverse=True), "the places of grants, the oldest acked last")
+
+
 def grants_of_different_times(given: Given, player: str) -> list[str]:
     """Three grants that differ in createdAt; a server's clock may count in seconds."""
     by_time: dict[str, str] = {}

@@ -272,6 +272,17 @@ def is_first(sample: Sample, api: Api) -> bool:
     return True
 
 
+@requirement("PING-1")
+def test_ping_says_the_same_beyond_the_budget(throttled_api: Api, names: Names) -> None:
+    first = throttled_api.ping()
+    spend_budget(lambda: throttled_api.get_player(names.player()))
+
+    last = throttled_api.ping()
+
+    assume(first.status == last.status == 200, "pings are counted too")
+    expect_equal(last.body, first.body, "what ping says once the budget is spent")
+
+
 LEFT = 4
 """So much of a budget is left when a burst comes."""
 SLACK = 2

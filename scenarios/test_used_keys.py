@@ -11,6 +11,7 @@ from conformance.testkit import (
     expect_equal,
     expect_fields,
     expect_status,
+    expect_that,
     requirement,
 )
 
@@ -85,3 +86,14 @@ def test_an_erasure_is_remembered_to_the_end(first_uses: FirstUses, api: Api) ->
 
     expect_status(answer, 200, because="erasing always answers 200")
     expect_fields(answer.data, status="no_op_already_erased")
+
+
+@requirement("MERGE-3")
+def test_a_grant_whose_time_is_over_is_merged_too(first_uses: FirstUses, given: Given) -> None:
+    grant, target = first_uses.of("grant to be merged"), given.player()
+    grant.wait(BRIEF + 0.2)
+
+    merged = given.merged(grant.player, target)
+
+    expect_that(grant.data["id"] in given.grants(target), "the grant among the target's", "none")
+    expect_equal(merged["counts"]["grantsReassigned"], 2, "grantsReassigned")

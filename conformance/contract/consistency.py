@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from conformance.contract.breach import Breach, spelled
 from conformance.contract.instants import is_same_instant
 from conformance.contract.openapi import Operation
-from conformance.http.exchange import Exchange, Request, header
+from conformance.http.exchange import Exchange, Request, Response, header
 
 GRANT = ("kind", "sourceKind", "sourceRefId", "parentGrantId", "createdAt", "expiresAt")
 ENTRIES = "entries"
@@ -70,26 +70,28 @@ class _Told:
     def judge(self, operation: Operation, exchange: Exchange) -> Iterator[Breach]:
         """Breaches by a success."""
         response = exchange.response
-        if response is None or not 200 <= response.status < 300:
+        if response is None:
+            return
+        if self._erased:
+            yield from self._shown_again(exchange, response)
+        if not 200 <= response.status < 300:
             return
         try:
             document = response.json
         except ValueError:
             return  # HTTP-2 says so
-        if self._erased:
-            yield from self._shown_again(exchange, document)
         data = document.get("data") if isinstance(document, dict) else None
         if operation.id == ERASING and isinstance(data, dict) and data.get("status") == "erased":
             self._erased[str(data.get("externalPlayerId"))] = exchange.started + exchange.seconds
         elif operation.id in SHOWING:
             yield from self._views(operation, data)
 
-    def _shown_again(self, exchange: Exchange, document: Any) -> Iterator[Breach]:
-        """DEL-7, by an answer to a request that began after the erasure and is about others."""
+    def _shown_again(self, exchange: Exchange, response: Response) -> Iterator[Breach]:
+        """DEL-7, by an answer, if only a refusal, to a request after the erasure, about others."""
         late = [player for player, when in self._erased.items() if exchange.started > when]
         own = _mentioned(exchange.request, late)
         for player in set(late) - own:
-            if player in [value for value in _values(document) if isinstance(value, str)]:
+            if _shows(response, player):
                 yield Breach("DEL-7", "no id of a player who was erased", spelled(player))
 
     def _views(self, operation: Operation, data: Any) -> Iterator[Breach]:
@@ -118,6 +120,8 @@ class _Told:
             self._grants.setdefault(row["id"], dict(row))
         known = self._grants[row["id"]]
         yield from _differences(requirement, name, known, row, GRANT)
+        if row.get("status") == "claimed" and row.get(CLAIMED_AT, "") is None:
+            yield Breach(requirement, f"claimedAt of {name}, which is claimed", "null")
         if row.get(CLAIMED_AT) is not None:
             if known.get(CLAIMED_AT) is None:
                 known[CLAIMED_AT] = row[CLAIMED_AT]
@@ -147,6 +151,16 @@ def _mentioned(request: Request, players: Iterable[str]) -> set[str]:
         except (ValueError, RecursionError):
             text += request.body.decode("utf-8", "replace")
     return {player for player in players if player in text or json.dumps(player)[1:-1] in text}
+
+
+def _shows(response: Response, player: str) -> bool:
+    """Whether an id is a value of a success, or anywhere in a refusal."""
+    if response.status >= 300:
+        return player in response.body.decode("utf-8", "replace")
+    try:
+        return player in [value for value in _values(response.json) if isinstance(value, str)]
+    except ValueError:
+        return False  # HTTP-2 says so
 
 
 def _values(document: Any) -> Iterator[Any]:

@@ -173,6 +173,8 @@ def _import(asked: Asked, document: Any) -> Iterator[Breach]:
 
 def _ping(asked: Asked, document: Any) -> Iterator[Breach]:
     key = document.get("apiKey") if isinstance(document, dict) else None
+    if isinstance(document, dict) and document.get("ok", True) is not True:
+        yield Breach("PING-1", "ok true", f"ok {spelled(document['ok'])}")
     token = (header(asked.request.headers, "authorization") or "").partition(" ")[2]
     prefix, dot, _ = token.partition(".")
     shown = key.get("prefix") if isinstance(key, dict) else None

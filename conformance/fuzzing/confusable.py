@@ -57,6 +57,8 @@ ENDINGS: dict[str, tuple[str, str]] = {
     "quote": ("a'b", "a''b"),
     "backslash": ("a\\b", "a\\\\b"),
     "colon": ("a:b", "a::b"),
+    "pipe": ("a|b", "a||b"),
+    "semicolon": ("a;b", "a; b"),
     "hyphen and underscore": ("a-b", "a_b"),
     "comma": ("a,b", "a, b"),
     "markup": ("a<b", "a&lt;b"),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from conformance.client.api import Answer, Api
 from conformance.contract.instants import instant
@@ -28,6 +29,11 @@ class Use:
     request: Request
     data: Mapping[str, Any]
     made: float
+
+    @property
+    def player(self) -> str:
+        """The player in the path."""
+        return unquote(self.request.target.split("/players/")[1].split("/")[0])
 
     def wait(self, seconds: float) -> None:
         """Wait until the call is so many seconds old."""
@@ -113,6 +119,7 @@ def _erasure(given: Given) -> Request:
 REQUESTS: dict[str, Callable[[Given], Request]] = {
     "grant": _grant,
     "brief grant": _brief_grant,
+    "grant to be merged": _brief_grant,
     "credit": _change("wallet"),
     "item grant": _change("inventory"),
     "players import": _import("players"),
