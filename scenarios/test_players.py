@@ -193,3 +193,17 @@ def test_the_summary_counts_one_more_after_a_grant(given: Given, player: str) ->
 
     rises = {name: now - before.get(name, 0) for name, now in counters(given, player).items()}
     expect_that(1 in rises.values(), "a counter that is one higher after one more grant", rises)
+
+
+@requirement("PLAYER-5")
+def test_the_summary_counts_what_a_merge_brought(given: Given, player: str) -> None:
+    source = given.names.player()
+    given.grant(player)
+    for _ in range(3):
+        given.grant(source)
+    before = counters(given, player)
+
+    given.merged(source, player)
+
+    rises = {name: now - before.get(name, 0) for name, now in counters(given, player).items()}
+    expect_that(3 in rises.values(), "a counter that is three higher after a merge of three", rises)

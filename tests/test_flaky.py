@@ -50,7 +50,7 @@ def test_a_correct_server_is_never_accused(
         ended = behind_a_flaky_path(tmp_path, url, seed, *selection)
     assert ended.code in (0, 3), ended.output
     assert ended.with_outcome("failed", "warned") == []
-    assert len(ended.with_outcome("passed")) > (60 if selection is SCENARIOS else 10)
+    assert len(ended.with_outcome("passed")) >= (60 if selection is SCENARIOS else 8)
     assert "the network or a gateway failed" in ended.output
 
 

@@ -13,7 +13,7 @@ from support import ROOT, Runner, keys, reference, target_file
 from conformance.reference.app import Settings
 
 COMMAND = [sys.executable, "-m", "conformance", "run"]
-PING = ("-k", "test_ping")
+PING = ("-k", "test_ping_shows_no_secret or test_ping_describes_the_key_that_asks")
 WINDOW = 4
 """Seconds; longer than a pause that is not worth a word."""
 

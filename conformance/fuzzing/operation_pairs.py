@@ -17,7 +17,13 @@ from conformance.fuzzing.player_histories import can_seat
 from conformance.fuzzing.views import PAGE
 from conformance.http.exchange import Request
 from conformance.testkit.documents import mention
-from conformance.testkit.expect import expect_equal, expect_none, expect_status, expect_that
+from conformance.testkit.expect import (
+    expect_equal,
+    expect_none,
+    expect_status,
+    expect_that,
+    shown,
+)
 from conformance.testkit.given import Given
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import WORDS, Ledger
@@ -130,11 +136,22 @@ class Meeting:
                 error.requirement = broken_by(name, operations)
                 raise
         self._expect_profiles(together)
+        if "ban" in operations and not any(name in MERGING for name in operations):
+            self._expect_banned(together)
+
+    def _expect_banned(self, together: str) -> None:
+        """The ban is there: another one is not applied (BAN-2)."""
+        again = self.api.ban_player(self.player, {"reason": "again"})
+        applied = again.data["applied"] if again.status == 200 else None
+        if applied is not False:
+            received = f"status {again.status}, applied {shown(applied)}"
+            expected = f"a ban after {together} not to be applied again"
+            raise Mismatch(expected, received, "BAN-2")
 
     def _expect_profiles(self, together: str) -> None:
         """The profiles show the grants, as they are: no view that was read meanwhile is kept."""
-        shown = [self.api.get_player(player, PAGE) for player in (self.player, self.other)]
-        known = [answer.data for answer in shown if answer.status == 200]
+        profiles = [self.api.get_player(player, PAGE) for player in (self.player, self.other)]
+        known = [answer.data for answer in profiles if answer.status == 200]
         rows = {id: mention(known, id) or {} for id in self.expected.grants}
         statuses = {id: row.get("status", self.expected.grants[id]) for id, row in rows.items()}
         missing = [id for id, row in rows.items() if not row]

@@ -36,10 +36,10 @@ class Request:
         """A shell command that sends the same; keys come from the environment."""
         parts = ["curl", "-i", "-X", self.method, shlex.quote(base_url + self.target)]
         for name, value in self.headers:
-            masked = _MASK.search(value)
-            if masked:
-                scheme = value[: masked.start()].strip()
-                parts += ["-H", f'"{name}: {scheme} $KRATY_{masked[1].upper()}_KEY"']
+            if _MASK.search(value):
+                text = re.sub(r'(["\\$`])', r"\\\1", value)
+                expanded = _MASK.sub(lambda mask: f"$KRATY_{mask[1].upper()}_KEY", text)
+                parts += ["-H", f'"{name}: {expanded}"']
             else:
                 parts += ["-H", shlex.quote(f"{name}: {value}")]
         if self.body:

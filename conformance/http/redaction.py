@@ -10,6 +10,10 @@ SHORTEST_SECRET = 8
 """A shorter text stands in responses by chance."""
 
 
+ZEROS = "0" * 32
+"""What a wrong key may have for its secret."""
+
+
 class Redactor:
     """Takes the secrets of a run out of everything that is kept or shown.
 
@@ -97,21 +101,24 @@ class Redactor:
 
     def _header(self, name: str, value: str) -> str:
         clean = self.text(value)
-        if name.lower() == "authorization" and clean == value and value:
-            scheme, _, credential = value.partition(" ")
+        if name.lower() != "authorization" or not value:
+            return clean
+        scheme, _, credential = value.partition(" ")
+        if credential in self._wrong or clean == value:
             return f"{scheme[:20]} {self._wrong.get(credential, '[not a key of the run]')}"
         return clean
 
 
 def _wrong_keys(token: str) -> dict[str, str]:
     """Wrong keys that are made from a key, by how they are made."""
-    prefix, dot, _ = token.partition(".")
+    prefix, dot, secret = token.partition(".")
+    behind = {"secret only": secret, "empty secret": prefix + dot, "zeros": f"{prefix}.{ZEROS}"}
     return {
         "other case": token.swapcase(),
         "other last character": token[:-1] + ("b" if token.endswith("a") else "a"),
         "cut short": token[:-1],
         "prefix only": prefix,
-        **({"empty secret": prefix + dot} if dot else {}),
+        **(behind if dot else {}),
     }
 
 

@@ -12,6 +12,7 @@ DERIVED_KEYS = {
     ", prefix only": "${{{}%%.*}}",
     ", secret only": "${{{}#*.}}",
     ", empty secret": "${{{}%%.*}}.",
+    ", zeros": "${{{}%%.*}}.00000000000000000000000000000000",
 }
 """What a script writes for a key, and for a wrong key that was made from one."""
 KEY = re.compile(r"\[(\w+) key((?:, [a-z ]+)?)\]")

@@ -26,7 +26,7 @@ class AgainNewTime(Grants):
         grant.acked_by = "server_api"
 
 
-@kit.subtle("ack-of-others", "ACK-3")
+@kit.subtle("ack-of-others", "ACK-3 DEL-2 MERGE-5")
 class OfOthers(Grants):
     """A grant is found by its id alone: any known player can claim it."""
 
