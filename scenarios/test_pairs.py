@@ -91,7 +91,8 @@ def test_a_row_in_several_batches_at_once_is_applied_once(batch: ImportBatch, ap
         expect_equal(batch.has(shared), True, "whether the shared row was applied, once")
 
 
-@requirement("LEDGER-6", "MIG-7", "GRANT-8", "LOBBY-6", "MERGE-2", "MERGE-3", "MERGE-4", "BAN-2")
+@requirement("LEDGER-6", "MIG-7", "GRANT-8", "LOBBY-6", "MERGE-2", "MERGE-3", "MERGE-4")
+@requirement("ACK-4", "BAN-2")
 @pytest.mark.parametrize("pair", [pytest.param(pair, id="-".join(pair)) for pair in PAIRS])
 def test_two_operations_at_once_lose_and_double_nothing(
     pair: tuple[str, str], given: Given, recorder: Recorder

@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.fuzzing import DECIDED_BY_SEQUENCES
-from conformance.fuzzing.player_histories import EVENTS, expect_contract_kept
+from conformance.fuzzing.player_pasts import EVENTS, expect_contract_kept
 from conformance.testkit import (
     Api,
     Given,
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("trusted_export")
 
 @pytest.mark.requirement(*DECIDED_BY_SEQUENCES)
 @pytest.mark.parametrize("first", list(EVENTS))
-def test_every_operation_keeps_the_contract_after_any_history(
+def test_every_operation_keeps_the_contract_after_any_past(
     first: str, api: Api, given: Given, recorder: Recorder, share: Share
 ) -> None:
     beginning = list(EVENTS).index(first)

@@ -18,7 +18,7 @@ from conformance.faults.campaign import read_journal
 from conformance.faults.registry import faults
 from conformance.fuzzing.confusable import ENDINGS, LENGTHS
 from conformance.fuzzing.operation_pairs import CHANGING, MERGING, OPERATIONS, PAIRS, READING
-from conformance.fuzzing.player_histories import EVENTS
+from conformance.fuzzing.player_pasts import EVENTS
 from conformance.settings.options import OPTIONS
 
 

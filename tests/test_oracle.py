@@ -14,7 +14,7 @@ from conformance.faults.registry import deviation_of
 from conformance.fuzzing.confusable import confusable
 from conformance.fuzzing.operation_pairs import CHANGING, OPERATIONS, PAIRS
 from conformance.fuzzing.oracle import Oracle, canonical
-from conformance.fuzzing.player_histories import EVENTS, expect_contract_kept
+from conformance.fuzzing.player_pasts import EVENTS, expect_contract_kept
 from conformance.fuzzing.variations import variations
 from conformance.lifecycle.bundled_target import bundled_target
 from conformance.settings.names import Names
@@ -85,7 +85,7 @@ def test_the_oracle_names_what_a_server_breaks(
     assert with_fault(id, act) == named
 
 
-def test_no_history_departs_on_the_reference_server() -> None:
+def test_no_past_departs_on_the_reference_server() -> None:
     def each(oracle: Oracle) -> None:
         for turn, event in enumerate(EVENTS):
             expect_contract_kept(oracle.api, oracle.given, (event, event), turn)

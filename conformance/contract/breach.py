@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-MOST_LETTERS = 200
+MOST_LETTERS = 300
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Breach:
     received: str
 
 
-def spelled(value: Any) -> str:
-    """A value as JSON; a long one is cut."""
-    text = json.dumps(value, ensure_ascii=False)
+def shown(value: Any) -> str:
+    """A value as JSON, for a sentence; a set is shown as a sorted list, a long value is cut."""
+    text = json.dumps(value, ensure_ascii=False, default=sorted)
     return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}…"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from conformance.contract.breach import Breach, spelled
+from conformance.contract.breach import Breach, shown
 from conformance.contract.instants import is_same_instant
 from conformance.contract.openapi import Operation
 from conformance.http.exchange import Exchange, Request, Response, header
@@ -92,7 +92,7 @@ class _Told:
         own = _mentioned(exchange.request, late)
         for player in set(late) - own:
             if _shows(response, player):
-                yield Breach("DEL-7", "no id of a player who was erased", spelled(player))
+                yield Breach("DEL-7", "no id of a player who was erased", shown(player))
 
     def _views(self, operation: Operation, data: Any) -> Iterator[Breach]:
         if operation.id in VIEWS:
@@ -188,5 +188,5 @@ def _differences(
         if name not in known or name not in row or known[name] == row[name]:
             continue
         if not is_same_instant(known[name], row[name]):
-            expected = f"{name} of {what} to be {spelled(known[name])}, as it was shown before"
-            yield Breach(requirement, expected, spelled(row[name]))
+            expected = f"{name} of {what} to be {shown(known[name])}, as it was shown before"
+            yield Breach(requirement, expected, shown(row[name]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from conformance.contract.breach import Breach, spelled
+from conformance.contract.breach import Breach, shown
 from conformance.contract.instants import is_same_instant
 from conformance.contract.openapi import BASE_PATH, Operation
 from conformance.contract.request_validity import Validity, classify, unambiguous
@@ -62,8 +62,8 @@ def _data(document: Any) -> Mapping[str, Any]:
 
 def _repeats(requirement: str, name: str, sent: Any, data: Mapping[str, Any]) -> Iterator[Breach]:
     if isinstance(sent, str) and data.get(name, sent) != sent:
-        expected = f"{name} {spelled(sent)}, as the request has it"
-        yield Breach(requirement, expected, f"{name} {spelled(data[name])}")
+        expected = f"{name} {shown(sent)}, as the request has it"
+        yield Breach(requirement, expected, f"{name} {shown(data[name])}")
 
 
 def _grant(asked: Asked, document: Any) -> Iterator[Breach]:
@@ -71,9 +71,9 @@ def _grant(asked: Asked, document: Any) -> Iterator[Breach]:
     requirement = "GRANT-1" if data.get("status") == "pending" else "GRANT-2"
     for name in ("kind", "sourceRefId"):
         yield from _repeats(requirement, name, asked.body.get(name), data)
-    sent, shown = asked.body.get("expiresAt"), data.get("expiresAt")
-    if sent is not None and "expiresAt" in data and not is_same_instant(sent, shown):
-        yield Breach(requirement, f"expiresAt to be the instant {sent}", spelled(shown))
+    sent, told = asked.body.get("expiresAt"), data.get("expiresAt")
+    if sent is not None and "expiresAt" in data and not is_same_instant(sent, told):
+        yield Breach(requirement, f"expiresAt to be the instant {sent}", shown(told))
 
 
 def _ack(asked: Asked, document: Any) -> Iterator[Breach]:
@@ -162,7 +162,7 @@ def _import(asked: Asked, document: Any) -> Iterator[Breach]:
     odd = [index for index in named if not isinstance(index, int) or not 0 <= index < len(rows)]
     if odd or len(set(named)) < len(named):
         expected = f"the rowIndex of each failed row, from 0 to {len(rows) - 1}"
-        yield Breach("MIG-1", expected, spelled(named))
+        yield Breach("MIG-1", expected, shown(named))
         return
     for failure in failures:
         row = rows[failure["rowIndex"]]
@@ -174,12 +174,12 @@ def _import(asked: Asked, document: Any) -> Iterator[Breach]:
 def _ping(asked: Asked, document: Any) -> Iterator[Breach]:
     key = document.get("apiKey") if isinstance(document, dict) else None
     if isinstance(document, dict) and document.get("ok", True) is not True:
-        yield Breach("PING-1", "ok true", f"ok {spelled(document['ok'])}")
+        yield Breach("PING-1", "ok true", f"ok {shown(document['ok'])}")
     token = (header(asked.request.headers, "authorization") or "").partition(" ")[2]
     prefix, dot, _ = token.partition(".")
-    shown = key.get("prefix") if isinstance(key, dict) else None
-    if dot and isinstance(shown, str) and shown.casefold() != prefix.casefold():
-        yield Breach("PING-1", f"the prefix {prefix} of the key that asks", spelled(shown))
+    described = key.get("prefix") if isinstance(key, dict) else None
+    if dot and isinstance(described, str) and described.casefold() != prefix.casefold():
+        yield Breach("PING-1", f"the prefix {prefix} of the key that asks", shown(described))
 
 
 COUNTS = ("applied", "skipped", "failed")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -51,8 +51,9 @@ class _Survey:
     depth: int = 0
 
 
+@lru_cache(maxsize=8)
 def classify(operation: Operation, request: Request) -> Validity:
-    """Judge a request to `operation`."""
+    """Judge a request to `operation`; several rules ask, so the last answers are kept."""
     body = _classify_body(operation, request)
     if body is Validity.VALID and not is_plain_target(operation, request.target):
         return Validity.FREE

@@ -4,8 +4,10 @@ import inspect
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
+from threading import RLock
 from typing import Any, TypeVar
 
 from starlette.responses import Response
@@ -185,3 +187,9 @@ def leaves(value: Any) -> Iterator[Any]:
     if isinstance(value, list):
         for item in value:
             yield from leaves(item)
+
+
+def lock_of(state: GameState, name: str) -> AbstractContextManager[object]:
+    """A lock that is narrower than that of the game: the one of this name."""
+    lock: AbstractContextManager[object] = scratch(state, "locks").setdefault(name, RLock())
+    return lock

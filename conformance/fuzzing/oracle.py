@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from conformance.client.api import Answer, Api
-from conformance.contract.instants import is_same_instant
 from conformance.failures import Mismatch
 from conformance.fuzzing.blame import Blame
 from conformance.fuzzing.model import LEDGERS, Granted, Model, Person, Use
@@ -112,10 +111,6 @@ class Oracle:
             id = str(answer.data["id"])
             expect_that(id not in self.model.grants, "a grant that is new", f"the old grant {id}")
             expect_fields(answer.data, **{"kind": "reward", "status": "pending", **sent})
-            if "expiresAt" in body:
-                expires = answer.data["expiresAt"]
-                same = is_same_instant(expires, body["expiresAt"])
-                expect_that(same, f"expiresAt to be the instant {body['expiresAt']}", expires)
         person = self.model.ensure(player)
         person.grants[id] = Granted(sent)
         self.model.grants.append(id)
@@ -270,9 +265,6 @@ class Oracle:
         created = "MIG-7" if adding else "MIG-6"
         with self.blaming("MIG-1"):
             expect_status(answer, 200, because="the batch is well-formed")
-            counted = sum(answer.data[name] for name in ("applied", "skipped", "failed"))
-            expect_equal(counted, len(rows), "the rows that were counted")
-            expect_equal(len(answer.data["failures"]), answer.data["failed"], "the failures")
         with self.blaming("MIG-2" if fresh < len(rows) else created):
             expect_fields(answer.data, applied=fresh)
         with self.blaming("MIG-2" if not fresh else created, wallet="MIG-7", inventory="MIG-7"):

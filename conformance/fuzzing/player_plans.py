@@ -1,6 +1,7 @@
 """What is done with pairs of players whose ids look alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from conformance.client.recorder import Recorder
 from conformance.failures import Mismatch
@@ -25,12 +26,11 @@ def expect_unknown_here(oracle: Callable[[], Oracle], stranger: str, grant: str)
         oracle.show(stranger)
 
     judge = oracle()
-    try:
+    nobody = judge.given.names.player()
+    with _unless_also(
+        lambda: plan(oracle(), nobody, "grant-of-nobody"), judge.api.channel.recorder
+    ):
         plan(judge, stranger, grant)
-    except Mismatch as error:
-        with judge.api.channel.recorder.aside():
-            plan(oracle(), judge.given.names.player(), "grant-of-nobody")
-        raise Mismatch(error.expected, error.received) from None
 
 
 def expect_two_players(
@@ -40,13 +40,20 @@ def expect_two_players(
 
     Where it fails for those as well, that failure is raised: the ids are not to blame.
     """
-    try:
+    control = oracle()
+    names = control.given.names
+    with _unless_also(lambda: plan(control, [(names.player(), names.player())]), recorder):
         plan(oracle(), pairs)
+
+
+@contextmanager
+def _unless_also(control: Callable[[], None], recorder: Recorder) -> Iterator[None]:
+    """A mismatch here is the scenario's, unless the control fails too: then that one is raised."""
+    try:
+        yield
     except Mismatch as error:
         with recorder.aside():
-            control = oracle()
-            names = control.given.names
-            plan(control, [(names.player(), names.player())])
+            control()
         raise Mismatch(error.expected, error.received) from None
 
 

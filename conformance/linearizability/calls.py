@@ -1,10 +1,11 @@
 """Makes calls of the API and returns each as a `Call`, which the models understand."""
 
 from conformance.client.api import Answer, Api, Body
+from conformance.contract.breach import shown
 from conformance.failures import Blocked
 from conformance.linearizability.models import Call, Kind
 from conformance.testkit.documents import row_of
-from conformance.testkit.expect import describe, shown
+from conformance.testkit.expect import describe
 from conformance.testkit.given import needed
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger, held_in

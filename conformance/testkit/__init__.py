@@ -46,7 +46,7 @@ from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import SIGN, Ledger
 from conformance.testkit.markers import harmless, requirement
 from conformance.testkit.sample_requests import Sample, Samples
-from conformance.testkit.share import Share, is_thorough
+from conformance.testkit.share import Share
 
 __all__ = [
     "BASE_PATH",
@@ -91,7 +91,6 @@ __all__ = [
     "ids",
     "instant",
     "is_same_instant",
-    "is_thorough",
     "lists_of",
     "mention",
     "mentions",

@@ -1,11 +1,11 @@
 """Assertions that explain themselves to a server's developer: values are shown as JSON."""
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from conformance.client.api import Answer, Api
+from conformance.contract.breach import shown
 from conformance.contract.instants import is_same_instant
 from conformance.failures import Mismatch
 
@@ -105,12 +105,6 @@ def expect_that(holds: bool, expected: str, received: Any) -> None:
 def describe(answer: Answer) -> str:
     """The status, and the error code if there is one."""
     return f"status {answer.status}" + (f" ({answer.code})" if answer.code else "")
-
-
-def shown(value: Any) -> str:
-    """A value as JSON, for a sentence; a set is shown as a sorted list, a long value is cut."""
-    text = json.dumps(value, ensure_ascii=False, default=sorted)
-    return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 def expect_unknown(state: dict[str, Any] | None, who: str) -> None:

@@ -6,9 +6,10 @@ states would fail. Instead they are blocked, and the scenarios of EXP say what i
 
 from contextlib import suppress
 
+from conformance.contract.breach import shown
 from conformance.failures import Blocked, NotExercised
 from conformance.testkit.documents import row_of
-from conformance.testkit.expect import describe, shown
+from conformance.testkit.expect import describe
 from conformance.testkit.given import GRANT_FIELDS, Given
 
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from conformance.client.api import Answer, Api, JsonObject
+from conformance.contract.breach import shown
 from conformance.failures import Blocked, NotExercised
 from conformance.settings.names import Names
 from conformance.settings.target import World
 from conformance.testkit.documents import ids
-from conformance.testkit.expect import describe, shown
+from conformance.testkit.expect import describe
 
 State = dict[str, Any] | None
 GRANT_FIELDS = (

@@ -18,13 +18,9 @@ class Share(Protocol):
 
 def share_of(run: Run) -> Share:
     """The part that the run's seed chooses; all in a thorough run."""
+    is_thorough = PROFILES[run.profile].histories > 1
 
     def part(items: Sequence[T], parts: int) -> Sequence[T]:
-        return items if is_thorough(run) else items[run.seed % parts :: parts]
+        return items if is_thorough else items[run.seed % parts :: parts]
 
     return part
-
-
-def is_thorough(run: Run) -> bool:
-    """Whether the run takes everything."""
-    return PROFILES[run.profile].histories > 1

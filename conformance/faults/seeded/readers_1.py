@@ -3,10 +3,8 @@
 import hmac
 import struct
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
-from threading import RLock
 from typing import Any
 
 import msgspec
@@ -43,12 +41,6 @@ from conformance.reference.world import Event, Game, Key, World
 
 Apply = Callable[[Any], None]
 PAGE = 50
-
-
-def lock_of(state: GameState, name: str) -> AbstractContextManager[object]:
-    """The lock of this name."""
-    lock: AbstractContextManager[object] = kit.scratch(state, "red locks").setdefault(name, RLock())
-    return lock
 
 
 # Credentials, tenants and budgets
@@ -255,7 +247,7 @@ class RaceOfPlayers(Grants):
     """Creates lock the player, not the key: one key for two players at once makes two grants."""
 
     def create(self, external_id: str, body: GrantBody) -> Reply:
-        with lock_of(self.state, external_id):
+        with kit.lock_of(self.state, external_id):
             return super().create(external_id, body)
 
     def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
@@ -454,7 +446,7 @@ class OverlapRace(Imports):
 
     def batch(self, scope: str, body: ImportBody, shape: type[Any], apply: Apply) -> Reply:
         whole = fingerprint(scope, [bytes(row).decode() for row in body.rows])
-        with lock_of(self.state, whole):
+        with kit.lock_of(self.state, whole):
             return super().batch(scope, body, shape, apply)
 
     def row(self, scope: str, row: Any, apply: Apply) -> bool:

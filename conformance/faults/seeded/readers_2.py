@@ -3,9 +3,7 @@
 import copy
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
-from threading import RLock
 from typing import Any
 
 import msgspec
@@ -47,12 +45,6 @@ CHUNK = 200
 PAGE = 100
 DATE = re.compile(r"\d{4}-\d\d-\d\d")
 LOW_BITS = 2**32 - 1
-
-
-def lock_of(state: GameState, name: str) -> AbstractContextManager[object]:
-    """The lock of this name."""
-    lock: AbstractContextManager[object] = kit.scratch(state, "r2 locks").setdefault(name, RLock())
-    return lock
 
 
 # Credentials, tenants, budgets
@@ -316,7 +308,7 @@ class MergesCross(Merging):
     """Two simultaneous merges of two players into each other both succeed, and nobody is left."""
 
     def merge(self, source_id: str, target_id: str) -> Reply:
-        with lock_of(self.state, f"merge of {source_id}"):
+        with kit.lock_of(self.state, f"merge of {source_id}"):
             return super().merge(source_id, target_id)
 
     def check(self, source: Player, target: Player) -> None:
@@ -404,7 +396,7 @@ class ImportFirstContact(Imports):
     """Simultaneous imports of balances and items of a new player create a row each; one is lost."""
 
     def batch(self, scope: str, body: ImportBody, *rest: Any) -> Reply:
-        with lock_of(self.state, scope):
+        with kit.lock_of(self.state, scope):
             return super().batch(scope, body, *rest)
 
     def holding(self, ledger: Ledger, row: WalletRow | InventoryRow) -> None:

@@ -4,11 +4,10 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
-from threading import RLock
 from typing import Any
 
 import msgspec
@@ -45,12 +44,6 @@ from conformance.reference.world import Event, Key, World
 
 MODERATION = ("banPlayer", "unbanPlayer")
 COMPARED = 16 * 1024
-
-
-def lock_of(state: GameState, name: str) -> AbstractContextManager[object]:
-    """The lock of this name."""
-    lock: AbstractContextManager[object] = kit.scratch(state, "red 3").setdefault(name, RLock())
-    return lock
 
 
 # Tenants
@@ -274,7 +267,7 @@ class RostersRace(Lobbies):
     """Creates lock the hash of the body: two rosters with one key at once make two lobbies."""
 
     def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
-        with lock_of(self.state, repr([body.key, sorted(body.externalPlayerIds)])):
+        with kit.lock_of(self.state, repr([body.key, sorted(body.externalPlayerIds)])):
             return super().create(game_id, event_key, body)
 
     def open(self, event: Event, body: LobbyBody) -> Lobby:
