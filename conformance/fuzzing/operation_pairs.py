@@ -43,6 +43,11 @@ class Belongings:
     grants: dict[str, str] = field(default_factory=dict)
     lobbies: set[str] = field(default_factory=set)
 
+    @property
+    def grant_ids(self) -> set[str]:
+        """The grants, whatever became of them."""
+        return set(self.grants)
+
 
 class Meeting:
     """Two players, requests about the first, and what the successes of these must add."""
@@ -193,10 +198,11 @@ class Meeting:
 
 BROKEN = {
     "held": ("LEDGER-6", "MERGE-2"),
-    "grants": ("GRANT-8", "MERGE-3"),
+    "grant_ids": ("GRANT-8", "MERGE-3"),
+    "grants": ("ACK-4", "MERGE-3"),
     "lobbies": ("LOBBY-6", "MERGE-4"),
 }
-"""What is broken where something is lost, without a merge and with one."""
+"""What is broken where something is lost or wrong, without a merge and with one."""
 
 
 @contextmanager
