@@ -1,5 +1,6 @@
 """DEL: the erasure of players."""
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from conformance.testkit import (
     Api,
     Given,
     Ledger,
+    Samples,
     expect_equal,
     expect_fields,
     expect_none,
@@ -216,6 +218,30 @@ def test_a_replayed_create_of_a_lobby_does_not_show_the_erased_id(given: Given, 
     answer = api.create_lobby(
         given.world.event("lobby_event"), {**body, "externalPlayerIds": [other]}
     )
+
+    text = answer.response.body.decode("utf-8", "replace")
+    expect_that(erased not in text, "no id of the erased player", f"{erased} in the answer")
+
+
+KEYED = (
+    *("createGrant", "createLobby", "grantItem", "creditWallet"),
+    *("migratePlayers", "migrateWallet", "migrateInventory"),
+)
+"""Operations with an idempotency key that another player may try."""
+
+
+@requirement("DEL-7")
+@pytest.mark.parametrize("keyed", KEYED)
+def test_a_used_key_does_not_show_the_erased_id(
+    keyed: str, samples: Samples, given: Given, api: Api
+) -> None:
+    sample = samples.called(keyed)
+    (erased,), other = sample.players, given.player()
+    text = json.dumps([sample.path, sample.body])
+    given.erased(erased)
+
+    path, body = json.loads(text.replace(erased, other))
+    answer = api.call(keyed, body, path=path)
 
     text = answer.response.body.decode("utf-8", "replace")
     expect_that(erased not in text, "no id of the erased player", f"{erased} in the answer")

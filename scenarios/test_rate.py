@@ -177,6 +177,26 @@ def test_the_429_has_the_code_rate_limited(refusal: Answer) -> None:
     expect_code(refusal, "rate_limited")
 
 
+PERSISTENT = 3
+"""How many budgets a client asks for that does not stop."""
+MAX_BUDGET = 100
+"""The largest budget that one spends several times."""
+
+
+@requirement("RATE-2")
+def test_a_client_that_does_not_stop_is_told_to_wait_no_longer(
+    refusal: Answer, throttled_api: Api, names: Names
+) -> None:
+    limit = number(refusal, "RateLimit-Limit")
+    assume(limit <= MAX_BUDGET, f"the throttled key may send {limit} requests a minute")
+
+    answers = [throttled_api.get_player(names.player()) for _ in range(PERSISTENT * limit)]
+
+    for answer in answers:
+        seconds = number(answer, "Retry-After") if answer.status == 429 else 1
+        expect_that(1 <= seconds <= 60, "Retry-After to be 1 to 60 seconds", seconds)
+
+
 def refuses_again(
     api: Api, write: Callable[[], Answer], again: Callable[[], Answer], last: Answer
 ) -> bool:

@@ -53,7 +53,7 @@ class Oracle:
         views = Views(api, self.model, blame)
         self._blame = blame
         self.blaming = blame.on
-        self.agree, self.show = views.agree, views.show
+        self.agree, self.show, self.look = views.agree, views.show, views.look
         self.read_profile, self.expect_whole_export = views.read_profile, views.expect_whole_export
 
     def _accept_new_player(self, player: str) -> None:

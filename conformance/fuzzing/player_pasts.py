@@ -96,6 +96,30 @@ class Subject:
         ]
         return [*groups, lobby if can_seat(given) else []]
 
+    def writes(self) -> dict[str, Call]:
+        """One call of each operation that changes something and ends nobody, with new keys."""
+        oracle, player, names = self.oracle, self.player, self.given.names
+        changes = {"credit": ("wallet", 5), "debit": ("wallet", -2)} | {
+            "item grant": ("inventory", 5),
+            "item revoke": ("inventory", -2),
+        }
+        seats = (names.key(), [player, self.other], 4)
+        return {
+            **{
+                name: partial(oracle.change, ledger, player, amount)
+                for name, (ledger, amount) in changes.items()
+            },
+            **{
+                f"{kind} import": partial(oracle.migrate, kind, [(player, names.key(), 2)])
+                for kind in ("players", *LEDGERS)
+            },
+            "grant": partial(oracle.create_grant, player, self.given.grant_body()),
+            "ack": partial(oracle.ack, player, self.grant),
+            "ban": partial(oracle.ban, player, "conformance"),
+            "unban": partial(oracle.unban, player),
+            **({"lobby": partial(oracle.create_lobby, *seats)} if can_seat(self.given) else {}),
+        }
+
     def endings(self) -> list[list[Call]]:
         """Groups of calls that end a player, or may."""
         player, other, erase = self.player, self.other, self.oracle.erase
@@ -123,6 +147,12 @@ class Subject:
             partial(self.oracle.ban, self.player, "again"),
             partial(self.oracle.unban, self.player),
         ]
+
+    def look(self) -> None:
+        """Read every view of the two players, and the lobby that they share."""
+        self.oracle.look(self.player, self.other)
+        if can_seat(self.given):
+            self._read_lobby()
 
     def _read_lobby(self) -> None:
         lobbies = ["lobby-of-nobody", *self.oracle.model.lobbies.values()]
@@ -224,6 +254,35 @@ def expect_contract_kept(api: Api, given: Given, events: tuple[str, ...], turn: 
         with api.channel.recorder.aside():
             _live(Oracle(stamped, given), events, turn, compare_each=True)
         raise
+
+
+ENDS: dict[str, Event] = {
+    "merge": lambda subject: subject.oracle.merge(subject.player, subject.other),
+    "merge into": lambda subject: subject.oracle.merge(subject.other, subject.player),
+    "erasure": lambda subject: subject.oracle.erase(subject.player),
+    "erasure of another": lambda subject: subject.oracle.erase(subject.other),
+}
+"""The calls that end a player."""
+
+
+def expect_writes_seen(oracle: Oracle) -> None:
+    """After each call, every view that was read just before it shows what it did."""
+    subject = Subject(oracle)
+    subject.look()
+    for call in subject.writes().values():
+        call()
+        subject.look()
+
+
+def expect_end_seen(oracle: Oracle, end: str) -> None:
+    """The same for a call that ends a player, and for the first call to whoever comes after."""
+    subject = Subject(oracle)
+    subject.look()
+    ENDS[end](subject)
+    subject.look()
+    for player in (subject.player, subject.other):
+        oracle.create_grant(player, subject.given.grant_body())
+    subject.look()
 
 
 BETWEEN = 4

@@ -8,7 +8,7 @@ from conformance.client.api import Answer, Api
 from conformance.failures import Mismatch
 from conformance.fuzzing.blame import Blame
 from conformance.fuzzing.model import LEDGERS, Model, Person
-from conformance.testkit.documents import lists_of, mention, mentions
+from conformance.testkit.documents import is_short_number, lists_of, mention, mentions
 from conformance.testkit.expect import expect_equal, expect_fields, expect_status, expect_that
 from conformance.testkit.given import state_of
 
@@ -54,10 +54,26 @@ class Views:
             return
         person = self._model.people[player]
         limit = max(len(person.grants), len(person.lobbies), 1)
-        if limit > PAGE:
-            return
+        if limit <= PAGE:
+            self._expect_all(person, self._api.get_player(player, limit))
+
+    def look(self, *players: str) -> None:
+        """Read every view of players who have little, with the same requests every time.
+
+        A server that keeps an answer for a request gives itself away by what changed since.
+        """
+        for player in players:
+            person = self._model.people.get(player)
+            for limit in (None, PAGE):
+                if person is None:
+                    self.read_profile(player, limit)
+                else:
+                    self._expect_all(person, self._api.get_player(player, limit))
+            self.agree(player)
+
+    def _expect_all(self, person: Person, answer: Answer) -> None:
+        """The profile lists all that the person has, and nothing that another one has."""
         with self._blame.naming("PLAYER-2"):
-            answer = self._api.get_player(player, limit)
             expect_status(answer, 200, because="the player is known")
         for id, granted in person.grants.items():
             rows = list(mentions(answer.data, id))
@@ -66,9 +82,14 @@ class Views:
                 expect_that(bool(rows), f"grant {id} in the profile", "a profile without it")
                 right = not reported or granted.status in reported
                 expect_that(right, f"grant {id} to be {granted.status} in the profile", reported)
+        lobbies = self._model.lobbies.values()
         with self._blame.naming("PLAYER-2"):
             missing = [id for id in person.lobbies if mention(answer.data, id) is None]
             expect_equal(missing, [], "the lobbies that the profile lacks")
+            others = {*self._model.grants, *lobbies} - {*person.grants, *person.lobbies}
+            telling = [id for id in sorted(others) if not is_short_number(id)]
+            foreign = [id for id in telling if mention(answer.data, id) is not None]
+            expect_equal(foreign, [], "what the profile shows and the player does not have")
 
     def expect_whole_export(self, player: str) -> None:
         """The export of a player who has much is the whole truth (EXP-1)."""

@@ -52,12 +52,17 @@ def lists_of(document: Any) -> Iterator[list[Any]]:
             yield from lists_of(value)
 
 
+def is_short_number(id: str) -> bool:
+    """Whether an id is so short a number that something of another kind may have it too."""
+    return id.isascii() and id.isdigit() and len(id) < SHORT
+
+
 def with_another_end(id: str) -> str:
     """An unused id of the same form: the last four characters are changed.
 
     A number gets a billion more: the next numbers may be other ids, some of them used.
     """
-    if id.isascii() and id.isdigit() and len(id) < SHORT:
+    if is_short_number(id):
         return str(int(id) + 10**9)
     changed = "".join("1" if c != "1" else "2" for c in id[-4:])
     return id[:-4] + changed
