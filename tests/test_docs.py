@@ -17,7 +17,7 @@ from conformance.contract.requirements import catalogue
 from conformance.faults.campaign import read_journal
 from conformance.faults.registry import faults
 from conformance.fuzzing.confusable import ENDINGS, LENGTHS
-from conformance.fuzzing.operation_pairs import CHANGING, MERGING, OPERATIONS, PAIRS, READING
+from conformance.fuzzing.operation_pairs import CHANGING, ONCE, OPERATIONS, PAIRS, READING
 from conformance.fuzzing.player_pasts import EVENTS
 from conformance.settings.options import OPTIONS
 
@@ -125,7 +125,7 @@ def test_the_page_of_the_exploration_shows_what_there_is() -> None:
         if cell == "●"
     }
     pairs = {pair for one, other in PAIRS for pair in ((one, other), (other, one))}
-    alone = {(name, name) for name in OPERATIONS if name not in (*READING, *MERGING)}
+    alone = {(name, name) for name in OPERATIONS if name not in (*READING, *ONCE)}
     assert met == pairs | alone | {(name, "erasure") for name in CHANGING}
     assert f"{len(ENDINGS)} pairs of texts" in text
     assert f"{len(LENGTHS)} lengths" in text

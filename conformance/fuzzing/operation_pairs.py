@@ -5,11 +5,13 @@ they are merged with have in the end is what they had before and what every succ
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, combinations
+from itertools import combinations
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from conformance.client.api import Answer
 from conformance.client.recorder import Recorder
@@ -29,6 +31,7 @@ from conformance.testkit.given import Given
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import WORDS, Ledger
 
+T = TypeVar("T")
 EACH = 5
 """How often each of the two is sent."""
 START = 1000
@@ -61,6 +64,8 @@ class Meeting:
                 Ledger(name, given).fill(player, START)
             self.expected.held[name] = 2 * START
         self.effects: list[Callable[[Answer], None]] = []
+        self.is_banned: bool | None = None
+        self.snapshot: Mapping[str, Any] | None = None
 
     def adjustment(self, name: str, amount: int) -> Iterator[Request]:
         """Increments or decrements of a holding."""
@@ -106,12 +111,26 @@ class Meeting:
             self.effects.append(lambda answer: self.expected.lobbies.add(answer.data["id"]))
             yield self.api.request("createLobby", self.given.lobby_body([self.player]), path=path)
 
-    def bans(self) -> Iterator[Request]:
-        """Bans, which touch nothing."""
+    def ban(self) -> Iterator[Request]:
+        """One ban, which touches nothing: another one would mend what undoes it."""
+        self.effects.append(lambda _: setattr(self, "is_banned", True))
+        path = {"externalId": self.player}
+        yield self.api.request("banPlayer", {"reason": "conformance"}, path=path)
+
+    def unban(self) -> Iterator[Request]:
+        """The end of a ban."""
+        self.given.banned(self.player)
+        self.effects.append(lambda _: setattr(self, "is_banned", False))
+        yield self.api.request("unbanPlayer", path={"externalId": self.player})
+
+    def snapshots(self) -> Iterator[Request]:
+        """Imports of a snapshot, which change nothing else."""
+        batch = ImportBatch("players", self.given)
+        self.snapshot = {"level": 7}
         for _ in range(EACH):
             self.effects.append(lambda _: None)
-            path = {"externalId": self.player}
-            yield self.api.request("banPlayer", {"reason": "conformance"}, path=path)
+            row = {**batch.row(self.player), "contextSnapshot": self.snapshot}
+            yield self.api.request(batch.operation, {"rows": [row]})
 
     def reads(self, operation: str) -> Iterator[Request]:
         """Reads, which change nothing."""
@@ -127,9 +146,10 @@ class Meeting:
 
     def take_place(self, *operations: str) -> None:
         """Send both at once, and compare; Mismatch where something is lost or doubled."""
-        requests = list(chain.from_iterable(OPERATIONS[name](self) for name in operations))
+        groups = [self._calls(name) for name in operations]
+        requests, effects = zip(*interleaved(groups), strict=True)
         answers = self.api.send_simultaneously(requests)
-        for answer, effect in zip(answers, self.effects, strict=True):
+        for answer, effect in zip(answers, effects, strict=True):
             if answer.status < 300:
                 effect(answer)
         found = self.found()
@@ -139,15 +159,31 @@ class Meeting:
             with breaking(broken_by(name, operations)):
                 expect_equal(getattr(found, name), getattr(self.expected, name), what)
         self._expect_profiles(together)
-        if "ban" in operations and not any(name in MERGING for name in operations):
-            self._expect_banned()
+        if not set(MERGING).intersection(operations):  # FREE: whose ban and snapshot a merge keeps
+            self._expect_ban_kept(together)
+            self._expect_snapshot_kept(together)
 
-    def _expect_banned(self) -> None:
-        """The ban is there: another one is not applied (BAN-2)."""
+    def _calls(self, name: str) -> list[tuple[Request, Callable[[Answer], None]]]:
+        """The requests of an operation, each with what its success does."""
+        first = len(self.effects)
+        requests = list(OPERATIONS[name](self))
+        return list(zip(requests, self.effects[first:], strict=True))
+
+    def _expect_ban_kept(self, together: str) -> None:
+        """Another ban is applied only after an unban (BAN-2, BAN-7)."""
+        if self.is_banned is None:
+            return
         again = self.api.ban_player(self.player, {"reason": "again"})
-        with breaking("BAN-2"):
-            expect_status(again, 200, because="the player is known")
-            expect_fields(again.data, applied=False)
+        with breaking("BAN-2" if self.is_banned else "BAN-7"):
+            expect_status(again, 200, because=f"the player is known after {together}")
+            expect_fields(again.data, applied=not self.is_banned)
+
+    def _expect_snapshot_kept(self, together: str) -> None:
+        """The snapshot that was imported shows (MIG-9)."""
+        if self.snapshot is not None:
+            shown = (self.given.state(self.player) or {}).get("snapshot")
+            with breaking("MIG-9"):
+                expect_equal(shown, self.snapshot, f"lastContextSnapshot after {together}")
 
     def _expect_profiles(self, together: str) -> None:
         """The profiles show the grants, as they are: no view that was read meanwhile is kept."""
@@ -196,6 +232,17 @@ class Meeting:
         return found
 
 
+def interleaved(groups: Sequence[Sequence[T]]) -> list[T]:
+    """The items of all groups, each group spread evenly: whatever one begins, others come amid it.
+
+    A single item comes in the middle of the others.
+    """
+    placed = [
+        ((number + 0.5) / len(group), item) for group in groups for number, item in enumerate(group)
+    ]
+    return [item for _, item in sorted(placed, key=itemgetter(0))]
+
+
 BROKEN = {
     "held": ("LEDGER-6", "MERGE-2"),
     "grant_ids": ("GRANT-8", "MERGE-3"),
@@ -237,18 +284,28 @@ OPERATIONS: dict[str, Callable[[Meeting], Iterator[Request]]] = {
     "grant": Meeting.grants,
     "ack": Meeting.acks,
     "lobby": Meeting.lobbies,
-    "ban": Meeting.bans,
+    "ban": Meeting.ban,
+    "unban": Meeting.unban,
+    "players import": Meeting.snapshots,
     "profile": lambda meeting: meeting.reads("getPlayer"),
     "export": lambda meeting: meeting.reads("exportPlayer"),
     "merge": lambda meeting: meeting.merge(meeting.player, meeting.other),
     "merge into": lambda meeting: meeting.merge(meeting.other, meeting.player),
 }
-"""The operations that meet; all but a merge are sent several times."""
+"""The operations that meet; all but those in `ONCE` are sent several times."""
+ONCE = ("ban", "unban", *MERGING)
 
 READING = ("profile", "export")
-CREATING = {"credit", "item grant", "wallet import", "item import", "grant", "lobby"}
+CREATING = {
+    *("credit", "item grant", "wallet import", "item import", "players import"),
+    *("grant", "lobby"),
+}
 """Those that create an unknown player; where two of them meet, the player is unknown."""
-PAIRS = tuple(pair for pair in combinations(OPERATIONS, 2) if not set(pair) <= set(READING))
+ALIKE = (set(READING), {"ban", "unban"})
+"""Two of these do not meet: reads change nothing, and a ban and its end have no order."""
+PAIRS = tuple(
+    pair for pair in combinations(OPERATIONS, 2) if not any(set(pair) <= same for same in ALIKE)
+)
 CHANGING = tuple(name for name in OPERATIONS if name not in READING)
 """The operations that an erasure meets."""
 LEFT_TO_OTHER: dict[str, tuple[int | None, ...]] = {
