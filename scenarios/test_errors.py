@@ -29,6 +29,7 @@ from conformance.testkit import (
     expect_that,
     expect_unchanged,
     harmless,
+    long_text,
     requirement,
 )
 
@@ -203,8 +204,8 @@ def test_no_long_key_breaks_an_operation(length: int, samples: Samples, api: Api
     for operation in ("createGrant", "createLobby", "creditWallet", "grantItem", "migrateWallet"):
         sample = samples.full(operation)
         text = json.dumps(sample.body)
-        for name in ("idempotencyKey", "key"):
-            text = re.sub(rf'"{name}": "([^"]*)"', f'"{name}": "\\1{"x" * length}"', text)
+        for name in ("idempotencyKey", "key", "sourceRefId", "reason"):
+            text = re.sub(rf'"{name}": "([^"]*)"', f'"{name}": "\\1{long_text(length)}"', text)
         requests.append((operation, sample.request(api, text.encode())))
 
     expect_no_crash(api, requests)

@@ -378,6 +378,19 @@ def test_a_snapshot_of_a_known_player_shows_in_the_export(
     expect_equal(shown, {"level": 12}, f"lastContextSnapshot of a player after {before}")
 
 
+@requirement("MIG-9")
+def test_the_last_snapshot_shows_whatever_is_replayed(given: Given, player: str) -> None:
+    players = ImportBatch("players", given)
+    rows = [{**players.row(player), "contextSnapshot": {"level": n, f"a{n}": n}} for n in range(4)]
+    players.send(rows[:1])
+    players.send(rows[1:])
+
+    players.send(rows[:2])
+
+    shown = given.export(player)["player"]["lastContextSnapshot"]
+    expect_fields(shown, level=3, a3=3)
+
+
 @requirement("MIG-10")
 def test_simultaneous_batches_apply_once(batch: ImportBatch, api: Api) -> None:
     for _ in range(ROUNDS):

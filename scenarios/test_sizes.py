@@ -9,7 +9,6 @@ from conformance.fuzzing.model import LEDGERS
 from conformance.fuzzing.oracle import Oracle
 from conformance.testkit import (
     SIGN,
-    Answer,
     Api,
     Given,
     ImportBatch,
@@ -138,24 +137,40 @@ def test_an_amount_beyond_all_bounds_is_exact_or_refused(direction: str, ledger:
         expect_equal(ledger.held(player), held, f"the holding after {amount}, {answer.status}")
 
 
-def applied(answer: Answer) -> int:
-    """How many rows of a batch were applied; none where it was refused."""
-    return int(answer.data["applied"]) if answer.status == 200 else 0
+def beyond(batch: ImportBatch, given: Given, amount: int) -> list[dict[str, Any]]:
+    """Two rows of such an amount for one player."""
+    row = {**batch.row(), batch.words.amount_field: amount}
+    return [row, {**row, "idempotencyKey": given.names.key()}]
 
 
 @requirement("LEDGER-12")
 @pytest.mark.parametrize("name", LEDGERS)
-def test_an_import_beyond_all_bounds_is_exact_or_refused(name: str, given: Given) -> None:
+@pytest.mark.parametrize("amount", BEYOND)
+def test_an_import_beyond_all_bounds_is_exact_or_refused(
+    amount: int, name: str, given: Given
+) -> None:
     batch = ImportBatch(name, given)
-    for amount in BEYOND:
-        row, good = {**batch.row(), batch.words.amount_field: amount}, batch.row()
+    rows = beyond(batch, given, amount)
 
-        answer = batch.send([row, good])
+    answer = batch.send(rows)
 
-        done = answer.status == 200
-        held = [batch.held(each["externalPlayerId"]) for each in (row, good)]
-        exact = [(applied(answer) - done) * amount, done * batch.amount]
-        expect_equal(held, exact, f"the holdings after a row of {amount} and a good one")
+    applied = answer.data["applied"] if answer.status == 200 else 0
+    held = batch.held(rows[0]["externalPlayerId"])
+    expect_equal(held, applied * amount, f"the holding after {applied} rows of {amount}")
+
+
+@requirement("MIG-3")
+@pytest.mark.parametrize("name", LEDGERS)
+@pytest.mark.parametrize("amount", BEYOND)
+def test_a_row_beyond_all_bounds_fails_alone(amount: int, name: str, given: Given) -> None:
+    batch = ImportBatch(name, given)
+    good = batch.row()
+
+    answer = batch.send([*beyond(batch, given, amount), good])
+
+    done = answer.status == 200
+    held = batch.held(good["externalPlayerId"])
+    expect_equal(held, done * batch.amount, f"the holding of a good row, status {answer.status}")
 
 
 @requirement("MIG-1", "MIG-7", "LEDGER-8", "LEDGER-11")

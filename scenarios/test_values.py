@@ -23,6 +23,7 @@ from conformance.testkit import (
     expect_status,
     expect_success_or_refusal,
     expect_unknown,
+    long_text,
     requirement,
 )
 
@@ -226,7 +227,7 @@ def test_other_entries_are_another_body(oracle: Oracle, given: Given) -> None:
 @requirement("BAN-1")
 @pytest.mark.parametrize("length", LONG)
 def test_a_long_reason_of_a_ban_is_never_cut(length: int, given: Given, api: Api) -> None:
-    player, reason = given.player(), "x" * length
+    player, reason = given.player(), long_text(length)
 
     answer = api.ban_player(player, {"reason": reason})
 
@@ -240,7 +241,7 @@ def test_a_long_reason_of_a_ban_is_never_cut(length: int, given: Given, api: Api
 def test_a_long_text_of_a_grant_is_compared_to_its_end(
     field: str, length: int, given: Given, api: Api, player: str
 ) -> None:
-    first, second = ("x" * length + end for end in "ab")
+    first, second = (long_text(length) + end for end in "ab")
     texts = {"sourceRefId": (first, second), "metadata": ({"text": first}, {"text": second})}
     one, other = texts[field]
     body = given.grant_body(**{field: one})
@@ -258,7 +259,7 @@ def test_a_long_text_of_a_grant_is_compared_to_its_end(
 def test_a_long_text_of_a_change_is_compared_to_its_end(
     field: str, length: int, ledger: Ledger, given: Given, player: str
 ) -> None:
-    first, second = ("x" * length + end for end in "ab")
+    first, second = (long_text(length) + end for end in "ab")
     key = given.names.key()
     changed = ledger.increment(player, 2, idempotencyKey=key, **{field: first})
     assume(changed.status == 200, f"the server takes no {field} of {length} characters")

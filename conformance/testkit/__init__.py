@@ -47,6 +47,7 @@ from conformance.testkit.ledgers import SIGN, Ledger
 from conformance.testkit.markers import harmless, requirement
 from conformance.testkit.sample_requests import Sample, Samples
 from conformance.testkit.share import Share
+from conformance.testkit.texts import long_text
 
 __all__ = [
     "BASE_PATH",
@@ -92,6 +93,7 @@ __all__ = [
     "instant",
     "is_same_instant",
     "lists_of",
+    "long_text",
     "mention",
     "mentions",
     "needed",
