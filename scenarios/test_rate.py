@@ -192,9 +192,8 @@ def test_a_client_that_does_not_stop_is_told_to_wait_no_longer(
 
     answers = [throttled_api.get_player(names.player()) for _ in range(PERSISTENT * limit)]
 
-    for answer in answers:
-        seconds = number(answer, "Retry-After") if answer.status == 429 else 1
-        expect_that(1 <= seconds <= 60, "Retry-After to be 1 to 60 seconds", seconds)
+    waits = [number(answer, "Retry-After") for answer in answers if answer.status == 429]
+    expect_that(max(waits, default=1) <= 60, "Retry-After to be at most 60 seconds", waits)
 
 
 def refuses_again(
