@@ -9,6 +9,7 @@ from conformance.fuzzing.model import LEDGERS
 from conformance.fuzzing.oracle import Oracle
 from conformance.testkit import (
     SIGN,
+    Answer,
     Api,
     Given,
     ImportBatch,
