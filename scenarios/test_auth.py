@@ -1,6 +1,7 @@
 """AUTH: who may call, and that a refused call changes nothing."""
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -68,6 +69,11 @@ def flipped(text: str) -> str:
     return text[:-1] + ("a" if text[-1] != "a" else "b")
 
 
+def base64(text: str) -> str:
+    """The text as Basic credentials are encoded."""
+    return b64encode(text.encode()).decode()
+
+
 WRONG: dict[str, Callable[[str], str]] = {
     "unknown": lambda _: f"Bearer {UNKNOWN_KEY}",
     "wrong secret": lambda token: f"Bearer {flipped(token)}",
@@ -83,6 +89,11 @@ WRONG: dict[str, Callable[[str], str]] = {
     "empty": lambda _: "",
     "no scheme": lambda token: token,
     "basic scheme": lambda token: f"Basic {token}",
+    "basic, as user": lambda token: f"Basic {base64(token + ':')}",
+    "basic, as password": lambda token: f"Basic {base64(':' + token)}",
+    "basic, in two parts": lambda token: f"Basic {base64(token.replace('.', ':', 1))}",
+    "in base 64": lambda token: f"Bearer {base64(token)}",
+    "after another": lambda token: f"Bearer {UNKNOWN_KEY}, Bearer {token}",
     "unknown scheme": lambda token: f"Token {token}",
     "scheme without blank": lambda token: f"Bearer{token}",
     "two tokens": lambda token: f"Bearer {token} {token}",
@@ -152,6 +163,30 @@ def test_a_wrong_credential_gets_401(
 
     accepted = {kind: status for kind, status in statuses.items() if status != 401}
     expect_that(not accepted, "401 for every wrong credential", accepted)
+
+
+@requirement("AUTH-1")
+@pytest.mark.parametrize("write", WRITES)
+def test_a_replay_without_a_key_gets_401(write: str, samples: Samples, keyless_api: Api) -> None:
+    answer = samples.called(write).call(keyless_api)
+
+    expect_status(answer, 401, because="there is no Authorization header, whatever was done before")
+
+
+@requirement("AUTH-2")
+@pytest.mark.parametrize("write", WRITES)
+def test_a_replay_with_an_unknown_token_gets_401(write: str, samples: Samples, api: Api) -> None:
+    answer = samples.called(write).call(api.with_token(UNKNOWN_KEY))
+
+    expect_status(answer, 401, because="the token was never issued, whatever was done before")
+
+
+@requirement("AUTH-3")
+@pytest.mark.parametrize("write", WRITES)
+def test_a_replay_with_a_client_key_gets_403(write: str, samples: Samples, client_api: Api) -> None:
+    answer = samples.called(write).call(client_api)
+
+    expect_status(answer, 403, because="a client key may not call, whatever was done before")
 
 
 @requirement("AUTH-4")

@@ -176,3 +176,28 @@ def test_of_simultaneous_calls_one_is_applied(
         expect_equal({answer.status for answer in answers}, {200}, "the statuses of all calls")
         applied = sum(answer.data["applied"] for answer in answers)
         expect_equal(applied, 1, "how many calls say that they changed something")
+
+
+@requirement("BAN-2")
+def test_of_simultaneous_bans_one_is_applied(given: Given, api: Api) -> None:
+    for _ in range(ROUNDS):
+        path = {"externalId": given.player()}
+        request = api.request("banPlayer", {"reason": "conformance"}, path=path)
+
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
+
+        applied = [answer for answer in answers if answer.data["applied"]]
+        expect_equal(len(applied), 1, "the number of simultaneous bans that were applied")
+
+
+@requirement("BAN-3")
+def test_of_simultaneous_unbans_one_is_applied(given: Given, api: Api) -> None:
+    for _ in range(ROUNDS):
+        player = given.player()
+        given.banned(player)
+        request = api.request("unbanPlayer", path={"externalId": player})
+
+        answers = api.send_simultaneously([request] * SIMULTANEOUS)
+
+        applied = [answer for answer in answers if answer.data["applied"]]
+        expect_equal(len(applied), 1, "the number of simultaneous unbans that were applied")

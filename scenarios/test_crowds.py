@@ -96,3 +96,27 @@ def test_two_games_at_once_are_not_mixed_up(
     held = ledger.held(player), there.held(player)
     half = SIMULTANEOUS // 2
     expect_equal(held, (3 * half, 5 * half), "the holdings of one id in both games")
+
+
+@requirement("AUTH-7")
+def test_grants_at_once_in_two_games_are_each_in_their_own(
+    given: Given, other_game_api: Api, names: Names, api: Api
+) -> None:
+    known = other_game_api.create_grant(names.player(), given.grant_body())
+    assume(known.status == 201, "the other game lacks the first declared item or currency")
+    callers = [(api, other_game_api)[number % 2] for number in range(SIMULTANEOUS)]
+    players = [names.player() for _ in callers]
+
+    answers = api.send_simultaneously(
+        [
+            one.request("createGrant", given.grant_body(), path={"externalId": player})
+            for one, player in zip(callers, players, strict=True)
+        ]
+    )
+
+    expect_none([a.status for a in answers if a.status != 201], "statuses but 201")
+    known_here = [api.get_player(player).status for player in players]
+    known_there = [other_game_api.get_player(player).status for player in players]
+    half = SIMULTANEOUS // 2
+    expect_equal(known_here, [200, 404] * half, "the statuses of their profiles in this game")
+    expect_equal(known_there, [404, 200] * half, "the statuses of their profiles in the other")

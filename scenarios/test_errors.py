@@ -28,6 +28,7 @@ from conformance.testkit import (
     expect_status,
     expect_that,
     expect_unchanged,
+    expect_unknown,
     harmless,
     long_text,
     requirement,
@@ -110,6 +111,42 @@ def test_a_method_that_a_path_lacks_carries_the_envelope(
 
     assume(answer.status >= 300, f"the path of {operation} has a PATCH on this server")
     expect_envelope(answer)
+
+
+ACCEPTED: dict[str, tuple[tuple[str, str], ...]] = {
+    "nothing said": (),
+    "anything": (("Accept", "*/*"),),
+    "what a browser takes": (("Accept", "text/html,application/xml;q=0.9,*/*;q=0.8"),),
+}
+"""What a client may say that it accepts."""
+
+
+@requirement("ERR-1")
+@pytest.mark.parametrize("accepts", list(ACCEPTED))
+def test_a_refusal_carries_the_envelope_whatever_one_accepts(
+    operation: str, accepts: str, samples: Samples, api: Api
+) -> None:
+    nobody = api.with_token("ksk_kc.unknown")
+    usual = samples.minimal(operation).request(nobody)
+    kept = tuple(pair for pair in usual.headers if pair[0] != "Accept")
+
+    answer = Answer(nobody.send(replace(usual, headers=(*kept, *ACCEPTED[accepts]))))
+
+    expect_envelope(answer)
+
+
+@requirement("ERR-1")
+@pytest.mark.parametrize("accepts", list(ACCEPTED))
+def test_what_is_not_found_carries_the_envelope_whatever_one_accepts(
+    accepts: str, samples: Samples, api: Api
+) -> None:
+    for operation in ("getPlayer", "exportPlayer", "ackGrant", "unbanPlayer", "mergePlayer"):
+        usual = samples.minimal(operation).request(api)
+        kept = tuple(pair for pair in usual.headers if pair[0] != "Accept")
+
+        answer = Answer(api.send(replace(usual, headers=(*kept, *ACCEPTED[accepts]))))
+
+        expect_envelope(answer)
 
 
 @requirement("ERR-2")
@@ -423,6 +460,22 @@ def test_a_body_that_breaks_the_schema_gets_400_and_changes_nothing(
         expect_status(answer, 400, because="the body breaks the documented schema")
 
     expect_unchanged(before, given.states(sample.players), "the players after refused bodies")
+
+
+@requirement("ERR-4")
+@pytest.mark.parametrize(
+    "creating", ["createGrant", "creditWallet", "debitWallet", "grantItem", "revokeItem"]
+)
+def test_a_body_that_breaks_the_schema_makes_nobody_known(
+    creating: str, samples: Samples, given: Given, api: Api
+) -> None:
+    known, sample = api.channel.spec.operations[creating], samples.of(creating)
+    path = {**sample.path, "externalId": given.names.player()}
+
+    for body in broken_bodies(dict(known.body_schema or {}), dict(sample.body or {})):
+        api.call(creating, body, path=path)
+
+    expect_unknown(given.state(path["externalId"]), "the player of refused bodies")
 
 
 @requirement("ERR-4")

@@ -1,6 +1,7 @@
 """GRANT: grants, of which each idempotency key creates one."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -120,6 +121,41 @@ def test_the_contents_carry_the_entries(given: Given, api: Api, player: str) -> 
     values = [json.dumps(value) for entry in entries for value in leaves(entry)]
     lost = [value for value in values if value not in carried]
     expect_none(lost, "values of the entries missing from the contents")
+
+
+TYPED_TEXTS = (
+    *("2026-01-01", "2026-01-01T10:00:00+02:00", "2026-01-01T00:00:00.000Z", "10:00"),
+    *("true", "False", "null", "None", "NaN", "7", "007", "1e3", "0x1f", "-0", "1.50"),
+    *(" a ", "<b>&amp;</b>", "%20", "{}", "[1]", '{"a":1}', "a\nb", "\u00e9e\u0301"),
+)
+"""Texts that look like values of other types, or like text in another notation."""
+
+
+@requirement("GRANT-1.contents")
+def test_the_contents_carry_parameters_as_they_were_sent(
+    given: Given, api: Api, player: str
+) -> None:
+    values: list[Any] = [*TYPED_TEXTS, 0, -1, 0.5, 2**53 - 1, True, False, {}, [], {"a": {"b": []}}]
+    parameters = {f"p{number}": value for number, value in enumerate(values)}
+    item = {**entry_of("item", given), "quantity": 3, "parameters": parameters}
+
+    created = api.create_grant(player, given.grant_body(entries=[item]))
+
+    expect_status(created, 201, because="parameters are free")
+    for shown in (created.data["contents"], given.export(player)["grants"]):
+        kept = [held for held in objects(shown) if parameters.keys() <= held.keys()]
+        lost = {name: sent for name, sent in parameters.items() if kept and kept[0][name] != sent}
+        expect_none(lost, "parameters that are shown as something else")
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in a JSON value."""
+    nested = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, (dict, list)):
+        for item in nested:
+            yield from objects(item)
 
 
 def leaves(value: Any) -> list[Any]:
@@ -546,7 +582,15 @@ def test_a_grant_shows_also_where_one_looked_before(given: Given, player: str) -
 
 
 @requirement("GRANT-9")
-@pytest.mark.parametrize("fault", [{"entries": []}, {"kind": "present"}, {"metadata": "text"}])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *({"entries": []}, {"entries": [{}]}, {"entries": [{"type": "currency"}]}),
+        *({"kind": "present"}, {"metadata": "text"}, {"sourceKind": "client"}),
+        *({"expiresAt": "never"}, {"sourceRefId": {"not": "a text"}}),
+    ],
+    ids=str,
+)
 def test_a_refused_body_leaves_its_key_free(
     fault: Body, given: Given, api: Api, player: str
 ) -> None:

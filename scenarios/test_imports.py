@@ -27,6 +27,8 @@ from conformance.testkit import (
 )
 
 MAX_ROWS = 1000
+BAD = ("unknown key", "zero", "negative", "no amount", "no key")
+"""What may be wrong with a row of a balance or of an item."""
 
 
 def expect_counts(answer: Answer, applied: int, skipped: int = 0, failed: int = 0) -> None:
@@ -136,7 +138,7 @@ def test_a_used_key_with_another_snapshot_changes_nothing(given: Given) -> None:
 
 
 @requirement("MIG-3")
-@pytest.mark.parametrize("fault", ["unknown key", "zero", "negative", "no amount", "no key"])
+@pytest.mark.parametrize("fault", BAD)
 def test_a_bad_row_fails_alone(fault: str, ledger_batch: ImportBatch, given: Given) -> None:
     good = [ledger_batch.row(), ledger_batch.row()]
     bad = ledger_batch.broken(fault)
@@ -230,16 +232,30 @@ def row_schema(api: Api, operation: str) -> Mapping[str, Any]:
 
 
 @requirement("MIG-3")
-def test_a_bad_row_leaves_its_key_free(ledger_batch: ImportBatch) -> None:
-    bad = ledger_batch.broken("zero")
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_row_leaves_its_key_free(fault: str, ledger_batch: ImportBatch) -> None:
+    bad = ledger_batch.broken(fault)
     needed(ledger_batch.send([bad]), "MIG-1", "a batch with a bad row")
 
-    fixed = {**bad, ledger_batch.words.amount_field: ledger_batch.amount}
+    fixed = {**ledger_batch.row(bad["externalPlayerId"]), "idempotencyKey": bad["idempotencyKey"]}
     answer = ledger_batch.send([fixed])
 
     expect_counts(answer, applied=1)
     held = ledger_batch.held(bad["externalPlayerId"])
     expect_equal(held, ledger_batch.amount, "the holding")
+
+
+@requirement("MIG-3", "MIG-5")
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_row_leaves_its_key_to_another_row(fault: str, ledger_batch: ImportBatch) -> None:
+    good = ledger_batch.row()
+    bad = {**ledger_batch.broken(fault), "idempotencyKey": good["idempotencyKey"]}
+
+    answer = ledger_batch.send([bad, good])
+
+    expect_counts(answer, applied=1, failed=1)
+    expect_equal([row["rowIndex"] for row in answer.data["failures"]], [0], "the row that failed")
+    expect_that(ledger_batch.has(good), "the good row to be applied", "a state without it")
 
 
 @requirement("MIG-4")
@@ -347,6 +363,7 @@ def test_a_body_without_a_list_of_rows_gets_400(body: dict[str, Any], batch: Imp
         {"level": 12},
         {"a": {"b": [1, None, "\u00e9"]}},
         {},
+        {"a": {}, "b": [], "c": [{}], "d": ""},
         {"a.b": 1, "$set": {"c": 2}, "d e": 3, "__proto__": 4, "\U0001f409": 5},
         {"most": 2**53 - 1, "least": -(2**53) + 1, "part": 0.1, "none": None, "yes": True},
         {"text": "x" * 190, "list": [[[[[[]]]]]], "digits": "007", "date": "2026-01-01"},

@@ -413,6 +413,12 @@ REFUSALS: dict[str, Callable[[Ledger, str, str], Answer]] = {
         player, 5, "kc-no-such-key", idempotencyKey=key
     ),
     "too much": lambda ledger, player, key: ledger.decrement(player, 10**6, idempotencyKey=key),
+    "a sum beyond all bounds": lambda ledger, player, key: ledger.increment(
+        player, EXACT, idempotencyKey=key
+    ),
+    "beyond all bounds": lambda ledger, player, key: ledger.increment(
+        player, 10**30, idempotencyKey=key
+    ),
     "negative": lambda ledger, player, key: ledger.increment(player, -5, idempotencyKey=key),
     "zero": lambda ledger, player, key: ledger.increment(player, 0, idempotencyKey=key),
     "no amount": lambda ledger, player, key: ledger.increment(player, None, idempotencyKey=key),

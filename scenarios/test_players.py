@@ -1,7 +1,8 @@
 """PLAYER: profiles."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from conformance.testkit import (
     Api,
     Given,
+    Ledger,
     assume,
     expect_below_500,
     expect_equal,
@@ -98,14 +100,56 @@ def test_an_ack_moves_no_grant_in_the_list(given: Given, player: str) -> None:
     expect_equal(found, sorted(found, reverse=True), "the places of grants, the oldest acked last")
 
 
+@requirement("PLAYER-2.order")
+def test_a_merge_leaves_the_newest_first(given: Given, player: str) -> None:
+    source = given.names.player()
+    grants = of_different_times([lambda: given.grant(player), lambda: given.grant(source)])
+
+    given.merged(source, player)
+
+    found = places(given.profile(player), grants)
+    expect_equal(found, sorted(found, reverse=True), "the places of grants, the oldest last")
+
+
+@requirement("PLAYER-2.order")
+def test_a_profile_lists_the_newest_lobby_first(given: Given, player: str) -> None:
+    lobbies = of_different_times([lambda: lobby_of(given, player)])
+
+    found = places(given.profile(player), lobbies)
+
+    expect_equal(found, sorted(found, reverse=True), "the places of lobbies, the oldest last")
+
+
+@requirement("PLAYER-2.order")
+def test_a_limit_shows_the_newest(given: Given, player: str) -> None:
+    grants = grants_of_different_times(given, player)
+    lobbies = of_different_times([lambda: lobby_of(given, player)])
+
+    profile = given.profile(player, 1)
+
+    shown = [places(profile, [rows[-1]]) for rows in (grants, lobbies)]
+    expect_none([rows for rows in shown if not rows], "the newest in a profile of one row a list")
+
+
+def lobby_of(given: Given, player: str) -> Mapping[str, Any]:
+    """A new lobby of the player, as the export lists it."""
+    lobby = given.lobby([player])["id"]
+    return next(row for row in given.export(player)["lobbies"] if row["id"] == lobby)
+
+
 def grants_of_different_times(given: Given, player: str) -> list[str]:
-    """Three grants that differ in createdAt; a server's clock may count in seconds."""
+    """Three grants of the player."""
+    return of_different_times([lambda: given.grant(player)])
+
+
+def of_different_times(makers: Sequence[Callable[[], Mapping[str, Any]]]) -> list[str]:
+    """The ids of three rows that differ in createdAt; a server's clock may count in seconds."""
     by_time: dict[str, str] = {}
-    for _ in range(8):
-        grant = given.grant(player)
-        if grant["createdAt"] in by_time:
+    for make in islice(cycle(makers), 8):
+        row = make()
+        if row["createdAt"] in by_time:
             time.sleep(0.5)
-        by_time.setdefault(grant["createdAt"], grant["id"])
+        by_time.setdefault(row["createdAt"], row["id"])
         if len(by_time) == 3:
             break
     return list(by_time.values())
@@ -182,6 +226,61 @@ def test_the_summary_counts_whatever_the_limit(given: Given, player: str) -> Non
     odd = {name: number for name, number in small.items() if number % 1}
     expect_none(odd, "counters that are not integers")
     expect_that(3 in small.values(), "a counter of 3 for three grants", small)
+
+
+def expect_counted_as_new(given: Given, player: str) -> None:
+    """The player, who has one grant, has the counters of other new players with one grant.
+
+    A counter in which two new players differ says nothing about what was done.
+    """
+    others = [given.names.player() for _ in range(2)]
+    for other in others:
+        given.grant(other)
+    one, two = (counters(given, other) for other in others)
+    alike = {name: number for name, number in one.items() if two.get(name) == number}
+
+    shown = counters(given, player)
+
+    found = {name: shown.get(name) for name in alike}
+    expect_equal(found, alike, "the counters of a new player with one grant")
+
+
+@requirement("DEL-6")
+def test_the_counters_of_an_erased_player_are_gone(given: Given, player: str) -> None:
+    done_much(given, player)
+    given.erased(player)
+    given.grant(player)
+
+    expect_counted_as_new(given, player)
+
+
+@requirement("MERGE-5")
+def test_the_counters_of_a_merged_player_are_gone(given: Given, player: str) -> None:
+    done_much(given, player)
+    given.merged(player, given.player())
+    given.grant(player)
+
+    expect_counted_as_new(given, player)
+
+
+@requirement("AUTH-7")
+def test_what_another_game_does_is_not_counted_here(
+    given: Given, player: str, other_game_api: Api
+) -> None:
+    for _ in range(3):
+        known = other_game_api.create_grant(player, given.grant_body())
+        assume(known.status == 201, "the other game lacks the first declared item or currency")
+    given.grant(player)
+
+    expect_counted_as_new(given, player)
+
+
+def done_much(given: Given, player: str) -> None:
+    """Grants, one of them acked, and holdings of the player."""
+    grants = [given.grant(player)["id"] for _ in range(3)]
+    given.acked(player, grants[0])
+    for name in ("wallet", "inventory"):
+        Ledger(name, given).fill(player, 20)
 
 
 @requirement("PLAYER-5")

@@ -60,6 +60,19 @@ def test_every_amount_is_added_and_taken_exactly(name: str, oracle: Oracle, give
     oracle.agree(player)
 
 
+@requirement("LEDGER-1", "LEDGER-2", "LEDGER-3", "LEDGER-4", "LEDGER-12")
+@pytest.mark.parametrize("name", LEDGERS)
+def test_a_replay_tells_a_holding_of_any_size(name: str, oracle: Oracle, given: Given) -> None:
+    player, greatest = given.names.player(), 2**31 - 1
+    for amount in (greatest, 2, greatest, 7, -greatest, greatest, greatest, -5):
+        key = given.names.key()
+        oracle.change(name, player, amount, key)
+        oracle.change(name, player, amount, key)
+        oracle.change(name, player, amount // 2, key)
+
+    oracle.agree(player)
+
+
 @requirement("MIG-1", "MIG-6", "MIG-7", "LEDGER-12")
 @pytest.mark.parametrize("name", LEDGERS)
 def test_every_amount_is_imported_exactly(name: str, oracle: Oracle, given: Given) -> None:
@@ -136,6 +149,20 @@ def test_an_amount_beyond_all_bounds_is_exact_or_refused(direction: str, ledger:
         held = 100 + SIGN[direction] * amount * done
         expect_that(held >= 0, f"no success of a decrement of {amount} from 100", answer.status)
         expect_equal(ledger.held(player), held, f"the holding after {amount}, {answer.status}")
+
+
+@requirement("MIG-1")
+@pytest.mark.parametrize("name", LEDGERS)
+@pytest.mark.parametrize("size", [21, 101, 257, 501, 1000])
+def test_every_row_of_a_bad_batch_is_told(size: int, name: str, given: Given) -> None:
+    batch, player, key = ImportBatch(name, given), given.player(), given.names.key()
+    bad = {**batch.row(player), batch.words.key_field: "kc-no-such-key"}
+
+    answer = batch.send([{**bad, "idempotencyKey": f"{key}-{n}"} for n in range(size)])
+
+    expect_status(answer, 200, because="bad rows fail alone")
+    told = sorted(failure["rowIndex"] for failure in answer.data["failures"])
+    expect_equal(told, list(range(size)), "the indices of the failures")
 
 
 def beyond(batch: ImportBatch, given: Given, amount: int) -> list[dict[str, Any]]:

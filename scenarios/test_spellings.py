@@ -27,7 +27,9 @@ from conformance.testkit import (
 
 MARKS = "!'()*"
 """What the published clients leave as it is in a path: `encodeURIComponent` does so."""
-SUFFIX = f" {MARKS}-._~é"
+LITERAL = "+&=,:@$"
+"""What else may stand in a segment as it is (RFC 3986, pchar); a `;` may have a meaning there."""
+SUFFIX = f" {MARKS}{LITERAL}-._~é"
 """The end of ids that a path can spell in several ways."""
 
 
@@ -114,10 +116,16 @@ def with_upper_case_headers(request: Request) -> Request:
     return replace(request, headers=tuple((name.upper(), value) for name, value in request.headers))
 
 
+def literals_bare(segment: str) -> str:
+    """The segment with all that needs no encoding as it is."""
+    return quote(unquote(segment), safe=MARKS + LITERAL)
+
+
 PATHS = {
     "every character encoded": with_path(every_character_encoded),
     "hex digits in lower case": with_path(lower_case_hex),
     "marks left as they are": with_path(marks_bare),
+    "nothing encoded without need": with_path(literals_bare),
 }
 BODIES = {
     "escapes": with_body(escaped),

@@ -12,6 +12,7 @@ from conformance.testkit import (
     expect_fields,
     expect_status,
     expect_that,
+    mention,
     requirement,
 )
 
@@ -40,7 +41,13 @@ def test_a_grants_key_is_remembered_when_its_time_is_over(first_uses: FirstUses,
 
 
 @requirement("LEDGER-3")
-@pytest.mark.parametrize(("name", "call"), [("wallet", "credit"), ("inventory", "item grant")])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        *(("wallet", "credit"), ("wallet", "debit")),
+        *(("inventory", "item grant"), ("inventory", "item revoke")),
+    ],
+)
 def test_a_changes_key_is_remembered_to_the_end(
     name: str, call: str, first_uses: FirstUses, given: Given, api: Api
 ) -> None:
@@ -86,6 +93,18 @@ def test_an_erasure_is_remembered_to_the_end(first_uses: FirstUses, api: Api) ->
 
     expect_status(answer, 200, because="erasing always answers 200")
     expect_fields(answer.data, status="no_op_already_erased")
+
+
+@requirement("GRANT-8")
+def test_a_grant_whose_time_is_over_still_shows(first_uses: FirstUses, given: Given) -> None:
+    grant = first_uses.of("brief grant")
+    grant.wait(BRIEF + 0.2)
+
+    profile = given.profile(grant.player)
+
+    shown = mention(profile, grant.data["id"]) is not None
+    expect_that(shown, "the grant in the profile", "a profile without it")
+    expect_that(grant.data["id"] in given.grants(grant.player), "the grant in the export", "none")
 
 
 @requirement("MERGE-3")

@@ -139,6 +139,30 @@ def test_texts_of_changes_that_look_alike_are_two(oracle: Oracle, given: Given, 
     oracle.agree(player)
 
 
+SHARED: list[tuple[dict[str, str], dict[str, str]]] = [
+    ({"reason": "ab", "sourceRefId": "c"}, {"reason": "a", "sourceRefId": "bc"}),
+    ({"reason": "a", "sourceRefId": "b"}, {"reason": "b", "sourceRefId": "a"}),
+    ({"reason": "a"}, {"sourceRefId": "a"}),
+    *(
+        ({"reason": f"a{mark}b", "sourceRefId": "c"}, {"reason": "a", "sourceRefId": f"b{mark}c"})
+        for mark in ":|,;/ -_."
+    ),
+]
+"""Texts of two fields that are one text once they are joined."""
+
+
+@requirement("LEDGER-1", "LEDGER-4")
+@pytest.mark.parametrize("name", LEDGERS)
+def test_texts_that_change_places_are_another_body(name: str, oracle: Oracle, given: Given) -> None:
+    player = given.names.player()
+    for first, then in SHARED:
+        key = given.names.key()
+        oracle.change(name, player, 2, key, **first)
+        oracle.change(name, player, 2, key, **then)
+
+    oracle.agree(player)
+
+
 @requirement("BAN-1", "BAN-2")
 def test_reasons_of_bans_come_back_as_they_were_sent(
     oracle: Oracle, given: Given, share: Share

@@ -85,10 +85,12 @@ def _brief_grant(given: Given) -> Request:
     return given.api.request("createGrant", body, path={"externalId": player})
 
 
-def _change(name: str) -> Callable[[Given], Request]:
-    return lambda given: Ledger(name, given).request(
-        "increment", given.names.player(), 7, idempotencyKey=given.names.key()
-    )
+def _change(name: str, direction: str) -> Callable[[Given], Request]:
+    def request(given: Given) -> Request:
+        ledger = Ledger(name, given)
+        return ledger.request(direction, ledger.filled(9), 7, idempotencyKey=given.names.key())
+
+    return request
 
 
 def _import(name: str) -> Callable[[Given], Request]:
@@ -120,8 +122,10 @@ REQUESTS: dict[str, Callable[[Given], Request]] = {
     "grant": _grant,
     "brief grant": _brief_grant,
     "grant to be merged": _brief_grant,
-    "credit": _change("wallet"),
-    "item grant": _change("inventory"),
+    "credit": _change("wallet", "increment"),
+    "debit": _change("wallet", "decrement"),
+    "item grant": _change("inventory", "increment"),
+    "item revoke": _change("inventory", "decrement"),
     "players import": _import("players"),
     "wallet import": _import("wallet"),
     "inventory import": _import("inventory"),
