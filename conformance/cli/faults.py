@@ -4,15 +4,15 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from conformance.cli.help import Command
+from conformance.cli.mutants import mutate_reference
 from conformance.cli.stopping import stop
+from conformance.cli.trials_bar import watched
 from conformance.failures import UsageError
 from conformance.faults.campaign import Journal, run_campaign
 from conformance.faults.deviations import Deviation
@@ -44,6 +44,9 @@ def faults_group(context: click.Context, markdown: bool) -> None:
     if context.invoked_subcommand is None:
         text = fault_catalogue(faults()) if markdown else "\n".join(fault_lines(faults()))
         print(text.rstrip("\n"))
+
+
+faults_group.add_command(mutate_reference)
 
 
 @faults_group.command(
@@ -138,21 +141,12 @@ def exit_code(rows: Iterable[Row], problems: Sequence[str]) -> int:
 
 def _run(trials: Sequence[Trial], workers: int, journal: Journal) -> list[Detection]:
     """All detections, with progress on the terminal's error stream."""
-    console = Console(stderr=True)
-    columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    detections = []
-    with (
-        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
-        closing(run_campaign(trials, workers, journal)) as campaign,
-    ):
-        for detection in progress.track(campaign, total=len(trials)):
-            detections.append(detection)
-            named = ", ".join(detection.reported) or "nothing"
-            progress.console.print(
-                f"{detection.id}, seed {detection.seed}: named {named} ({detection.seconds:.1f} s)",
-                highlight=False,
-            )
-    return detections
+    return watched(run_campaign(trials, workers, journal), len(trials), _line_of)
+
+
+def _line_of(detection: Detection) -> str:
+    named = ", ".join(detection.reported) or "nothing"
+    return f"{detection.id}, seed {detection.seed}: named {named} ({detection.seconds:.1f} s)"
 
 
 def _show(rows: Sequence[Row], problems: Sequence[str], *, with_matrix: bool) -> None:
