@@ -1,24 +1,24 @@
 """`kraty-conformance faults mutate`: runs the suite on mutants of the reference server."""
 
-import os
 import sys
 from pathlib import Path
 
 import click
 
+from conformance.cli.campaigns import (
+    ending_in_one_line,
+    journal_option,
+    watched,
+    workers_option,
+)
 from conformance.cli.help import Command
-from conformance.cli.stopping import stop
-from conformance.cli.trials_bar import watched
 from conformance.failures import UsageError
 from conformance.faults.mutants.journal import MutantJournal, Tried
 from conformance.faults.mutants.readings import Readings, load_readings
 from conformance.faults.mutants.score import score_of
 from conformance.faults.mutants.tables import outcome_lines, where
 
-DEFAULT_JOURNAL = "reports/mutants.jsonl"
-DEFAULT_READINGS = "docs/mutants.toml"
 EXIT_TOO_FEW = 1
-EXIT_INTERRUPTED = 3
 
 
 @click.command(
@@ -48,22 +48,8 @@ EXIT_INTERRUPTED = 3
     help="How many mutants of the code that a run reaches.",
 )
 @click.option("--seed", default=1, show_default=True, help="Of the sample, and of each run.")
-@click.option(
-    "-j",
-    "--jobs",
-    "workers",
-    type=click.IntRange(min=1),
-    default=os.cpu_count() or 1,
-    show_default="the number of cores",
-    help="Trials at a time.",
-)
-@click.option(
-    "--journal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=DEFAULT_JOURNAL,
-    show_default=True,
-    help="Where each result is kept at once.",
-)
+@workers_option("-j", "--jobs")
+@journal_option("reports/mutants.jsonl")
 @click.option(
     "--resume",
     is_flag=True,
@@ -73,7 +59,7 @@ EXIT_INTERRUPTED = 3
     "--readings",
     "readings_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=DEFAULT_READINGS,
+    default="docs/mutants.toml",
     show_default=True,
     help="What people read in the survivors.",
 )
@@ -89,23 +75,15 @@ def mutate_reference(
 ) -> None:
     """Change the reference server in one place at a time, and see whether the suite notices.
 
-    A mutant is killed if the run names a broken requirement, or does not end. Those that survive are
-    shown with their change.
+    A mutant is killed if the run names a broken requirement, or does not end. The others are shown
+    with their change.
     """
-    try:
+    with ending_in_one_line(journal):
         readings = load_readings(readings_file)
         kept = MutantJournal(journal, seed=seed, resume=resume)
         for key in keys:
             kept.known.pop(key, None)
         tried = _try(keys, kept, size=size, seed=seed, workers=workers)
-    except UsageError as error:
-        stop(str(error))
-    except OSError as error:
-        stop(f"cannot use {error.filename}: {error.strerror}")
-    except KeyboardInterrupt:
-        stop(f"interrupted; --resume --journal {journal} goes on from here", EXIT_INTERRUPTED)
-    except RuntimeError as error:
-        stop(f"no mutant can be tried: {error}", EXIT_INTERRUPTED)
     _show(tried, readings)
 
 

@@ -13,7 +13,7 @@ from conformance.faults.deviations import Deviation, Fault
 from conformance.faults.processes import Processes, suite_command
 from conformance.faults.registry import deviation_of
 from conformance.results.check import Outcome
-from conformance.results.document import RequirementResult, document_from
+from conformance.results.document import Document, RequirementResult, document_from
 
 REPORTED = (Outcome.FAILED, Outcome.WARNED)
 """Outcomes that name a requirement as broken: a MUST fails, a SHOULD warns."""
@@ -110,12 +110,12 @@ def run_suite(
         results = Path(folder, "latest", "results.json")
         if not results.exists():
             raise RuntimeError(f"the suite left no results for {trial.id}:\n{output[-4000:]}")
-        return code, read_rows(results), output
+        return code, read_document(results).requirements, output
 
 
-def read_rows(path: Path) -> tuple[RequirementResult, ...]:
-    """The requirements of a `results.json`, each with its outcome and its checks."""
-    return document_from(json.loads(path.read_text(encoding="utf-8"))).requirements
+def read_document(path: Path) -> Document:
+    """The document of a `results.json`."""
+    return document_from(json.loads(path.read_text(encoding="utf-8")))
 
 
 def named(rows: Sequence[RequirementResult]) -> dict[str, list[str]]:

@@ -11,8 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from functools import cache, cached_property
 from typing import Any, cast
 
 import libcst
@@ -21,6 +20,7 @@ from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
 from conformance import resources
+from conformance.reference.operations import OPERATIONS
 
 REFERENCE = resources.PACKAGE / "reference"
 COMMAND_LINE = "__main__.py"
@@ -28,17 +28,24 @@ COMMAND_LINE = "__main__.py"
 SENTENCE = re.compile(r"[A-Za-z][\w',.-]*(?: [\w',.-]+)+")
 """Words with spaces between: the text of a message, which the contract leaves free."""
 DOCUMENTATION = m.Expr(value=m.SimpleString() | m.ConcatenatedString())
+TYPING = ("TypeVar", "cast")
+CRASHING = ("isinstance", "len")
+"""Without their arguments nothing but a crash comes of them; `mutmut run` leaves them out too."""
+REFUSALS = ("invalid", "not_found", "unknown_key")
+"""What they are called with becomes a message and the details of an error, both FREE."""
 UNTRIED = (
     DOCUMENTATION
     | m.Decorator()
     | m.Call(func=m.Attribute(value=m.Name("log") | m.Name("logging")))
-    | m.Call(func=m.OneOf(*map(m.Name, ("TypeVar", "cast", "isinstance", "len"))))
+    | m.Call(func=m.OneOf(*map(m.Name, (*TYPING, *CRASHING, *REFUSALS))))
 )
-"""Not mutated, as mutmut does not mutate decorators and the last two: nothing but crashes there."""
+NAMES = frozenset(operation.id for operation in OPERATIONS)
+"""Seeded faults find operations by these; no answer shows them."""
 CHECKED_TYPES = m.Call() | m.Subscript(value=m.Name("Literal"))
 """The parts of an annotation that msgspec checks: `Meta(min_length=1)`, `Literal["reward"]`."""
 Operator = Callable[[libcst.CSTNode], Iterable[libcst.CSTNode]]
 OPERATORS = cast("list[tuple[type[libcst.CSTNode], Operator]]", mutation_operators)
+"""mutmut's: the nodes that an operator takes, and the operator."""
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,15 @@ class Mutant:
         return self.text != self.tree.code
 
 
-def all_mutants(folder: Path = REFERENCE) -> list[Mutant]:
-    """Every mutant of the modules in a folder."""
-    modules = [path for path in sorted(folder.glob("*.py")) if path.name != COMMAND_LINE]
-    return [
+@cache
+def all_mutants() -> tuple[Mutant, ...]:
+    """Every mutant of the reference server."""
+    modules = [path for path in sorted(REFERENCE.glob("*.py")) if path.name != COMMAND_LINE]
+    return tuple(
         mutant
         for path in modules
         for mutant in mutants_of(path.name, path.read_text(encoding="utf-8"))
-    ]
+    )
 
 
 def mutants_of(module: str, source: str) -> list[Mutant]:
@@ -124,7 +132,7 @@ class _Visitor(libcst.CSTVisitor):
             for shape in m.findall(node, CHECKED_TYPES):
                 shape.visit(self)
             return False
-        if m.matches(node, UNTRIED) or is_sentence(node):
+        if m.matches(node, UNTRIED) or is_for_people(node):
             return False
         for type, operator in OPERATORS:
             if isinstance(node, type):
@@ -150,12 +158,12 @@ class _Visitor(libcst.CSTVisitor):
         )
 
 
-def is_sentence(node: libcst.CSTNode) -> bool:
-    """Whether a node is a text for people."""
+def is_for_people(node: libcst.CSTNode) -> bool:
+    """Whether a node is a sentence, or a name that no client sees."""
     if not isinstance(node, libcst.SimpleString):
         return False
     text = node.evaluated_value
-    return isinstance(text, str) and SENTENCE.fullmatch(text) is not None
+    return isinstance(text, str) and (text in NAMES or SENTENCE.fullmatch(text) is not None)
 
 
 def sample(mutants: Iterable[Mutant], size: int, seed: int) -> list[Mutant]:

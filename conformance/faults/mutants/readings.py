@@ -40,3 +40,5 @@ def load_readings(path: Path) -> dict[str, Reading]:
         return msgspec.convert(document, type=dict[str, Reading])
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise UsageError(f"the readings {path}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"the readings {path}: {error.strerror}") from None

@@ -12,8 +12,8 @@ from conformance.faults.mutants.host import PACKAGE, UNUSABLE
 from conformance.faults.mutants.journal import Fate, Tried
 from conformance.faults.mutants.mutation import REFERENCE, Mutant
 from conformance.faults.processes import Processes
-from conformance.faults.trial import named, read_rows
-from conformance.results.document import RequirementResult
+from conformance.faults.trial import named, read_document
+from conformance.results.document import Document, RequirementResult
 from conformance.results.verdict import EXIT_CODES, Verdict
 
 
@@ -37,15 +37,17 @@ def try_mutant(mutant: Mutant, processes: Processes, *, seed: int, limit: float)
     with tempfile.TemporaryDirectory(prefix="kc-mutant-") as name:
         folder = Path(name)
         place_copy(folder, {mutant.module: mutant.text})
-        rows: Sequence[RequirementResult] = ()
+        document: Document | None = None
         try:
             code, output = processes.run(host_command(folder, seed), limit)
         except TimeoutError as error:
-            fate, output = Fate.TIMED_OUT, str(error)
+            fate, reason = Fate.TIMED_OUT, str(error)
         else:
-            results = folder / "reports" / "latest" / "results.json"
-            rows = read_rows(results) if results.exists() else ()
+            document = document_in(folder / "reports")
+            rows = document.requirements if document else ()
             fate = fate_of(code, rows)
+            aborted = document.verdict.abort_reason if document else None
+            reason = aborted or last_line(output.replace(name, ""))
     return Tried(
         key=mutant.key,
         module=mutant.module,
@@ -54,10 +56,16 @@ def try_mutant(mutant: Mutant, processes: Processes, *, seed: int, limit: float)
         diff=mutant.diff,
         fate=fate,
         seconds=round(time.monotonic() - started, 1),
-        named=list(named(rows)),
-        reason="" if fate in (Fate.KILLED, Fate.SURVIVED) else last_line(output),
+        named=list(named(document.requirements)) if document else [],
+        reason="" if fate in (Fate.KILLED, Fate.SURVIVED) else reason,
         suite=digest()[:12],
     )
+
+
+def document_in(reports: Path) -> Document | None:
+    """The results of a run; None where it came to none."""
+    results = reports / "latest" / "results.json"
+    return read_document(results) if results.exists() else None
 
 
 def fate_of(code: int, rows: Sequence[RequirementResult]) -> Fate:
