@@ -45,11 +45,12 @@ class Processes:
         try:
             output, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            _kill(process)
-            process.communicate()
             raise TimeoutError(f"it took more than {limit:.0f} s") from None
         finally:
             self._running.discard(process)
+            if process.returncode is None:  # it took too long, or the user has pressed Ctrl-C
+                _kill(process)
+                process.communicate()
         return process.returncode, output
 
     def kill(self) -> None:

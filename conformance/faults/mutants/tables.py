@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from conformance.failures import UsageError
 from conformance.faults.json_lines import Head
-from conformance.faults.mutants.journal import Fate, Tried, in_order
+from conformance.faults.mutants.journal import Tried, in_order
 from conformance.faults.mutants.readings import Kind, Reading, Readings
 from conformance.faults.mutants.score import ALIVE, KILLED, counts_of, score_of
 
@@ -68,7 +68,7 @@ def _row(one: Tried, reading: Reading | None) -> str:
 def _reading(one: Tried, reading: Reading | None) -> str:
     if reading is None:
         return f"{one.fate}: {UNREAD}"
-    closed = reading.reading is Kind.HOLE and one.fate is Fate.KILLED
+    closed = reading.reading is Kind.HOLE and one.fate in KILLED
     return f"{reading.reading}{', closed' if closed else ''}: {reading.why}"
 
 
