@@ -28,7 +28,17 @@ from conformance.results.document import RequirementResult
 
 ALL = all_mutants()
 REACH = Reach({one.module: frozenset(range(1, 1000)) for one in ALL}, 1.0)
-KILLED = Tried("a.py:1", "a.py", 7, "f", Fate.KILLED, 1.0, "abc", ["-    1", "+    2"], ["GRANT-1"])
+KILLED = Tried(
+    key="a.py:1",
+    module="a.py",
+    line=7,
+    scope="f",
+    fate=Fate.KILLED,
+    seconds=1.0,
+    suite="abc",
+    diff=["-    1", "+    2"],
+    named=["GRANT-1"],
+)
 SURVIVED = replace(KILLED, key="a.py:2", fate=Fate.SURVIVED, named=[])
 
 
@@ -219,6 +229,18 @@ def test_a_journal_is_resumed_after_a_kill(tmp_path: Path, monkeypatch: pytest.M
     ]
     with pytest.raises(UsageError, match="another seed"):
         MutantJournal(path, seed=2, resume=True)
+
+
+def test_a_journal_keeps_all_of_a_mutant(tmp_path: Path) -> None:
+    journal = MutantJournal(tmp_path / "journal.jsonl", seed=1, resume=False)
+    of_a_module = replace(SURVIVED, scope="", reason="odd")
+    for one in (KILLED, SURVIVED, of_a_module):
+        journal.add(one)
+    assert read_mutants(journal.path)[1] == [KILLED, of_a_module]
+
+    journal.path.write_text(journal.path.read_text() + '{"key": "a.py:3"}\n')
+    with pytest.raises(UsageError, match="not a journal of `faults mutate`"):
+        read_mutants(journal.path)
 
 
 @pytest.mark.parametrize(

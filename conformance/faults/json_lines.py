@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,18 +21,16 @@ def read_lines(
     UsageError for any other file.
     """
     first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    made = []
     try:
         head: Head = json.loads(first)
         if head["format"] != format:
             raise ValueError
+        for line in lines:
+            with suppress(ValueError):  # a killed campaign leaves half a line
+                made.append(make(**json.loads(line)))
     except (ValueError, TypeError, KeyError):
         raise UsageError(f"{path} is not a journal of `{command}`") from None
-    made = []
-    for line in lines:
-        try:
-            made.append(make(**json.loads(line)))
-        except ValueError:
-            continue  # a killed campaign leaves half a line
     return head, made
 
 

@@ -41,10 +41,10 @@ class Tried:
     key: str
     module: str
     line: int
-    scope: str
     fate: Fate
     seconds: float
     suite: str
+    scope: str = ""
     diff: list[str] = field(default_factory=list)
     named: list[str] = field(default_factory=list)
     reason: str = ""
