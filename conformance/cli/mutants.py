@@ -28,7 +28,7 @@ EXIT_TOO_FEW = 1
     examples=(
         "kraty-conformance faults mutate -n 20                a sample of twenty",
         "kraty-conformance faults mutate --resume             goes on after an interruption",
-        "kraty-conformance faults mutate auth.py:1a2b3c4d     this mutant (again)",
+        "kraty-conformance faults mutate --resume auth.py:1a2b3c4d    this one again",
     ),
     exit_codes={
         0: "at least 99 % of the mutants that can be seen from outside are killed",

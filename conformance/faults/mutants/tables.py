@@ -60,7 +60,7 @@ def mutant_table(head: Head, tried: Sequence[Tried], readings: Readings) -> str:
 
 
 def _row(one: Tried, reading: Reading | None) -> str:
-    change = "<br>".join(f"`{_cell(line)}`" for line in one.diff)
+    change = "<br>".join("`" + _cell(line).replace("`", "'") + "`" for line in one.diff)
     place = f"{one.module}, `{one.scope}`" if one.scope else one.module
     return f"| `{one.key}` | {place} | {change} | {_cell(_reading(one, reading))} |"
 
@@ -74,5 +74,4 @@ def _reading(one: Tried, reading: Reading | None) -> str:
 
 def _cell(text: str) -> str:
     """Text that does not end a cell of a table."""
-    squeezed = " ".join(text.split())
-    return squeezed.replace("|", "\\|").replace("`", "'")
+    return " ".join(text.split()).replace("|", "\\|")
