@@ -20,6 +20,7 @@ from conformance.failures import UsageError
 from conformance.faults.building_blocks import fault as seed
 from conformance.faults.campaign import Journal, read_journal
 from conformance.faults.deviations import Deviation, Difficulty, Fault, Variant, settings_of
+from conformance.faults.processes import Processes
 from conformance.faults.registry import faults, first_of_each, gaps
 from conformance.faults.scoring import Finding, by_family, counts_of, row_of
 from conformance.faults.tables import (
@@ -35,7 +36,6 @@ from conformance.faults.tables import (
 )
 from conformance.faults.trial import (
     Detection,
-    Processes,
     Technique,
     Trial,
     attempt,

@@ -10,9 +10,10 @@ import pytest
 from support import Runner
 
 from conformance.contract.requirements import catalogue
+from conformance.faults.processes import Processes
 from conformance.faults.registry import faults, first_of_each
 from conformance.faults.scoring import Finding, finding_of
-from conformance.faults.trial import Processes, Trial, attempt
+from conformance.faults.trial import Trial, attempt
 from conformance.reference.app import Settings
 from conformance.reference.erasure import Gdpr
 from conformance.reference.ledger import Wallet

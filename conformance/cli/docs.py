@@ -11,6 +11,10 @@ from conformance.cli.stopping import stop
 from conformance.contract.requirements import as_markdown
 from conformance.failures import UsageError
 from conformance.faults.campaign import read_journal
+from conformance.faults.mutants.journal import read_mutants
+from conformance.faults.mutants.readings import load_readings
+from conformance.faults.mutants.tables import MARKERS as MUTANTS
+from conformance.faults.mutants.tables import mutant_table
 from conformance.faults.registry import faults
 from conformance.faults.tables import fault_catalogue, free_points, power_table, with_table
 from conformance.results.document import results_schema
@@ -31,9 +35,12 @@ def pages(folder: Path) -> dict[Path, str]:
     UsageError for a journal that is none, OSError for a file that cannot be read.
     """
     made = {folder / name: make() for name, make in WHOLE.items()}
-    power, journal = folder / "power.md", folder / "power.jsonl"
-    table = power_table(*read_journal(journal))
-    return {**made, power: with_table(power.read_text(encoding="utf-8"), table)}
+    power = folder / "power.md"
+    mutants = mutant_table(
+        *read_mutants(folder / "mutants.jsonl"), load_readings(folder / "mutants.toml")
+    )
+    page = with_table(power.read_text(encoding="utf-8"), mutants, MUTANTS)
+    return {**made, power: with_table(page, power_table(*read_journal(folder / "power.jsonl")))}
 
 
 @click.command(
@@ -51,7 +58,7 @@ def pages(folder: Path) -> dict[Path, str]:
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a page is out of date.")
 def write_docs(folder: Path, *, check: bool) -> None:
-    """Write the pages of docs/ that are generated from code and from power.jsonl."""
+    """Write the pages of docs/ that are generated from code and from the journals beside them."""
     try:
         for page, text in pages(folder).items():
             is_current = page.exists() and page.read_text(encoding="utf-8") == text

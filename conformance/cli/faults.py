@@ -1,19 +1,22 @@
 """`kraty-conformance faults`: lists the seeded faults, and runs the suite against them."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from conformance.cli.campaigns import (
+    ending_in_one_line,
+    journal_option,
+    watched,
+    workers_option,
+)
 from conformance.cli.help import Command
+from conformance.cli.mutants import mutate_reference
 from conformance.cli.stopping import stop
-from conformance.failures import UsageError
 from conformance.faults.campaign import Journal, run_campaign
 from conformance.faults.deviations import Deviation
 from conformance.faults.registry import faults, gaps
@@ -27,9 +30,7 @@ from conformance.faults.tables import (
 from conformance.faults.trial import Detection, Trial
 from conformance.faults.variants import VARIANTS
 
-DEFAULT_JOURNAL = "reports/faults.jsonl"
 EXIT_MISSED = EXIT_STALE = 1
-EXIT_INTERRUPTED = 3
 
 
 @click.group(
@@ -44,6 +45,9 @@ def faults_group(context: click.Context, markdown: bool) -> None:
     if context.invoked_subcommand is None:
         text = fault_catalogue(faults()) if markdown else "\n".join(fault_lines(faults()))
         print(text.rstrip("\n"))
+
+
+faults_group.add_command(mutate_reference)
 
 
 @faults_group.command(
@@ -68,23 +72,10 @@ def faults_group(context: click.Context, markdown: bool) -> None:
     help="Run the whole suite, not only the tests of the broken requirement.",
 )
 @click.option("--variants", is_flag=True, help="Try the conformant variants: none may be accused.")
-@click.option(
-    "-n",
-    "workers",
-    type=click.IntRange(min=1),
-    default=os.cpu_count() or 1,
-    show_default="the number of cores",
-    help="Trials at a time.",
-)
+@workers_option("-n")
 @click.option("--seed", default=1, show_default=True, help="The first seed.")
 @click.option("--seeds", default=1, show_default=True, help="Trials of each fault.")
-@click.option(
-    "--journal",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=DEFAULT_JOURNAL,
-    show_default=True,
-    help="Where each result is kept at once.",
-)
+@journal_option("reports/faults.jsonl")
 @click.option("--resume", is_flag=True, help="Leave out the trials that the journal has.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document, not a table.")
 @click.option("--matrix", "with_matrix", is_flag=True, help="Print fault by requirement too.")
@@ -111,16 +102,8 @@ def run_faults(
     numbers = range(seed, seed + seeds)
     trials = [Trial(one.id, number, full) for one in chosen for number in numbers]
     problems = [] if ids or variants else gaps(faults())
-    try:
+    with ending_in_one_line(journal):
         detections = _run(trials, workers, Journal(journal, full=full, resume=resume))
-    except UsageError as error:
-        stop(str(error))
-    except OSError as error:
-        stop(f"cannot write the journal {journal}: {error.strerror}")
-    except KeyboardInterrupt:
-        stop(f"interrupted; --resume --journal {journal} goes on from here", EXIT_INTERRUPTED)
-    except RuntimeError as error:
-        stop(f"a trial failed: {error}", EXIT_INTERRUPTED)
     rows = [row_of(one, [d for d in detections if d.id == one.id]) for one in chosen]
     if as_json:
         document = document_of(rows, full=full, seeds=list(numbers), problems=problems)
@@ -138,21 +121,12 @@ def exit_code(rows: Iterable[Row], problems: Sequence[str]) -> int:
 
 def _run(trials: Sequence[Trial], workers: int, journal: Journal) -> list[Detection]:
     """All detections, with progress on the terminal's error stream."""
-    console = Console(stderr=True)
-    columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    detections = []
-    with (
-        Progress(*columns, console=console, disable=not console.is_terminal) as progress,
-        closing(run_campaign(trials, workers, journal)) as campaign,
-    ):
-        for detection in progress.track(campaign, total=len(trials)):
-            detections.append(detection)
-            named = ", ".join(detection.reported) or "nothing"
-            progress.console.print(
-                f"{detection.id}, seed {detection.seed}: named {named} ({detection.seconds:.1f} s)",
-                highlight=False,
-            )
-    return detections
+    return watched(run_campaign(trials, workers, journal), len(trials), _line_of)
+
+
+def _line_of(detection: Detection) -> str:
+    named = ", ".join(detection.reported) or "nothing"
+    return f"{detection.id}, seed {detection.seed}: named {named} ({detection.seconds:.1f} s)"
 
 
 def _show(rows: Sequence[Row], problems: Sequence[str], *, with_matrix: bool) -> None:

@@ -1,17 +1,21 @@
 """Many trials in parallel, with a journal to resume from."""
 
 import hashlib
-import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict
+from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 from conformance import __version__, resources
 from conformance.failures import UsageError
+from conformance.faults.json_lines import Head, append_line, read_lines, write_lines
+from conformance.faults.processes import Processes
 from conformance.faults.registry import deviations
-from conformance.faults.trial import Detection, Processes, Trial, attempt
+from conformance.faults.trial import Detection, Trial, attempt
 
+T = TypeVar("T")
+R = TypeVar("R")
 FORMAT = "kraty-conformance-detections"
 
 
@@ -33,48 +37,24 @@ class Journal:
                 reason = "it is of another version of the suite, or of another mode"
                 raise UsageError(f"cannot resume {path}: {reason}; start anew without --resume")
             self.known = {Trial(one.id, one.seed, full): one for one in detections}
-        path.parent.mkdir(parents=True, exist_ok=True)
         # A killed campaign may leave half a line; the next line must not follow it.
         self.rewrite()
 
     def add(self, trial: Trial, detection: Detection) -> None:
         """Add a detection and write it to the file."""
         self.known[trial] = detection
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(detection))
+        append_line(self.path, detection)
 
     def rewrite(self) -> None:
         """Write the whole file, in the order of the catalogue."""
         order = {id: place for place, id in enumerate(deviations())}
         known = sorted(self.known.values(), key=lambda d: (order.get(d.id, len(order)), d.seed))
-        lines = [json.dumps(self._head) + "\n", *map(_line, known)]
-        new = self.path.with_name(self.path.name + ".new")
-        new.write_text("".join(lines), encoding="utf-8")
-        new.replace(self.path)
+        write_lines(self.path, self._head, known)
 
 
-def read_journal(path: Path) -> tuple[dict[str, str], list[Detection]]:
+def read_journal(path: Path) -> tuple[Head, list[Detection]]:
     """The head of a journal and its detections. UsageError for any other file."""
-    first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
-    try:
-        head: dict[str, str] = json.loads(first)
-        if head["format"] != FORMAT:
-            raise ValueError
-    except (ValueError, TypeError, KeyError):
-        raise UsageError(f"{path} is not a journal of `faults run`") from None
-    detections = []
-    for line in lines:
-        try:
-            detections.append(Detection(**json.loads(line)))
-        except ValueError:
-            continue  # a killed campaign leaves half a line
-    return head, detections
-
-
-def _line(detection: Detection) -> str:
-    members = asdict(detection)
-    filled = {name: value for name, value in members.items() if value not in ("", [], {})}
-    return json.dumps(filled) + "\n"
+    return read_lines(path, FORMAT, "faults run", Detection)
 
 
 def digest() -> str:
@@ -93,14 +73,26 @@ def run_campaign(trials: Sequence[Trial], workers: int, journal: Journal) -> Gen
     """
     yield from [journal.known[trial] for trial in trials if trial in journal.known]
     waiting = [trial for trial in trials if trial not in journal.known]
+    with closing(in_parallel(waiting, attempt, workers)) as tried:
+        for trial, detection in tried:
+            journal.add(trial, detection)
+            yield detection
+    journal.rewrite()
+
+
+def in_parallel(
+    waiting: Iterable[T], attempt: Callable[[T, Processes], R], workers: int
+) -> Generator[tuple[T, R]]:
+    """Yield each trial with its result, as they end.
+
+    Closing the generator kills the running trials.
+    """
     processes = Processes()
     with ThreadPoolExecutor(workers) as pool:
         futures = {pool.submit(attempt, trial, processes): trial for trial in waiting}
         try:
             for future in as_completed(futures):
-                journal.add(futures[future], future.result())
-                yield future.result()
+                yield futures[future], future.result()
         finally:
             processes.kill()
             pool.shutdown(cancel_futures=True)
-    journal.rewrite()

@@ -93,13 +93,14 @@ def power_table(head: Mapping[str, str], detections: Sequence[Detection]) -> str
     return "\n".join([*lines, "", *matrix(rows)])
 
 
-def with_table(page: str, table: str) -> str:
+def with_table(page: str, table: str, markers: tuple[str, str] = (BEGIN, END)) -> str:
     """The page with another table between its markers. UsageError if it lacks them."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = markers
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise UsageError(f"the page lacks the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{table}\n{END}{after}"
+        raise UsageError(f"the page lacks the lines {first} and {last}")
+    return f"{before}{begin}\n\n{table}\n{end}{after}"
 
 
 def matrix(rows: Iterable[Row]) -> list[str]:

@@ -1,24 +1,19 @@
 """One trial: run `kraty-conformance run --fault ID` in a process and read its results."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from conformance.contract.requirements import catalogue
 from conformance.faults.deviations import Deviation, Fault
+from conformance.faults.processes import Processes, suite_command
 from conformance.faults.registry import deviation_of
 from conformance.results.check import Outcome
-from conformance.results.document import RequirementResult, document_from
+from conformance.results.document import Document, RequirementResult, document_from
 
 REPORTED = (Outcome.FAILED, Outcome.WARNED)
 """Outcomes that name a requirement as broken: a MUST fails, a SHOULD warns."""
@@ -75,47 +70,6 @@ class Detection:
     output: str = ""
 
 
-class Processes:
-    """Commands that run in parallel, each with its children in its own process group."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[str]] = set()
-        self._killed = False
-
-    def run(self, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command to its end; return its exit code and output."""
-        with self._lock:
-            if self._killed:
-                raise RuntimeError("the campaign is over")
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-            self._running.add(process)
-        try:
-            output, _ = process.communicate()
-        finally:
-            self._running.discard(process)
-        return process.returncode, output
-
-    def kill(self) -> None:
-        """Kill all running commands and start no more."""
-        with self._lock:
-            self._killed = True
-            for process in list(self._running):
-                if sys.platform == "win32":  # a Ctrl-C reaches the children there
-                    process.kill()
-                    continue
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-
-
 def attempt(trial: Trial, processes: Processes) -> Detection:
     """Run the trial; RuntimeError if the suite leaves no readable results."""
     started = time.monotonic()
@@ -151,18 +105,17 @@ def run_suite(
 ) -> tuple[int, tuple[RequirementResult, ...], str]:
     """Run the suite once; return its exit code, the rows of its results, and its output."""
     with tempfile.TemporaryDirectory(prefix="kc-trial-") as folder:
-        command = [sys.executable, "-m", "conformance", "run", "--fault", trial.id]
-        command += ["--seed", str(trial.seed), "--reports", folder, "--keep", "-q", "-n", "0"]
-        code, output = processes.run([*command, *selection])
+        command = suite_command(trial.seed, Path(folder), "--fault", trial.id, *selection)
+        code, output = processes.run(command)
         results = Path(folder, "latest", "results.json")
         if not results.exists():
             raise RuntimeError(f"the suite left no results for {trial.id}:\n{output[-4000:]}")
-        return code, read_rows(results), output
+        return code, read_document(results).requirements, output
 
 
-def read_rows(path: Path) -> tuple[RequirementResult, ...]:
-    """The requirements of a `results.json`, each with its outcome and its checks."""
-    return document_from(json.loads(path.read_text(encoding="utf-8"))).requirements
+def read_document(path: Path) -> Document:
+    """The document of a `results.json`."""
+    return document_from(json.loads(path.read_text(encoding="utf-8")))
 
 
 def named(rows: Sequence[RequirementResult]) -> dict[str, list[str]]:
