@@ -21,7 +21,7 @@ from conformance.faults.building_blocks import fault as seed
 from conformance.faults.campaign import Journal, read_journal
 from conformance.faults.deviations import Deviation, Difficulty, Fault, Variant, settings_of
 from conformance.faults.processes import Processes
-from conformance.faults.registry import faults, first_of_each, gaps
+from conformance.faults.registry import faults, first_of_each_kind, gaps
 from conformance.faults.scoring import Finding, by_family, counts_of, row_of
 from conformance.faults.tables import (
     BEGIN,
@@ -112,14 +112,12 @@ def test_a_fault_of_what_two_parts_share_breaks_both() -> None:
     assert not issubclass(parts.wallet, Inventory)
 
 
-def test_the_sample_prefers_the_fault_that_is_about_the_requirement() -> None:
-    other = replace(FAULT, id="other", requirements=("GRANT-1", "GRANT-2"))
-    chosen = first_of_each([other, FAULT])
-    assert {id: fault.id for id, fault in chosen.items()} == {
-        "GRANT-1": "other",
-        "GRANT-2": "some-fault",
-        "GRANT-4": "some-fault",
-    }
+def test_the_sample_has_each_difficulty_of_each_family() -> None:
+    subtle = replace(FAULT, id="subtle", difficulty=Difficulty.SUBTLE)
+    easy, later = (replace(FAULT, id=id, difficulty=Difficulty.OBVIOUS) for id in ("easy", "later"))
+    ack = replace(subtle, id="ack", requirements=("ACK-1",))
+    chosen = first_of_each_kind([subtle, easy, later, ack])
+    assert [fault.id for fault in chosen] == ["subtle", "easy", "ack"]
 
 
 OTHER = replace(CAUGHT, reported={"ACK-1": ["scenarios"]})

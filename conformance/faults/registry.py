@@ -44,13 +44,9 @@ def gaps(known: Mapping[str, Fault]) -> list[str]:
     ]
 
 
-def first_of_each(known: Iterable[Fault]) -> dict[str, Fault]:
-    """For each requirement a fault, if possible one whose main requirement it is."""
-    listed = list(known)
-    chosen: dict[str, Fault] = {}
-    for id in catalogue():
-        main = [fault for fault in listed if fault.requirements[0] == id]
-        other = [fault for fault in listed if id in fault.requirements]
-        if main or other:
-            chosen[id] = (main or other)[0]
-    return chosen
+def first_of_each_kind(known: Iterable[Fault]) -> list[Fault]:
+    """The first fault of each family and difficulty."""
+    chosen: dict[tuple[str, str], Fault] = {}
+    for fault in known:
+        chosen.setdefault((fault.family, fault.difficulty), fault)
+    return list(chosen.values())
