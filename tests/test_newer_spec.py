@@ -228,3 +228,40 @@ def test_a_removed_operation_is_not_exercised(
     assert ended.code == 0, ended.output
     assert ended.outcome("BAN-7") == "not_exercised"
     assert "the spec has no unbanPlayer" in ended.output
+
+
+def nested(required: bool) -> Callable[[Document], None]:
+    """Metadata that have metadata in them, or must have."""
+
+    def change(document: Document) -> None:
+        below = {"$ref": "#/components/schemas/Nested"}
+        must = {"required": ["below"]} if required else {}
+        document["components"]["schemas"]["Nested"] = {
+            "type": "object",
+            "properties": {"below": below, "n": {}},
+            **must,
+        }
+        operation = document["paths"]["/players/{externalId}/grants"]["post"]
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        schema["properties"]["metadata"] = below
+        schema["required"] += ["metadata"] if required else []
+
+    return change
+
+
+def test_a_body_that_may_hold_itself_is_fuzzed(
+    newer: Callable[..., Path], run_suite: Runner
+) -> None:
+    file = newer(nested(required=False))
+    ended = run_suite("--spec", str(file), "-k", "test_fuzzing and createGrant")
+    assert ended.outcome("ERR-3") == "passed", ended.output
+
+
+def test_a_body_that_must_hold_itself_is_not_exercised(
+    newer: Callable[..., Path], run_suite: Runner
+) -> None:
+    file = newer(nested(required=True))
+    ended = run_suite("--spec", str(file), "-k", "createGrant and (fuzzing or revoked)")
+    assert not ended.with_outcome("inconclusive"), ended.output
+    assert "by the spec, nothing is a valid POST" in ended.output
+    assert "a body of createGrant never ends" in ended.output

@@ -149,13 +149,18 @@ def _relaxed_validator(operation: Operation) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(schema, format_checker=formats)
 
 
-def _relaxed(schema: Any, schemas: Schemas) -> Any:
+def _relaxed(schema: Any, schemas: Schemas, within: tuple[str, ...] = ()) -> Any:
+    """The schema without references; one that is `within` itself takes anything there."""
     if isinstance(schema, list):
-        return [_relaxed(item, schemas) for item in schema]
+        return [_relaxed(item, schemas, within) for item in schema]
     if not isinstance(schema, Mapping):
         return schema
+    reference = schema.get("$ref")
+    if reference in within:
+        return {}
+    within = (*within, reference) if isinstance(reference, str) else within
     schema = schemas.resolve(schema)
-    relaxed = {keyword: _relaxed(value, schemas) for keyword, value in schema.items()}
+    relaxed = {keyword: _relaxed(value, schemas, within) for keyword, value in schema.items()}
     for name, declared in relaxed.get("properties", {}).items():
         if name == "rows":
             del declared["items"]

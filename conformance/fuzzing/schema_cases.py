@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import schemathesis
 from hypothesis import HealthCheck, Phase
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.generation.case import Case
@@ -25,6 +26,7 @@ from schemathesis.generation.hypothesis.builder import (
 from schemathesis.schemas import BaseSchema
 
 from conformance.contract.openapi import Spec
+from conformance.failures import NotExercised
 from conformance.fuzzing import placeholders
 
 MAX_AMOUNT = 2**31 - 1
@@ -127,7 +129,7 @@ def run_cases(
 ) -> None:
     """Generate the cases of one operation, check each, and shrink the first that fails.
 
-    Raises what `check` raised for the smallest failing case.
+    Raises what `check` raised for the smallest failing case; NotExercised if the spec allows none.
     """
     settings = hypothesis.settings(SETTINGS, max_examples=examples)
     config = HypothesisTestConfig(
@@ -142,4 +144,7 @@ def run_cases(
     def test(case: Case[Any]) -> None:
         check(case)
 
-    create_test(operation=schema[path][method], test_func=test, config=config)()
+    try:
+        create_test(operation=schema[path][method], test_func=test, config=config)()
+    except Unsatisfiable:
+        raise NotExercised(f"by the spec, nothing is a valid {method} {path}") from None
