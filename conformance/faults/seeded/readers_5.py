@@ -1,19 +1,23 @@
 """Faults of a fifth reader: what teams ship by mistake, and what a suite may not look for."""
 
-from collections.abc import Callable
+import re
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server
-from conformance.reference.auth import Auth
+from conformance.reference.auth import PERMISSION_SET, Auth
 from conformance.reference.bodies import (
+    Adjustment,
     BanBody,
     GrantBody,
     ImportBody,
@@ -24,17 +28,26 @@ from conformance.reference.bodies import (
 )
 from conformance.reference.budget import Budget
 from conformance.reference.erasure import Gdpr
-from conformance.reference.errors import ApiError, conflict, not_found
+from conformance.reference.errors import ApiError, conflict, not_found, reused_key
 from conformance.reference.grants import Grants
 from conformance.reference.imports import Imports, Row
+from conformance.reference.ledger import Ledger
 from conformance.reference.lobbies import Lobbies
 from conformance.reference.merging import Merging
 from conformance.reference.operations import Call, Operation
 from conformance.reference.players import Players
 from conformance.reference.replies import Reply
 from conformance.reference.services import Services
-from conformance.reference.state import EXPORT_LIMIT, GameState, Grant, Lobby, Player, now
-from conformance.reference.world import Event, Key
+from conformance.reference.state import (
+    EXPORT_LIMIT,
+    GameState,
+    Grant,
+    Lobby,
+    Player,
+    Remembered,
+    now,
+)
+from conformance.reference.world import Event, Game, Key
 
 PAGE = 100
 """The rows that a query of an export reads."""
@@ -44,6 +57,18 @@ FORGET = timedelta(seconds=1)
 """For so long a cache keeps that it found nothing."""
 ROUTE: ContextVar[str] = ContextVar("route")
 """The operation of the request at hand."""
+ACCEPT: ContextVar[str] = ContextVar("accept")
+"""What the request at hand accepts."""
+KEYED = ("createGrant", *kit.UP, *kit.DOWN)
+"""The operations whose answers are kept by their idempotency key."""
+LEASE = timedelta(seconds=4)
+"""For so long the key of a decrement is kept."""
+LONGEST = 500
+"""The failures that a batch lists at most."""
+PARSED = 64
+"""So deep the parser of JSON goes."""
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
+"""What a parser may take for a moment."""
 
 # Realistic
 
@@ -275,3 +300,278 @@ class SeatsReturn(Gdpr):
 
 
 # Believed to be missed
+
+
+@kit.subtle("r5-auth-basic-user", "AUTH-2")
+class BasicUser(Auth):
+    """The gateway takes the scheme Basic as well, with the token as the name of the user."""
+
+    def identify(self, headers: Headers) -> tuple[Game, Key]:
+        scheme, _, sent = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                user = b64decode(sent, validate=True).decode("ascii").partition(":")[0]
+            except ValueError:
+                user = ""
+            headers = Headers({"authorization": f"Bearer {user}"})
+        return super().identify(headers)
+
+
+@kit.subtle("r5-auth-replay-before-permission", "AUTH-3 AUTH-3.code")
+class ReplayBeforePermission(Server):
+    """Kept answers to idempotency keys come before the check of permissions: a client gets them."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        if operation.id in KEYED:
+            try:
+                game, key = self.auth.identify(request.headers)
+                if key.permission_set != PERMISSION_SET:
+                    path = [self.decode(value) for value in request.path_params.values()]
+                    name = (operation.id, *path, self.key_in(await request.body()))
+                    kept = kit.scratch(self.services[game.id].state, "answers").get(name)
+                    if kept is not None:
+                        return self.accept(kept, {})
+            except (ApiError, ClientDisconnect):
+                pass
+        return await super().answer(operation, request)
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        reply = super().alone(operation, services, call)
+        key = self.key_in(call.raw) if operation.id in KEYED else None
+        if key is not None:
+            name = (operation.id, *call.path.values(), key)
+            kit.scratch(services.state, "answers").setdefault(name, reply)
+        return reply
+
+    def key_in(self, raw: bytes) -> str | None:
+        """The idempotency key of a body, if it has one."""
+        try:
+            body = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        key = body.get("idempotencyKey") if isinstance(body, dict) else None
+        return key if isinstance(key, str) else None
+
+
+@kit.subtle("r5-auth-counters-of-all", "AUTH-7 PLAYER-5")
+class CountersOfAll(Server):
+    """The counters of a summary are kept by external id, without the game: namesakes share them."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        reply = super().alone(operation, services, call)
+        if operation.id != "getPlayer":
+            return reply
+        rows = [each.state.players.get(call.path["externalId"]) for each in self.services.values()]
+        counted = [services.players.summary(player) for player in rows if player is not None]
+        summary = {name: sum(each[name] for each in counted) for name in reply.data["summary"]}
+        return replace(reply, data={**reply.data, "summary": summary})
+
+
+# `racing` puts operations on threads; a ping needs no lock.
+@kit.subtle("r5-auth-tenant-in-global", "AUTH-7 GRANT-8 GRANT-6 EXP-1", racing=("ping",))
+class TenantInGlobal(Server):
+    """A create of a grant reads its game from a global, which another game's request may change."""
+
+    tenant = ""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        self.tenant = call.game.id
+        if operation.id == "createGrant":
+            kit.gap()
+            services = self.services[self.tenant]
+        return super().alone(operation, services, call)
+
+
+@kit.subtle(
+    "r5-err-page-without-accept",
+    "ERR-1 HTTP-2 AUTH-1 AUTH-1.code AUTH-2.code AUTH-3.code ERR-2 RATE-2.code GRANT-3.code "
+    "GRANT-7.code LEDGER-4.code",
+)
+class PageWithoutAccept(Server):
+    """An error is a page of HTML unless the request names JSON in its Accept header."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        ACCEPT.set(request.headers.get("accept", ""))
+        return await super().answer(operation, request)
+
+    async def lost(self, request: Request, error: Exception) -> Response:
+        ACCEPT.set(request.headers.get("accept", ""))
+        return await super().lost(request, error)
+
+    def refuse(self, error: ApiError, headers: Mapping[str, str]) -> Response:
+        if "json" in ACCEPT.get().lower():
+            return super().refuse(error, headers)
+        page = f"<!doctype html><title>{error.status}</title><h1>{error.code}</h1>"
+        sent = {**headers, **error.headers}
+        return Response(page, error.status, headers=sent, media_type="text/html")
+
+
+@kit.subtle("r5-grant-instants-rewritten", "GRANT-1.contents")
+class InstantsRewritten(Grants):
+    """The parser of JSON takes texts in parameters for dates, and writes them in UTC."""
+
+    def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
+        grant = super().issue(player, body, expires_at)
+        for entry in grant.entries:
+            if entry.get("parameters"):
+                entry["parameters"] = self.through_parser(entry["parameters"])
+        return grant
+
+    def through_parser(self, value: Any, depth: int = 0) -> Any:
+        """The value with each date-time in UTC, as deep as the parser looks."""
+        if depth > PARSED:
+            return value
+        if isinstance(value, dict):
+            return {name: self.through_parser(item, depth + 1) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.through_parser(item, depth + 1) for item in value]
+        if not isinstance(value, str) or not INSTANT.fullmatch(value):
+            return value
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        except (ValueError, OverflowError):
+            return value
+
+
+@kit.subtle("r5-ledger-texts-joined", "LEDGER-4")
+class TextsJoined(Ledger):
+    """The hash of a change joins reason and reference: a text may move from one to the other."""
+
+    def fingerprint(self, change: str, key: str, body: Adjustment) -> str:
+        text = f"{body.reason or ''}{body.sourceRefId or ''}"
+        one = msgspec.structs.replace(body, reason=text, sourceRefId=None)
+        return super().fingerprint(change, key, one)
+
+
+@kit.subtle("r5-import-failures-bounded", "MIG-1 MIG-3")
+class FailuresBounded(Imports):
+    """`failures` lists the first five hundred rows that failed, while `failed` counts all."""
+
+    def batch(self, *arguments: Any) -> Reply:
+        reply = super().batch(*arguments)
+        return replace(reply, data={**reply.data, "failures": reply.data["failures"][:LONGEST]})
+
+
+@kit.subtle("r5-ledger-replay-of-32-bits", "LEDGER-3 LEDGER-12")
+class ReplayOf32Bits(Ledger):
+    """The column for the answer to a key has 32 bits: a replay tells no more than 2^31-1."""
+
+    def replay(self, first: Remembered) -> Reply:
+        reply = super().replay(first)
+        told = min(reply.data[self.holding_field], 2**31 - 1)
+        return replace(reply, data={**reply.data, self.holding_field: told})
+
+
+@kit.subtle("r5-ledger-decrement-keys-expire", "LEDGER-3 LEDGER-4")
+class DecrementKeysExpire(Ledger):
+    """The keys of decrements are a lock with a lease: a retry after four seconds takes again."""
+
+    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
+        if change == "increment" or body.idempotencyKey is None:
+            return super().once(change, external_id, key, amount, body)
+        leases = kit.scratch(self.state, f"leases of the {self.name}")
+        if now() - leases.get(body.idempotencyKey, now()) > LEASE:
+            del leases[body.idempotencyKey]
+            del self.state.remembered(self.name)[body.idempotencyKey]
+        reply = super().once(change, external_id, key, amount, body)
+        leases.setdefault(body.idempotencyKey, now())
+        return reply
+
+
+@kit.subtle("r5-ledger-overflow-burns-key", "LEDGER-9")
+class OverflowBurnsKey(Ledger):
+    """The key of an increment is stored before the sum overflows: it gets 409 when there is room."""
+
+    def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
+        burnt = kit.scratch(self.state, f"burnt keys of the {self.name}")
+        if body.idempotencyKey in burnt:
+            raise reused_key()
+        try:
+            return super().once(change, external_id, key, amount, body)
+        except ApiError as error:
+            has_overflowed = change == "increment" and error.code == "conflict"
+            if has_overflowed and body.idempotencyKey is not None:
+                burnt[body.idempotencyKey] = True
+            raise
+
+
+@kit.subtle("r5-import-first-of-key-decides", "MIG-3 MIG-5")
+class FirstOfKeyDecides(Imports):
+    """Of rows with one key the first is kept before any is validated, even if it is the bad one."""
+
+    def batch(
+        self, scope: str, body: ImportBody, shape: type[Row], apply: Callable[[Row], None]
+    ) -> Reply:
+        seen: set[str] = set()
+        kept: list[int] = []
+        for index, raw in enumerate(body.rows):
+            key = self.key_of(raw)
+            if key is None or key not in seen:
+                kept.append(index)
+            seen |= {key} if key is not None else set()
+        rows = [body.rows[index] for index in kept]
+        reply = super().batch(scope, msgspec.structs.replace(body, rows=rows), shape, apply)
+        dropped = len(body.rows) - len(kept)
+        data = {
+            **reply.data,
+            "skipped": reply.data["skipped"] + dropped,
+            "failures": [
+                {**failure, "rowIndex": kept[failure["rowIndex"]]}
+                for failure in reply.data["failures"]
+            ],
+        }
+        return replace(reply, data=data)
+
+    def key_of(self, raw: msgspec.Raw) -> str | None:
+        """The key of a row, if it has one."""
+        try:
+            row = msgspec.json.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        key = row.get("idempotencyKey") if isinstance(row, dict) else None
+        return key if isinstance(key, str) else None
+
+
+@kit.subtle("r5-player-lobbies-oldest-first", "PLAYER-2.order PLAYER-2 LOBBY-6")
+@kit.change_data("getPlayer")
+def lobbies_oldest_first(_: kit.Data, call: Call, services: Services) -> kit.Data:
+    """The query of a profile's lobbies has a limit and no order: the oldest come, and come first."""
+    most = services.players.limit(call.query.get("limit"))
+    lobbies = kit.player_of(call, services).lobbies[:most]
+    return {"lobbies": [lobby.summary() for lobby in lobbies]}
+
+
+@kit.subtle("r5-merge-moved-are-newest", "PLAYER-2.order PLAYER-2")
+class MovedAreNewest(Merging):
+    """A profile is ordered by rows, and a merge inserts those of the source as the newest."""
+
+    def move_grants(self, source: Player, target: Player) -> int:
+        in_order = [*target.grants, *source.grants]
+        count = super().move_grants(source, target)
+        target.grants = in_order
+        return count
+
+
+class KeepsCounters(Gdpr):
+    """Leaves the counters of an erased id where they are."""
+
+    def erase(self, player: Player, external_id: str) -> dict[str, Any]:
+        counters = kit.scratch(self.state, "counters")
+        before = counters.get(external_id, {})
+        has = {
+            "grants": len(player.grants),
+            "claimedGrants": sum(grant.claimed_at is not None for grant in player.grants),
+            "lobbies": len(player.lobbies),
+        }
+        counters[external_id] = {name: has[name] + before.get(name, 0) for name in has}
+        return super().erase(player, external_id)
+
+
+@kit.subtle("r5-erasure-counters-stay", "DEL-6 PLAYER-5", parts=(KeepsCounters,))
+class CountersStay(Players):
+    """The counters of a summary are kept by external id: a new player goes on from the erased."""
+
+    def summary(self, player: Player) -> dict[str, int]:
+        kept = kit.scratch(self.state, "counters").get(player.external_id, {})
+        counted = super().summary(player).items()
+        return {name: count + kept.get(name, 0) for name, count in counted}
