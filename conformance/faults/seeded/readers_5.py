@@ -156,7 +156,7 @@ class ExpiryDeletes(Server):
     def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
         with services.state.lock:
             job = kit.scratch(services.state, "sweeps")
-            if now() - job.get("last", now() - SWEEP) >= SWEEP:
+            if "last" not in job or now() - job["last"] >= SWEEP:
                 job["last"] = now()
                 self.sweep(services.state)
         return super().alone(operation, services, call)
@@ -480,7 +480,7 @@ class DecrementKeysExpire(Ledger):
 
 @kit.subtle("r5-ledger-overflow-burns-key", "LEDGER-9")
 class OverflowBurnsKey(Ledger):
-    """The key of an increment is stored before the sum overflows: it gets 409 when there is room."""
+    """An increment stores its key before its sum overflows: it gets 409 once there is room."""
 
     def once(self, change: str, external_id: str, key: str, amount: int, body: Adjustment) -> Reply:
         burnt = kit.scratch(self.state, f"burnt keys of the {self.name}")
@@ -535,7 +535,7 @@ class FirstOfKeyDecides(Imports):
 @kit.subtle("r5-player-lobbies-oldest-first", "PLAYER-2.order PLAYER-2 LOBBY-6")
 @kit.change_data("getPlayer")
 def lobbies_oldest_first(_: kit.Data, call: Call, services: Services) -> kit.Data:
-    """The query of a profile's lobbies has a limit and no order: the oldest come, and come first."""
+    """The query of a profile's lobbies has a limit and no order: the oldest come, and first."""
     most = services.players.limit(call.query.get("limit"))
     lobbies = kit.player_of(call, services).lobbies[:most]
     return {"lobbies": [lobby.summary() for lobby in lobbies]}
