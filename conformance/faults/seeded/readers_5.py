@@ -65,6 +65,8 @@ LEASE = timedelta(seconds=4)
 """For so long the key of a decrement is kept."""
 LONGEST = 500
 """The failures that a batch lists at most."""
+PHP_DEPTH = 400
+"""So deep PHP looks at a value."""
 PARSED = 64
 """So deep the parser of JSON goes."""
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
@@ -137,7 +139,7 @@ class KnowsRoute(Server):
         return await super().answer(operation, request)
 
 
-@kit.medium("r5-auth-imports-take-clients", "AUTH-3 AUTH-3.code", parts=(KnowsRoute,))
+@kit.medium("r5-auth-imports-take-clients", "AUTH-3 AUTH-3.code AUTH-4", parts=(KnowsRoute,))
 class ImportsTakeClients(Auth):
     """The router of the imports lacks the check of the permission set: a client key may import."""
 
@@ -216,11 +218,16 @@ class EmptyObjectsAreLists(Imports):
         player = self.state.known(row.externalPlayerId)
         player.context_snapshot = self.through_php(player.context_snapshot)
 
-    def through_php(self, value: Any) -> Any:
-        """The value after `json_decode` to arrays and `json_encode`."""
+    def through_php(self, value: Any, depth: int = 0) -> Any:
+        """The value after `json_decode` to arrays and `json_encode`, as deep as these go."""
+        if depth > PHP_DEPTH:
+            return value
         if isinstance(value, dict):
-            return {key: self.through_php(item) for key, item in value.items()} or []
-        return [self.through_php(item) for item in value] if isinstance(value, list) else value
+            items = value.items()
+            return {key: self.through_php(item, depth + 1) for key, item in items} or []
+        if isinstance(value, list):
+            return [self.through_php(item, depth + 1) for item in value]
+        return value
 
 
 @kit.subtle("r5-import-bulk-then-single", "MIG-3 MIG-7 MIG-5 LEDGER-11")
@@ -230,15 +237,14 @@ class BulkThenSingle(Imports):
     def batch(
         self, scope: str, body: ImportBody, shape: type[Row], apply: Callable[[Row], None]
     ) -> Reply:
+        known = {None, *self.ledgers[0].keys, *self.ledgers[1].keys}
         before: list[Row] = []
         for raw in body.rows:
             try:
                 row = read(raw, shape)
                 if row.idempotencyKey in self.state.remembered(scope):
                     continue
-                if getattr(row, "key", None) not in {None, *self.ledgers[0].keys} | {
-                    *self.ledgers[1].keys
-                }:
+                if getattr(row, "key", None) not in known:
                     for one in before:
                         apply(one)
                     break
@@ -290,7 +296,7 @@ class SeatsByName(GameState):
         return player
 
 
-@kit.subtle("r5-erasure-seats-return", "DEL-6 EXP-1 PLAYER-2", parts=(SeatsByName,))
+@kit.subtle("r5-erasure-seats-return", "DEL-6 EXP-1 EXP-4 PLAYER-2", parts=(SeatsByName,))
 class SeatsReturn(Gdpr):
     """Seats name the external id, and an erasure keeps them: they are those of the next player."""
 
@@ -302,7 +308,7 @@ class SeatsReturn(Gdpr):
 # Believed to be missed
 
 
-@kit.subtle("r5-auth-basic-user", "AUTH-2")
+@kit.subtle("r5-auth-basic-user", "AUTH-2 AUTH-4")
 class BasicUser(Auth):
     """The gateway takes the scheme Basic as well, with the token as the name of the user."""
 
