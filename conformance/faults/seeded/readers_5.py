@@ -125,7 +125,7 @@ class BanRace(Players):
 
     def ban(self, external_id: str, body: BanBody) -> Reply:
         is_first = self.state.known(external_id).banned_at is None
-        kit.gap()
+        kit.gap(2)
         with self.state.lock:
             reply = super().ban(external_id, body)
         return replace(reply, data={**reply.data, "applied": is_first})
