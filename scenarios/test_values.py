@@ -53,6 +53,7 @@ def test_keys_of_grants_that_look_alike_are_two(oracle: Oracle, given: Given, sh
     bodies = {key: given.grant_body(idempotencyKey=key) for pair in pairs for key in pair}
     for body in bodies.values():
         oracle.create_grant(player, body)
+    oracle.agree(player)
     for one, _ in share(pairs, 4):
         oracle.create_grant(player, bodies[one])
 

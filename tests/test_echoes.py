@@ -128,7 +128,7 @@ ECHOES: dict[str, tuple[Request, Any, list[str]]] = {
     "an erasure of nobody": (
         sent("deletePlayer", ADA, {"reason": "test"}),
         {"status": "no_op_never_existed", "externalPlayerId": None},
-        ["DEL-4"],
+        ["HTTP-4"],
     ),
     "an export": (
         sent("exportPlayer", ADA),

@@ -117,7 +117,7 @@ def _merge(asked: Asked, document: Any) -> Iterator[Breach]:
 def _erasure(asked: Asked, document: Any) -> Iterator[Breach]:
     data = _data(document)
     ended = {"erased": "DEL-1", "no_op_already_erased": "DEL-3"}.get(data.get("status", ""))
-    yield from _repeats(ended or "DEL-4", "externalPlayerId", asked.path["externalId"], data)
+    yield from _repeats(ended or "HTTP-4", "externalPlayerId", asked.path["externalId"], data)
 
 
 def _export(asked: Asked, document: Any) -> Iterator[Breach]:
