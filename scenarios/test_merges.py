@@ -173,6 +173,19 @@ def test_lobbies_move_without_duplicates(given: Given) -> None:
     expect_equal(lobbies, sorted([both, one]), "the lobbies of the target")
 
 
+@requirement("MERGE-4")
+def test_the_others_of_a_lobby_stay_when_one_is_merged(given: Given, api: Api) -> None:
+    source, target, *others = (given.player() for _ in range(4))
+    lobby = given.lobby([others[0], source, others[1]], capacity=8, fillBots=False)["id"]
+
+    given.merged(source, target)
+
+    for player in (target, *others):
+        expect_equal(given.lobbies(player), [lobby], "the lobbies of everyone in it")
+    read = api.get_lobby(lobby, game=given.game())
+    expect_fields(read.data, participantCount=3)
+
+
 @requirement("MERGE-5")
 def test_the_sources_id_is_unknown(given: Given, api: Api) -> None:
     source, target = given.player(), given.player()
