@@ -396,6 +396,30 @@ def test_no_path_breaks_a_write(segment: str, samples: Samples, given: Given, ap
         expect_below_500(Answer(api.send_repeatable(request)))
 
 
+QUERIES = (
+    "%",
+    "%zz",
+    "%FF%FE",
+    "%00=%00",
+    "=",
+    "&&",
+    "limit",
+    "limit[]=1",
+    "limit=1&limit=x",
+    "a" * 3000,
+)
+"""What may follow the question mark, whatever it means."""
+
+
+@requirement("ERR-3")
+def test_no_query_breaks_an_operation(operation: str, samples: Samples, api: Api) -> None:
+    known = samples.minimal(operation).request(api)
+
+    expect_no_crash(
+        api, ((query, replace(known, target=f"{known.target}?{query}")) for query in QUERIES)
+    )
+
+
 @requirement("ERR-3")
 def test_no_content_type_breaks_an_operation(operation: str, samples: Samples, api: Api) -> None:
     usual = api.request("ping").headers

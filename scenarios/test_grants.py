@@ -12,6 +12,7 @@ from conformance.testkit import (
     SIMULTANEOUS,
     Api,
     Given,
+    Samples,
     assume,
     expect_code,
     expect_equal,
@@ -24,6 +25,7 @@ from conformance.testkit import (
     expect_unchanged,
     expect_unknown,
     ids,
+    is_same_instant,
     mention,
     needed,
     requirement,
@@ -108,6 +110,24 @@ def test_without_a_kind_a_grant_is_a_reward(
 
     expect_status(answer, 201, because="the key is new")
     expect_fields(answer.data, kind="reward")
+
+
+@requirement("GRANT-1")
+def test_a_grant_has_nothing_of_the_one_before(samples: Samples, given: Given, api: Api) -> None:
+    before = samples.full("createGrant")
+    optional = before.body or {}
+    expect_status(before.call(api), 201, because="the key is new")
+
+    created = api.create_grant(before.players[0], given.grant_body())
+
+    expect_status(created, 201, because="the key is new")
+    shown = {name: created.data.get(name) for name in ("sourceRefId", "expiresAt")}
+    kept = [
+        name
+        for name, value in shown.items()
+        if value == optional[name] or is_same_instant(value, optional[name])
+    ]
+    expect_none(kept, "members of the grant before in one that was created without them")
 
 
 @requirement("GRANT-1.contents")

@@ -126,6 +126,26 @@ def test_a_key_with_another_roster_opens_no_second_lobby(
     expect_none(other_lobbies(given, [*roster, player], first), "further lobbies of the players")
 
 
+@requirement("LOBBY-8")
+@pytest.mark.parametrize(
+    "other",
+    [{"capacity": 5}, {"capacity": 3}, {"fillBots": True}, {"metadata": {"map": "south"}}],
+    ids=str,
+)
+def test_another_body_for_a_used_key_changes_no_lobby(
+    other: dict[str, Any], given: Given, api: Api, event: str, roster: list[str]
+) -> None:
+    body = given.lobby_body(roster, capacity=4, fillBots=False, metadata={"map": "north"})
+    first = given.lobby(roster, **body)
+
+    api.create_lobby(event, {**body, **other})
+
+    read = api.get_lobby(str(first["id"]), game=given.game())
+    expect_status(read, 200, because="the lobby exists")
+    lasting = ("id", "eventId", "mode", "capacity", "participantCount", "botSlots")
+    expect_fields(read.data, **{name: first[name] for name in lasting if name in first})
+
+
 @harmless
 @requirement("LOBBY-4")
 def test_an_unknown_event_gets_404_and_creates_nobody(

@@ -1,17 +1,23 @@
-"""Used keys: what was done at the beginning of a run is still known at its end."""
+"""Used keys: what was done is still known at the end of a run, and to any key of the game.
+
+A server that forgets something after some seconds, or does something only then, shows it here.
+"""
 
 import pytest
 
 from conformance.testkit import (
     BRIEF,
+    SETTLED,
     Api,
     FirstUses,
     Given,
     Ledger,
+    Samples,
     expect_equal,
     expect_fields,
     expect_status,
     expect_that,
+    expect_unchanged,
     mention,
     requirement,
 )
@@ -116,3 +122,51 @@ def test_a_grant_whose_time_is_over_is_merged_too(first_uses: FirstUses, given: 
 
     expect_that(grant.data["id"] in given.grants(target), "the grant among the target's", "none")
     expect_equal(merged["counts"]["grantsReassigned"], 2, "grantsReassigned")
+
+
+@requirement("EXP-1")
+@pytest.mark.parametrize("past", list(SETTLED))
+def test_what_was_done_stays(past: str, first_uses: FirstUses, given: Given) -> None:
+    settled = first_uses.settled(past)
+    settled.wait(BRIEF)
+
+    expect_unchanged(settled.state, given.state(settled.player), f"a player who was {past}")
+
+
+@requirement("GRANT-5")
+def test_another_key_of_the_game_gets_the_same_grant(samples: Samples, throttled_api: Api) -> None:
+    answer = samples.called("createGrant").call(throttled_api.waiting())
+
+    expect_status(answer, 200, 409, because="the idempotency key was used in this game")
+
+
+@requirement("LEDGER-3")
+@pytest.mark.parametrize("change", ["creditWallet", "grantItem"])
+def test_another_key_of_the_game_changes_nothing_again(
+    change: str, samples: Samples, throttled_api: Api
+) -> None:
+    sample = samples.called(change)
+
+    answer = sample.call(throttled_api.waiting())
+
+    sample.judge_first(answer, "the key was used in this game")
+
+
+@requirement("LOBBY-3")
+def test_another_key_of_the_game_opens_no_second_lobby(
+    samples: Samples, given: Given, throttled_api: Api
+) -> None:
+    sample = samples.called("createLobby")
+
+    sample.call(throttled_api.waiting())
+
+    expect_equal(len(given.lobbies(sample.players[0])), 1, "the number of the player's lobbies")
+
+
+@requirement("MIG-2")
+def test_another_key_of_the_game_imports_nothing_again(
+    samples: Samples, throttled_api: Api
+) -> None:
+    answer = samples.called("migrateWallet").call(throttled_api.waiting())
+
+    expect_fields(answer.data, applied=0)

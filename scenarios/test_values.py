@@ -140,6 +140,46 @@ def test_texts_of_changes_that_look_alike_are_two(oracle: Oracle, given: Given, 
     oracle.agree(player)
 
 
+NUMBERS = [
+    *((10**6, 10**6 + 1), (2**24, 2**24 + 1), (2**31 - 2, 2**31 - 1), (123456789, 123456788)),
+    *((1, 11), (10, 100), (7, 70)),
+]
+"""Amounts that are one in a short format, or one within the other."""
+FRACTIONS = [
+    *((2**53 - 2, 2**53 - 1), (0.1, 0.1000001), (1.5, 1.25), (-1, 1), (0, 0.5), (1e15, 1e15 + 1)),
+    *((1, "1"), (1, True), (0, False), (0, ""), (0, None), ("", None), ([], {}), ([1], 1)),
+]
+"""Values of metadata that a sloppy comparison takes for one."""
+
+
+@requirement("GRANT-1", "GRANT-3")
+def test_numbers_that_look_alike_are_another_body(oracle: Oracle, given: Given) -> None:
+    player, (entry,) = given.names.player(), given.entries()
+    (amount,) = {"amount", "quantity"} & entry.keys()
+    for one, other in NUMBERS:
+        body = given.grant_body(entries=[{**entry, amount: one}])
+        oracle.create_grant(player, body)
+        oracle.create_grant(player, {**body, "entries": [{**entry, amount: other}]})
+    for value, another in FRACTIONS:
+        body = given.grant_body(metadata={"value": value})
+        oracle.create_grant(player, body)
+        oracle.create_grant(player, {**body, "metadata": {"value": another}})
+
+    oracle.agree(player)
+
+
+@requirement("LEDGER-1", "LEDGER-4", "LEDGER-12")
+@pytest.mark.parametrize("name", LEDGERS)
+def test_amounts_that_look_alike_are_another_body(name: str, oracle: Oracle, given: Given) -> None:
+    player = given.names.player()
+    for one, other in NUMBERS:
+        key = given.names.key()
+        oracle.change(name, player, one, key)
+        oracle.change(name, player, other, key)
+
+    oracle.agree(player)
+
+
 SHARED: list[tuple[dict[str, str], dict[str, str]]] = [
     ({"reason": "ab", "sourceRefId": "c"}, {"reason": "a", "sourceRefId": "bc"}),
     ({"reason": "a", "sourceRefId": "b"}, {"reason": "b", "sourceRefId": "a"}),

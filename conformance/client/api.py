@@ -111,6 +111,12 @@ class Api:
         client.stamp = key
         return client
 
+    def waiting(self) -> "Api":
+        """The same client with `waits_on_429`."""
+        client = copy.copy(self)
+        client.waits_on_429 = True
+        return client
+
     def with_retries(self) -> "Api":
         """The same client with `retries_writes`."""
         client = copy.copy(self)

@@ -204,7 +204,11 @@ class Meeting:
         erase = self.api.request("deletePlayer", {"reason": "test"}, path=path)
         requests = list(OPERATIONS[operation](self))
         old = {grant, *self.expected.grants}
-        self.api.send_simultaneously([*requests, erase])
+        answers = self.api.send_simultaneously([*requests, erase])
+        if operation == "merge":  # each of the two ends the player
+            done = [answer.data["status"] for answer in answers if answer.status == 200]
+            both = {"merged", "erased"} <= set(done)
+            expect_that(not both, "a player to be merged or erased, not both", str(done))
         state = self.given.state(self.player)
         for name in WORDS if state is not None else ():
             held = sum(state[name].values())  # type: ignore[index]

@@ -40,7 +40,7 @@ from conformance.testkit.expect import (
     expect_unchanged,
     expect_unknown,
 )
-from conformance.testkit.first_uses import BRIEF, FirstUses
+from conformance.testkit.first_uses import BRIEF, SETTLED, FirstUses
 from conformance.testkit.given import GRANT_FIELDS, Given, State, assume, needed, state_of
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import SIGN, Ledger
@@ -56,6 +56,7 @@ __all__ = [
     "JSON",
     "PROFILES",
     "ROUNDS",
+    "SETTLED",
     "SIGN",
     "SIMULTANEOUS",
     "Answer",

@@ -5,6 +5,7 @@ A server that forgets a key after some seconds, or after a thousand others, appl
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from conformance.client.api import Answer, Api
 from conformance.contract.instants import instant
 from conformance.failures import Blocked, Inconclusive, NotExercised
 from conformance.http.exchange import Request
-from conformance.testkit.given import Given
+from conformance.testkit.given import Given, State
 from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger
 
@@ -44,11 +45,25 @@ class Use:
         return Answer(api.send(self.request))
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A player about whom everything was done at the beginning, and what their export showed."""
+
+    player: str
+    state: State
+    made: float
+
+    def wait(self, seconds: float) -> None:
+        """Wait until that is so many seconds ago."""
+        time.sleep(max(self.made + seconds - time.monotonic(), 0.0))
+
+
 class FirstUses:
-    """The first uses of keys by one process, by what was called."""
+    """The first uses of keys by one process, by what was called, and players who are left alone."""
 
     def __init__(self) -> None:
         self._uses: dict[str, Use] = {}
+        self._settled: dict[str, Settled] = {}
         self._is_made = False
 
     def make(self, given: Given) -> None:
@@ -64,6 +79,16 @@ class FirstUses:
                     self._uses[name] = Use(sent, answer.data, time.monotonic())
             except (Blocked, Inconclusive, NotExercised):
                 continue
+        for name, settle in SETTLED.items():
+            with suppress(Blocked, Inconclusive, NotExercised):
+                player = settle(given)
+                self._settled[name] = Settled(player, given.state(player), time.monotonic())
+
+    def settled(self, name: str) -> Settled:
+        """The player with this past. NotExercised if that could not be arranged."""
+        if name not in self._settled:
+            raise NotExercised(f"a player who is {name} could not be arranged")
+        return self._settled[name]
 
     def of(self, name: str) -> Use:
         """The first use. NotExercised if it failed."""
@@ -117,6 +142,49 @@ def _erasure(given: Given) -> Request:
         "deletePlayer", {"reason": "test"}, path={"externalId": given.player()}
     )
 
+
+def _rich(given: Given, player: str) -> str:
+    """The player, with a holding, an item, a claimed grant and a pending one."""
+    for name in ("wallet", "inventory"):
+        Ledger(name, given).fill(player, 9)
+    given.acked(player, str(given.grant(player)["id"]))
+    given.grant(player)
+    return player
+
+
+def _after_erasure(given: Given) -> str:
+    player = _rich(given, given.player())
+    given.erased(player)
+    return _rich(given, player)
+
+
+def _after_merge(given: Given) -> str:
+    player = _rich(given, given.player())
+    given.merged(player, given.player())
+    return _rich(given, player)
+
+
+def _merge_target(given: Given) -> str:
+    player = _rich(given, given.player())
+    given.merged(_rich(given, given.player()), player)
+    return player
+
+
+def _unbanned(given: Given) -> str:
+    player = _rich(given, given.player())
+    given.banned(player)
+    given.api.unban_player(player)
+    return player
+
+
+SETTLED: dict[str, Callable[[Given], str]] = {
+    "known": lambda given: _rich(given, given.player()),
+    "banned and unbanned": _unbanned,
+    "created after an erasure": _after_erasure,
+    "created after a merge": _after_merge,
+    "merged with another": _merge_target,
+}
+"""Pasts of players, by what they are since."""
 
 REQUESTS: dict[str, Callable[[Given], Request]] = {
     "grant": _grant,
