@@ -160,6 +160,19 @@ def test_a_request_may_be_spelled_otherwise(
     sample.judge_first(answer, "the request says the same")
 
 
+@requirement("HTTP-1")
+def test_a_body_may_come_in_chunks(operation: str, samples: Samples, api: Api) -> None:
+    sample = samples.full(operation)
+    usual = sample.request(api)
+    assume(bool(usual.body), f"{operation} has no body")
+
+    headers = (*usual.headers, ("Transfer-Encoding", "chunked"))
+    answer = Answer(api.send(replace(usual, headers=headers)))
+
+    assume(answer.status != 411, "the server wants to know the length of a body")
+    sample.judge_first(answer, "the body is the same, in chunks")
+
+
 @requirement("LEDGER-3")
 @pytest.mark.parametrize("spelling", list(BODIES))
 def test_a_replayed_change_may_be_spelled_otherwise(
