@@ -92,7 +92,7 @@ def test_a_row_in_several_batches_at_once_is_applied_once(batch: ImportBatch, ap
 
 
 @requirement("LEDGER-6", "MIG-7", "GRANT-8", "LOBBY-6", "MERGE-2", "MERGE-3", "MERGE-4")
-@requirement("ACK-4", "BAN-2", "BAN-7", "MIG-9")
+@requirement("ACK-4", "BAN-2", "BAN-7", "MIG-9", "EXP-1")
 @pytest.mark.parametrize("pair", [pytest.param(pair, id="-".join(pair)) for pair in PAIRS])
 def test_two_operations_at_once_lose_and_double_nothing(
     pair: tuple[str, str], given: Given, recorder: Recorder

@@ -140,12 +140,13 @@ BODIES = {
 def test_a_path_may_be_spelled_otherwise(
     operation: str, spelling: str, given: Given, api: Api
 ) -> None:
-    sample = Samples(Given(api, MarkedNames(given.names), given.world)).of(operation)
+    samples = Samples(Given(api, MarkedNames(given.names), given.world))
+    sample = samples.of(operation)
     assume(bool(sample.path), f"the path of {operation} names nothing")
 
     answer = Answer(api.send(PATHS[spelling](sample.request(api))))
 
-    sample.judge_first(answer, "the path names the same")
+    samples.judge_first(sample, answer, "the path names the same")
 
 
 @requirement("HTTP-1")
@@ -157,7 +158,7 @@ def test_a_request_may_be_spelled_otherwise(
 
     answer = Answer(api.send(BODIES[spelling](sample.request(api))))
 
-    sample.judge_first(answer, "the request says the same")
+    samples.judge_first(sample, answer, "the request says the same")
 
 
 @requirement("HTTP-1")
@@ -170,7 +171,7 @@ def test_a_body_may_come_in_chunks(operation: str, samples: Samples, api: Api) -
     answer = Answer(api.send(replace(usual, headers=headers)))
 
     assume(answer.status != 411, "the server wants to know the length of a body")
-    sample.judge_first(answer, "the body is the same, in chunks")
+    samples.judge_first(sample, answer, "the body is the same, in chunks")
 
 
 @requirement("LEDGER-3")

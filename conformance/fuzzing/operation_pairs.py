@@ -40,8 +40,12 @@ WALLET, INVENTORY = "wallet", "inventory"
 
 @dataclass
 class Belongings:
-    """What two players have together: holdings by ledger, statuses of grants, lobbies."""
+    """What two players have together: holdings by ledger, statuses of grants, lobbies.
 
+    `players` are those who have an export.
+    """
+
+    players: set[str] = field(default_factory=set)
     held: Counter[str] = field(default_factory=Counter)
     grants: dict[str, str] = field(default_factory=dict)
     lobbies: set[str] = field(default_factory=set)
@@ -152,14 +156,18 @@ class Meeting:
         for answer, effect in zip(answers, effects, strict=True):
             if answer.status < 300:
                 effect(answer)
-        found = self.found()
         together = f"{' and '.join(operations)} at once"
+        found = self.found()
+        stays = not set(MERGING).intersection(operations)
+        with breaking("EXP-1"):
+            shown = self.player in found.players or not stays
+            expect_that(shown, f"an export of the player after {together}", "404")
         what = f"what both players have after {together}"
         for name in BROKEN:
             with breaking(broken_by(name, operations)):
                 expect_equal(getattr(found, name), getattr(self.expected, name), what)
         self._expect_profiles(together)
-        if not set(MERGING).intersection(operations):  # FREE: whose ban and snapshot a merge keeps
+        if stays:  # FREE: whose ban and snapshot a merge keeps
             self._expect_ban_kept(together)
             self._expect_snapshot_kept(together)
 
@@ -227,8 +235,9 @@ class Meeting:
     def found(self) -> Belongings:
         """What the exports of both show."""
         found = Belongings()
-        for state in self.given.states((self.player, self.other)).values():
+        for player, state in self.given.states((self.player, self.other)).items():
             if state is not None:
+                found.players.add(player)
                 held = {name: sum(state[name].values()) for name in WORDS}
                 found.held.update({name: count for name, count in held.items() if count})
                 found.grants |= {str(grant["id"]): grant["status"] for grant in state["grants"]}

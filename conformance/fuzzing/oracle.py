@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from conformance.client.api import Answer, Api
 from conformance.failures import Mismatch
-from conformance.fuzzing.blame import Blame
+from conformance.fuzzing.blame import PRESENCE, Blame
 from conformance.fuzzing.model import LEDGERS, Granted, Model, Person, Use
 from conformance.fuzzing.views import Views
 from conformance.http.last_byte_sync import SIMULTANEOUS
@@ -26,7 +26,7 @@ from conformance.testkit.import_batches import ImportBatch
 from conformance.testkit.ledgers import Ledger, held_in
 
 T = TypeVar("T")
-UNTOUCHED = dict.fromkeys((*LEDGERS, "grants", "lobbies"), "BAN-6")
+UNTOUCHED = dict.fromkeys((*LEDGERS, "grants", "lobbies", PRESENCE), "BAN-6")
 """What a ban leaves as it is."""
 USED_BY = {"erased": "DEL-9", "merged": "MERGE-9"}
 """What keeps a grant's key used once its player has ended."""

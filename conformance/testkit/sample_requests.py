@@ -61,8 +61,12 @@ class Samples:
 
     def expect_first(self, sample: Sample, because: str) -> None:
         """The call is answered as the first of its kind. Blocked if no first call is."""
+        self.judge_first(sample, sample.call(self.given.api), because)
+
+    def judge_first(self, sample: Sample, answer: Answer, because: str) -> None:
+        """The answer is that of a first call of its kind. Blocked if no usual first call is."""
         try:
-            sample.judge_first(sample.call(self.given.api), because)
+            sample.judge_first(answer, because)
         except Mismatch:
             self.called(sample.operation)
             raise
