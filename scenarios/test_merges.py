@@ -161,6 +161,27 @@ def status_after(acks: list[Answer]) -> str:
     return "claimed" if any(ack.status == 200 for ack in acks) else "pending"
 
 
+@requirement("MERGE-2")
+def test_a_merge_beyond_all_bounds_moves_all_or_nothing(given: Given, api: Api) -> None:
+    source, target = given.names.player(), given.names.player()
+    ledgers = [Ledger(name, given) for name in ("wallet", "inventory")]
+    for ledger in ledgers:
+        for player in (source, target):
+            ledger.fill(player, 30, ledger.other_key)
+    large = ledgers[1].increment(target, 2**53 - 1)
+    ledgers[1].fill(source, 40)
+    assume(large.status == 200, "the server takes no such amount")
+    before = given.states((source, target))
+
+    answer = api.merge_player(source, target)
+
+    merged = answer.status == 200
+    after = given.states((source, target))
+    expect_that(merged or after == before, "a refused merge to change nothing", after)
+    held = ledgers[0].held(target, ledgers[0].other_key)
+    expect_equal(held, 30 + 30 * merged, f"the target's holding, status {answer.status}")
+
+
 @requirement("MERGE-4")
 def test_lobbies_move_without_duplicates(given: Given) -> None:
     source, target = given.player(), given.player()
@@ -251,6 +272,20 @@ def expect_refused(given: Given, source: str, target: str, *statuses: int, becau
 
     expect_status(answer, *statuses, because=because)
     expect_unchanged(before, given.states([source, target]), "source and target")
+
+
+@requirement("MERGE-6")
+def test_a_merge_is_known_although_the_id_was_merged_again(given: Given, api: Api) -> None:
+    source, first, second = given.player(), given.player(), given.player()
+    given.merged(source, first)
+    given.grant(source)
+    given.merged(source, second)
+
+    for target in (first, second):
+        answer = api.merge_player(source, target)
+
+        expect_status(answer, 200, because="the merge happened before")
+        expect_fields(answer.data, status="no_op_already_merged", toExternalPlayerId=target)
 
 
 @requirement("MERGE-7")
