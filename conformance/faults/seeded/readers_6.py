@@ -2,24 +2,29 @@
 
 import base64
 import binascii
+import json
+import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from threading import Lock
 from typing import Any
 
 import msgspec
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Message
 
 from conformance.faults import building_blocks as kit
 from conformance.reference.app import Server
 from conformance.reference.auth import Auth
 from conformance.reference.bodies import (
+    MAX_AMOUNT,
     Adjustment,
-    BanBody,
     GrantBody,
     ImportBody,
     LobbyBody,
@@ -27,7 +32,7 @@ from conformance.reference.bodies import (
     read,
 )
 from conformance.reference.erasure import Gdpr
-from conformance.reference.errors import ApiError, not_found
+from conformance.reference.errors import ApiError, invalid, not_found
 from conformance.reference.grants import Grants
 from conformance.reference.imports import Imports, Row
 from conformance.reference.ledger import Ledger
@@ -37,7 +42,7 @@ from conformance.reference.operations import Call, Operation
 from conformance.reference.players import Players
 from conformance.reference.replies import Reply
 from conformance.reference.services import Services
-from conformance.reference.state import Grant, Lobby, Player, Remembered
+from conformance.reference.state import Grant, Player, Remembered
 from conformance.reference.world import Game, Key
 
 PAGE = 100
@@ -50,6 +55,18 @@ JOB_DELAY = 0.3
 """Seconds until the queue runs a job."""
 DEADLOCK_TIMEOUT = 0.5
 """Seconds after which the database looks for a deadlock."""
+SCOPES = {
+    "createGrant": "grants",
+    "creditWallet": "wallet",
+    "debitWallet": "wallet",
+    "grantItem": "inventory",
+    "revokeItem": "inventory",
+}
+"""Where an operation with an idempotency key remembers it."""
+MEBIBYTE = 2**20
+"""The bytes of a body that proxies take by default."""
+BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+"""A percent sign that begins no escape."""
 
 # Without a look at the suite
 
@@ -88,16 +105,8 @@ class BanInAllGames(Server):
 class ReplayFree(Server):
     """Replays are answered by a middleware that comes before the limiter: they never get 429."""
 
-    scopes = {
-        "createGrant": "grants",
-        "creditWallet": "wallet",
-        "debitWallet": "wallet",
-        "grantItem": "inventory",
-        "revokeItem": "inventory",
-    }
-
     async def answer(self, operation: Operation, request: Request) -> Response:
-        scope = self.scopes.get(operation.id)
+        scope = SCOPES.get(operation.id)
         if scope is not None:
             operation = replace(operation, limited=not await self.is_known(scope, request))
         return await super().answer(operation, request)
@@ -369,3 +378,157 @@ class CountsReplays(Grants):
             replays = kit.scratch(self.state, "replays")
             replays[first.player.id] = replays.get(first.player.id, 0) + 1
         return super().replay(first)
+
+
+# Believed to be missed
+
+
+@kit.subtle("r6-grant-key-of-credential", "GRANT-5 GRANT-2 GRANT-3 GRANT-4 LEDGER-3 LEDGER-4")
+class KeyOfCredential(Server):
+    """Idempotency keys are kept by API key: a retry after its rotation makes a second grant."""
+
+    def alone(self, operation: Operation, services: Services, call: Call) -> Reply:
+        body = kit.document(call)
+        if operation.id in SCOPES and isinstance(body, dict):
+            key = body.get("idempotencyKey")
+            if isinstance(key, str):
+                scoped = {**body, "idempotencyKey": f"{call.key.prefix}:{key}"}
+                call = replace(call, raw=json.dumps(scoped).encode())
+        return super().alone(operation, services, call)
+
+
+@kit.subtle(
+    "r6-http-chunked-is-empty",
+    "HTTP-1 GRANT-1 LEDGER-1 LEDGER-2 BAN-1 LOBBY-1 MIG-6 MIG-7 DEL-5 ERR-4",
+)
+class ChunkedIsEmpty(Server):
+    """A body is as long as Content-Length says, so that one that is sent in chunks is empty."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        if "transfer-encoding" in request.headers:
+            with suppress(ClientDisconnect):
+                await request.body()
+            request = Request(request.scope, no_body)
+        return await super().answer(operation, request)
+
+
+async def no_body() -> Message:
+    """The end of a body that has not begun."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+@kit.subtle("r6-import-one-mebibyte", "MIG-4 HTTP-1")
+@kit.check_first()
+def import_one_mebibyte(call: Call, _: Services) -> None:
+    """The proxy takes bodies up to 1 MiB, its default: a full batch with snapshots gets 413."""
+    if len(call.raw) > MEBIBYTE:
+        raise ApiError(413, "validation_failed", "The body is too large")
+
+
+@kit.subtle("r6-err-query-escape-500", "ERR-3 HTTP-1 PLAYER-3")
+class QueryEscape500(Server):
+    """A percent sign in a query that begins no escape gets 500: the decoder of URIs throws."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        if BAD_ESCAPE.search(request.scope["query_string"]):
+            return self.refuse(ApiError(500, "internal_error", "URIError: URI malformed"), {})
+        return await super().answer(operation, request)
+
+
+@kit.subtle("r6-grant-reference-of-before", "GRANT-1 EXP-1 EXP-4 PLAYER-2")
+class ReferenceOfBefore(Grants):
+    """Bodies are read into a pooled object: without a reference a grant has that of another."""
+
+    def issue(self, player: Player, body: GrantBody, expires_at: datetime | None) -> Grant:
+        grant = super().issue(player, body, expires_at)
+        pooled = kit.scratch(self.state, "pooled body")
+        if body.sourceRefId is not None:
+            pooled["sourceRefId"] = body.sourceRefId
+        grant.source_ref_id = pooled.get("sourceRefId")
+        return grant
+
+
+@kit.subtle("r6-grant-hash-six-digits", "GRANT-3")
+class HashSixDigits(Grants):
+    """The hash of a body prints numbers with six digits, as C++ does: a million and one is one."""
+
+    def fingerprint(self, body: GrantBody) -> str:
+        try:
+            return fingerprint(self.printed(msgspec.to_builtins(body)))
+        except RecursionError:
+            raise invalid("$", "nested too deep") from None
+
+    def printed(self, value: Any) -> Any:
+        """The value with its numbers as they are printed."""
+        if isinstance(value, dict):
+            return {name: self.printed(member) for name, member in value.items()}
+        if isinstance(value, list):
+            return [self.printed(item) for item in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"number": f"{Decimal(value).normalize():.6g}"}
+        return value
+
+
+@kit.subtle("r6-merge-overflow-doubles", "MERGE-2")
+class OverflowDoubles(Merging):
+    """A merge adds without a transaction: what it added before a sum that is too large stays."""
+
+    def check(self, source: Player, target: Player) -> None:
+        try:
+            super().check(source, target)
+        except ApiError:
+            if source is not target and target.banned_at is None:
+                self.begin(source, target)
+            raise
+
+    def begin(self, source: Player, target: Player) -> None:
+        """Add up to the sum that is too large."""
+        for ours, theirs in ((source.wallet, target.wallet), (source.inventory, target.inventory)):
+            for key, amount in ours.amounts.items():
+                total = theirs.amounts.get(key, 0) + amount
+                if total > MAX_AMOUNT:
+                    return
+                theirs.amounts[key] = total
+
+
+@kit.subtle("r6-merge-last-of-source", "MERGE-6")
+class LastOfSource(Merging):
+    """The table of merges has one row for each source id: the replay of an older one gets 404."""
+
+    def merge(self, source_id: str, target_id: str) -> Reply:
+        reply = super().merge(source_id, target_id)
+        kit.scratch(self.state, "last merges")[source_id] = reply.data["toPlayerId"]
+        return reply
+
+    def earlier(self, source_id: str, target_id: str) -> dict[str, Any] | None:
+        done = super().earlier(source_id, target_id)
+        last = kit.scratch(self.state, "last merges").get(source_id)
+        return done if done is not None and done["toPlayerId"] == last else None
+
+
+@kit.subtle("r6-http-dot-segments", "HTTP-4 PLAYER-1 EXP-2")
+class DotSegments(Server):
+    """The proxy decodes a path and resolves its dots: of an id with `/../` the end is left."""
+
+    def decode(self, segment: str) -> str:
+        decoded = super().decode(segment)
+        kept: list[str] = []
+        for part in decoded.split("/"):
+            if part == "..":
+                del kept[-1:]
+            elif part != ".":
+                kept.append(part)
+        return "/".join(kept) or decoded
+
+
+@kit.subtle("r6-lobby-upserts-capacity", "LOBBY-8 LOBBY-7 LOBBY-3 LOBBY-2")
+class UpsertsCapacity(Lobbies):
+    """A create upserts by its key: another body for it changes the capacity of the lobby."""
+
+    def create(self, game_id: str, event_key: str, body: LobbyBody) -> Reply:
+        before = self.state.lobby_keys.get(body.key)
+        reply = super().create(game_id, event_key, body)
+        if before is None or body.capacity is None:
+            return reply
+        before.capacity = body.capacity
+        return Reply(201, before.view())
