@@ -101,7 +101,7 @@ class BanInAllGames(Server):
         return reply
 
 
-@kit.subtle("r6-rate-replay-free", "RATE-1")
+@kit.subtle("r6-rate-replay-free", "RATE-1 RATE-4")
 class ReplayFree(Server):
     """Replays are answered by a middleware that comes before the limiter: they never get 429."""
 
@@ -202,17 +202,16 @@ class IndexAfterSkips(Imports):
     ) -> Reply:
         used = set(self.state.remembered(scope))
         left: list[msgspec.Raw] = []
-        skipped: list[msgspec.Raw] = []
         for raw in body.rows:
             try:
                 known = read(raw, shape).idempotencyKey in used
             except ApiError:
                 known = False
-            (skipped if known else left).append(raw)
-        before = super().batch(scope, ImportBody(rows=skipped), shape, apply).data
-        after = super().batch(scope, ImportBody(rows=left), shape, apply).data
-        counts = {name: before[name] + after[name] for name in before}
-        return Reply(200, counts)
+            if not known:
+                left.append(raw)
+        reply = super().batch(scope, ImportBody(rows=left), shape, apply)
+        skipped = reply.data["skipped"] + len(body.rows) - len(left)
+        return replace(reply, data={**reply.data, "skipped": skipped})
 
 
 class KeepsHops(Grants):
@@ -225,7 +224,7 @@ class KeepsHops(Grants):
         return grant
 
 
-@kit.subtle("r6-merge-second-hop", "MERGE-3 ACK-1", parts=(KeepsHops,))
+@kit.subtle("r6-merge-second-hop", "MERGE-3 ACK-1 ACK-2", parts=(KeepsHops,))
 class SecondHop(Merging):
     """Acks look one merge back for the owner: a grant that moved twice cannot be acked."""
 
@@ -247,7 +246,7 @@ class OutrunByMerge(Merging):
     def merge(self, source_id: str, target_id: str) -> Reply:
         with kit.lock_of(self.state, "merges"):
             source = self.state.players.get(source_id)
-            kit.gap(3)
+            kit.gap(5)
             with self.state.lock:
                 if source is not None and source.deleted_at is not None:
                     self.state.players.setdefault(source_id, source)
@@ -287,7 +286,7 @@ class JobHitsNamesake(Server):
             return reply
 
 
-@kit.subtle("r6-lobby-deadlock-500", "ERR-3 LOBBY-1 LOBBY-6 HTTP-1 ERR-2", racing=("createLobby",))
+@kit.subtle("r6-lobby-deadlock-500", "ERR-3 LOBBY-1 LOBBY-6 HTTP-1", racing=("createLobby",))
 class LobbyDeadlock(Lobbies):
     """A lobby locks its players in the order of the roster: two the other way round deadlock."""
 
@@ -335,7 +334,7 @@ class ReadReplica(Lobbies):
         return super().read(game_id, lobby_id)
 
 
-@kit.medium("r6-export-active-players", "BAN-6 EXP-1")
+@kit.medium("r6-export-active-players", "BAN-6 EXP-1 GRANT-8 ACK-4 LOBBY-6 LEDGER-11 MIG-9")
 @kit.check_first("exportPlayer")
 def export_active_players(call: Call, services: Services) -> None:
     """The export takes its player from the scope of the active ones: a banned one gets 404."""
@@ -344,7 +343,7 @@ def export_active_players(call: Call, services: Services) -> None:
         raise not_found("player")
 
 
-@kit.subtle("r6-export-keyset-by-second", "EXP-1 GRANT-8 MERGE-3")
+@kit.subtle("r6-export-keyset-by-second", "EXP-1 GRANT-8 ACK-4 MERGE-3")
 class KeysetBySecond(Gdpr):
     """The export reads pages of 100, each from the second after the last: equal ones are lost."""
 
@@ -465,7 +464,7 @@ class HashSixDigits(Grants):
         if isinstance(value, list):
             return [self.printed(item) for item in value]
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"number": f"{Decimal(value).normalize():.6g}"}
+            return {"number": f"{Decimal(value) + 0:.6g}"}
         return value
 
 
