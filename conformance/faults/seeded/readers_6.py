@@ -270,7 +270,10 @@ class NamesakeAcks(Grants):
         return super().find(player, grant_id)
 
 
-@kit.subtle("r6-erasure-job-hits-namesake", "DEL-6 GRANT-6 GRANT-8 LOBBY-6 MIG-6 LEDGER-1 EXP-1")
+@kit.subtle(
+    "r6-erasure-job-hits-namesake",
+    "DEL-6 GRANT-2 GRANT-6 GRANT-8 LOBBY-6 MIG-6 LEDGER-1 LEDGER-11 EXP-1 PLAYER-2",
+)
 class JobHitsNamesake(Server):
     """The rows of an erased player are cleared by a job, which finds them by the external id."""
 
@@ -304,7 +307,8 @@ class LobbyDeadlock(Lobbies):
                 if not lock.acquire(timeout=DEADLOCK_TIMEOUT):
                     raise RuntimeError("deadlock detected")
                 taken.append(lock)
-                kit.gap()
+                if lock is wanted[0]:
+                    kit.gap(2)
             with self.state.lock:
                 return super().create(game_id, event_key, body)
         finally:
