@@ -295,6 +295,24 @@ def test_the_summary_counts_one_more_after_a_grant(given: Given, player: str) ->
 
 
 @requirement("PLAYER-5")
+def test_the_summary_counts_no_replay_and_no_refusal(given: Given, api: Api, player: str) -> None:
+    body = given.grant_body()
+    grant = given.grant(player, body)["id"]
+    given.acked(player, grant)
+    before = counters(given, player)
+
+    api.create_grant(player, body)
+    api.create_grant(player, {**body, "sourceRefId": "another"})
+    api.create_grant(player, given.grant_body(entries=[]))
+    api.ack_grant(player, grant)
+
+    after = counters(given, player)
+    reads = {name for name, number in counters(given, player).items() if after[name] != number}
+    changed = {n: v for n, v in after.items() if before.get(n) != v and n not in reads}
+    expect_none(changed, "counters that a replay or a refusal changed")
+
+
+@requirement("PLAYER-5")
 def test_the_summary_counts_what_a_merge_brought(given: Given, player: str) -> None:
     source = given.names.player()
     given.grant(player)

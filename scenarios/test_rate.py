@@ -256,6 +256,14 @@ def test_every_operation_has_a_budget(throttled_api: Api, samples: Samples) -> N
         spend_budget(partial(samples.minimal(operation).call, throttled_api))
 
 
+@requirement("RATE-1")
+@pytest.mark.parametrize("again", ["createGrant", "creditWallet", "migratePlayers"])
+def test_replays_have_a_budget(again: str, throttled_api: Api, samples: Samples) -> None:
+    replayed = samples.called(again)
+
+    spend_budget(partial(replayed.call, throttled_api))
+
+
 @requirement("RATE-3")
 def test_every_throttled_write_changes_nothing_and_succeeds_later(
     throttled_api: Api, samples: Samples, given: Given, api: Api

@@ -73,6 +73,24 @@ def test_a_replay_tells_a_holding_of_any_size(name: str, oracle: Oracle, given: 
     oracle.agree(player)
 
 
+GREAT = (10**9 + 1, 10**12 + 1, 10**14 + 1, 10**15 + 1, 2**52 + 1)
+"""More than the largest amount that a server has to take, and within the largest sum."""
+
+
+@requirement("LEDGER-3", "LEDGER-12")
+@pytest.mark.parametrize("amount", GREAT)
+def test_a_replay_tells_a_great_holding(amount: int, ledger: Ledger, given: Given) -> None:
+    key, player = given.names.key(), given.names.player()
+    first = ledger.increment(player, amount, idempotencyKey=key)
+    assume(first.status == 200, f"the server takes no amount of {amount}")
+
+    replay = ledger.increment(player, amount, idempotencyKey=key)
+
+    expect_status(replay, 200, because="the key was used with this body")
+    expect_equal(ledger.holding(replay), amount, "the holding as after the first call")
+    expect_equal(ledger.held(player), amount, "the holding in the export")
+
+
 @requirement("MIG-1", "MIG-6", "MIG-7", "LEDGER-12")
 @pytest.mark.parametrize("name", LEDGERS)
 def test_every_amount_is_imported_exactly(name: str, oracle: Oracle, given: Given) -> None:

@@ -63,8 +63,6 @@ SCOPES = {
     "revokeItem": "inventory",
 }
 """Where an operation with an idempotency key remembers it."""
-MEBIBYTE = 2**20
-"""The bytes of a body that proxies take by default."""
 BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 """A percent sign that begins no escape."""
 
@@ -418,14 +416,6 @@ class ChunkedIsEmpty(Server):
 async def no_body() -> Message:
     """The end of a body that has not begun."""
     return {"type": "http.request", "body": b"", "more_body": False}
-
-
-@kit.subtle("r6-import-one-mebibyte", "MIG-4 HTTP-1")
-@kit.check_first()
-def import_one_mebibyte(call: Call, _: Services) -> None:
-    """The proxy takes bodies up to 1 MiB, its default: a full batch with snapshots gets 413."""
-    if len(call.raw) > MEBIBYTE:
-        raise ApiError(413, "validation_failed", "The body is too large")
 
 
 @kit.subtle("r6-err-query-escape-500", "ERR-3 HTTP-1 PLAYER-3")
