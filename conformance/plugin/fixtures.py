@@ -141,10 +141,9 @@ def made_first() -> FirstUses:
 def first_uses(
     made_first: FirstUses, check_export: Callable[[Given], None], given: Given
 ) -> FirstUses:
-    """The first uses of keys; made now if this is the first test."""
+    """The first uses of keys; made now if nothing was made at the beginning."""
     check_export(given)
-    made_first.make(given)
-    return made_first
+    return made_first.made_with(given)
 
 
 @pytest.fixture(scope="session")
@@ -160,7 +159,7 @@ def check_export(request: pytest.FixtureRequest, made_first: FirstUses) -> Calla
         names = session.run.names(f"export-probe-{os.getpid()}")
         arranging = Given(own, names, session.run.target.world)
         if uses_keys:
-            made_first.make(arranging)
+            made_first.made_with(arranging).make_all()
         probe.check(arranging)
 
     return check

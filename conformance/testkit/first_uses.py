@@ -59,42 +59,60 @@ class Settled:
 
 
 class FirstUses:
-    """The first uses of keys by one process, by what was called, and players who are left alone."""
+    """The first uses of keys by one process, by what was called, and players who are left alone.
+
+    Where something fails, it is left out: other scenarios say what is wrong with it.
+    """
 
     def __init__(self) -> None:
-        self._uses: dict[str, Use] = {}
-        self._settled: dict[str, Settled] = {}
-        self._is_made = False
+        self._uses: dict[str, Use | None] = {}
+        self._settled: dict[str, Settled | None] = {}
+        self._given: Given | None = None
 
-    def make(self, given: Given) -> None:
-        """Call each once; what fails is left out: other scenarios say what is wrong with it."""
-        if self._is_made:
-            return
-        self._is_made = True
-        for name, request in REQUESTS.items():
-            try:
-                sent = request(given)
-                answer = Answer(given.api.send(sent))
-                if answer.status < 300:
-                    self._uses[name] = Use(sent, answer.data, time.monotonic())
-            except (Blocked, Inconclusive, NotExercised):
-                continue
-        for name, settle in SETTLED.items():
-            with suppress(Blocked, Inconclusive, NotExercised):
-                player = settle(given)
-                self._settled[name] = Settled(player, given.state(player), time.monotonic())
+    def made_with(self, given: Given) -> "FirstUses":
+        """The same, which makes what is not made yet with these arrangements."""
+        self._given = given
+        return self
 
-    def settled(self, name: str) -> Settled:
-        """The player with this past. NotExercised if that could not be arranged."""
-        if name not in self._settled:
-            raise NotExercised(f"a player who is {name} could not be arranged")
-        return self._settled[name]
+    def make_all(self) -> None:
+        """Make whatever a scenario may ask for."""
+        for name in REQUESTS:
+            self._use(name)
+        for name in SETTLED:
+            self._settle(name)
 
     def of(self, name: str) -> Use:
         """The first use. NotExercised if it failed."""
-        if name not in self._uses:
+        use = self._use(name)
+        if use is None:
             raise NotExercised(f"the {name} at the beginning of the run did not succeed")
-        return self._uses[name]
+        return use
+
+    def settled(self, name: str) -> Settled:
+        """The player with this past. NotExercised if that could not be arranged."""
+        settled = self._settle(name)
+        if settled is None:
+            raise NotExercised(f"a player who is {name} could not be arranged")
+        return settled
+
+    def _use(self, name: str) -> Use | None:
+        if name not in self._uses and self._given is not None:
+            self._uses[name] = None
+            with suppress(Blocked, Inconclusive, NotExercised):
+                sent = REQUESTS[name](self._given)
+                answer = Answer(self._given.api.send(sent))
+                if answer.status < 300:
+                    self._uses[name] = Use(sent, answer.data, time.monotonic())
+        return self._uses.get(name)
+
+    def _settle(self, name: str) -> Settled | None:
+        if name not in self._settled and self._given is not None:
+            self._settled[name] = None
+            with suppress(Blocked, Inconclusive, NotExercised):
+                player = SETTLED[name](self._given)
+                state = self._given.state(player)
+                self._settled[name] = Settled(player, state, time.monotonic())
+        return self._settled.get(name)
 
 
 def _grant(given: Given) -> Request:
