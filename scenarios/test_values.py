@@ -147,7 +147,7 @@ NUMBERS = [
 """Amounts that are one in a short format, or one within the other."""
 FRACTIONS = [
     *((2**53 - 2, 2**53 - 1), (0.1, 0.1000001), (1.5, 1.25), (-1, 1), (0, 0.5), (1e15, 1e15 + 1)),
-    *((1, "1"), (1, True), (0, False), (0, ""), (0, None), ("", None), ([], {}), ([1], 1)),
+    *((1, "1"), (1, True), (0, False), (0, "0"), (0, None), ("null", None), ([], {}), ([1], 1)),
 ]
 """Values of metadata that a sloppy comparison takes for one."""
 
