@@ -55,9 +55,9 @@ class _Survey:
 def classify(operation: Operation, request: Request) -> Validity:
     """Judge a request to `operation`; several rules ask, so the last answers are kept."""
     body = _classify_body(operation, request)
-    if body is Validity.VALID and not is_plain_target(operation, request.target):
-        return Validity.FREE
-    return body
+    in_chunks = header(request.headers, "transfer-encoding") is not None  # may get 411
+    plain = not in_chunks and is_plain_target(operation, request.target)
+    return Validity.FREE if body is Validity.VALID and not plain else body
 
 
 def _classify_body(operation: Operation, request: Request) -> Validity:

@@ -148,3 +148,26 @@ class ForeignMessages(Server):
             "ok": False,
         }
         return as_json(error.status, body, {**headers, **error.headers})
+
+
+@variant("length-required")
+class LengthRequired(Server):
+    """A body in chunks: is refused with 411, as HTTP allows."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        if "transfer-encoding" in request.headers:
+            error = ApiError(411, "validation_failed", "The length of the body is missing")
+            return self.refuse(error, {})
+        return await super().answer(operation, request)
+
+
+@variant("odd-queries-refused")
+class OddQueriesRefused(Server):
+    """A query that the operation does not have, or that is none: is refused with 400."""
+
+    async def answer(self, operation: Operation, request: Request) -> Response:
+        known = {"limit"} if operation.id == "getPlayer" else set()
+        odd = set(request.query_params) - known or "%" in request.url.query
+        if odd and "authorization" in request.headers:
+            return self.refuse(ApiError(400, "validation_failed", "The query is odd"), {})
+        return await super().answer(operation, request)
