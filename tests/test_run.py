@@ -301,7 +301,7 @@ def test_fuzzing_names_a_crash_and_shows_the_case(run_suite: Runner) -> None:
 
 def test_a_run_that_reaches_nothing_says_so(run_suite: Runner) -> None:
     with reference() as url:
-        ended = run_suite("-k", "without_a_key_gets_401", url=url)
+        ended = run_suite("-k", "test_a_request_without_a_key_gets_401", url=url)
 
     assert "createGrant never succeeded: 401" in ended.document["notices"]
     assert any("answers were 401, 403 or 404" in notice for notice in ended.document["notices"])

@@ -67,6 +67,7 @@ class Views:
             for limit in (None, PAGE):
                 if person is None:
                     self.read_profile(player, limit)
+                    self.agree(player)
                 else:
                     self._expect_all(person, self._api.get_player(player, limit))
             self.agree(player)
